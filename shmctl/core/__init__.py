@@ -1,0 +1,1 @@
+"""The library: what shmctl does, without a word to the terminal."""

@@ -1,0 +1,51 @@
+"""The two errors of the library: a call that the system refused, and an input that makes no sense.
+
+Both carry data; the command line makes the sentences.
+"""
+
+import errno as _errno
+import os
+
+
+class ShmError(OSError):
+    """A system call failed, or would have done the wrong thing.
+
+    ``call`` is the function that failed (``shm_open``), ``errno`` its error
+    number, ``name`` the object's or file's name in bytes (``None`` where
+    there is none). ``detail`` replaces the text of ``errno`` where shmctl
+    knows more, and ``hint`` is a next step for a person.
+    """
+
+    def __init__(
+        self,
+        call: str,
+        name: bytes | None,
+        errno: int,
+        detail: str | None = None,
+        hint: str | None = None,
+    ) -> None:
+        super().__init__(errno, os.strerror(errno))
+        self.call = call
+        self.name = name
+        self.detail = detail
+        self.hint = hint
+
+    @property
+    def symbol(self) -> str:
+        """The name of the error number, as in errno(3): ``EEXIST``."""
+        return _errno.errorcode.get(self.errno or 0, str(self.errno))
+
+    def __str__(self) -> str:
+        where = "" if self.name is None else f" {os.fsdecode(self.name)!r}"
+        return f"{self.call}{where}: {self.detail or self.strerror} ({self.symbol})"
+
+
+class InputError(ValueError):
+    """What was asked for makes no sense, whatever the system would say to it.
+
+    ``hint`` is a next step for a person.
+    """
+
+    def __init__(self, message: str, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.hint = hint
