@@ -1,0 +1,23 @@
+"""The command's entry: as little as possible, so that Ctrl-C is quiet from the first moment on."""
+
+import os
+import signal
+import sys
+from typing import NoReturn
+
+
+def main() -> NoReturn:
+    """Run shmctl with the process's arguments, and end the process."""
+    interrupt = signal.getsignal(signal.SIGINT)
+    if interrupt is signal.default_int_handler:
+        # While modules load, an interrupt has nothing to clean up.
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+    from shmctl.cli import run_process
+
+    status = run_process(sys.argv[1:])
+    # All is written and closed: tearing the interpreter down would only take time.
+    os._exit(status)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,27 @@
+"""shmctl chmod."""
+
+import click
+
+from shmctl import report
+from shmctl.core.names import Name, escape
+from shmctl.core.objects import change_mode
+from shmctl.options import MODE, Session, names_argument, pass_session, verbose_option
+
+
+@click.command()
+@click.argument("mode", type=MODE)
+@names_argument
+@verbose_option
+@pass_session
+def command(session: Session, mode: int, names: tuple[Name, ...], verbose: bool) -> None:
+    """Change the permissions of objects (fchmod).
+
+    MODE is octal: 600, 0644, 0o666. The umask has no say here.
+    """
+
+    def chmod_one(name: Name) -> None:
+        change_mode(name, mode, session.directory)
+        if verbose:
+            click.echo(f"mode of {escape(name)} set to {mode:04o}")
+
+    report.for_each(names, chmod_one)

@@ -1,0 +1,140 @@
+"""shmctl ls."""
+
+import sys
+import time
+
+import click
+
+from shmctl import report
+from shmctl.core.errors import ShmError
+from shmctl.core.listing import is_pattern, matcher, scan, select
+from shmctl.core.models import Kind, ObjectInfo
+from shmctl.core.names import Name, parse_name
+from shmctl.options import (
+    DURATION,
+    PATTERN,
+    SIZE,
+    Parsed,
+    Session,
+    json_option,
+    on_terminal,
+    pass_session,
+    user_id,
+)
+from shmctl.render.listing import COLUMNS, DEFAULT_COLUMNS, Style, parse_column, parse_columns
+
+
+@click.command()
+@click.argument("pattern", metavar="[PATTERN]...", type=PATTERN, nargs=-1)
+@click.option(
+    "-a", "--all", "everything", is_flag=True, help="Also what is no object: directories, links, sockets."
+)
+@click.option("-b", "--bytes", "sizes", flag_value="bytes", help="Sizes in bytes (as in a pipe).")
+@click.option("--human", "sizes", flag_value="human", help="Sizes in K, M, G (as on a terminal).")
+@click.option(
+    "-o",
+    "--columns",
+    type=Parsed("columns", parse_columns),
+    default=DEFAULT_COLUMNS,
+    metavar="COLS",
+    help="Columns to show, or with a + to add: " + ", ".join(COLUMNS) + ".",
+)
+@click.option(
+    "--sort",
+    type=Parsed("column", parse_column),
+    default="name",
+    metavar="COL",
+    help="Sort by a column (name).",
+)
+@click.option("-r", "--reverse", is_flag=True, help="Sort the other way round.")
+@click.option("-0", "--null", is_flag=True, help="Names alone, each ended by a NUL byte.")
+@click.option("--no-headings", is_flag=True, help="No line of headings.")
+@json_option
+@click.option(
+    "--owner", type=Parsed("user", user_id), metavar="USER", help="Only what USER (a name or number) owns."
+)
+@click.option(
+    "--kind",
+    type=click.Choice([kind.value for kind in Kind]),
+    multiple=True,
+    help="Only this kind; may be repeated.",
+)
+@click.option(
+    "--older", type=DURATION, metavar="DURATION", help="Only what was last modified before: 30s, 10m, 2h, 3d."
+)
+@click.option("--larger", type=SIZE, metavar="SIZE", help="Only what is larger than SIZE.")
+@pass_session
+def command(
+    session: Session,
+    pattern: tuple[str, ...],
+    everything: bool,
+    sizes: str | None,
+    columns: tuple[str, ...],
+    sort: str,
+    reverse: bool,
+    null: bool,
+    no_headings: bool,
+    as_json: bool,
+    owner: int | None,
+    kind: tuple[str, ...],
+    older: float | None,
+    larger: int | None,
+) -> None:
+    """List objects (readdir, fstatat).
+
+    A PATTERN is a name or a quoted glob ('psm_*'). A table on a terminal; elsewhere aligned columns
+    with sizes in bytes.
+    """
+    if null and as_json:
+        raise click.UsageError("--null and --json exclude each other", click.get_current_context())
+    found = list(scan(session.directory, matcher(pattern)))
+    infos = sorted(
+        select(
+            found,
+            everything=everything,
+            kinds=kind,
+            uid=owner,
+            larger=larger,
+            modified_before=None if older is None else time.time() - older,
+        ),
+        key=lambda info: (COLUMNS[sort].key(info), info.name),
+        reverse=reverse,
+    )
+    if null:
+        sys.stdout.buffer.write(b"".join(info.name + b"\0" for info in infos))
+    elif as_json:
+        from shmctl.render.jsonlines import write_array
+        from shmctl.render.records import object_record
+
+        write_array(sys.stdout, map(object_record, infos))
+    else:
+        _show(session, infos, columns, sizes, headings=not no_headings)
+    report.for_each(_missing(pattern, found), _report_missing)
+
+
+def _show(
+    session: Session, infos: list[ObjectInfo], columns: tuple[str, ...], sizes: str | None, *, headings: bool
+) -> None:
+    for_person = on_terminal(session)
+    style = Style(human_sizes=for_person if sizes is None else sizes == "human", human_times=for_person)
+    if for_person:
+        from shmctl.render.listing import write_listing_table
+
+        write_listing_table(sys.stdout, session.color, infos, columns, style, headings=headings)
+    else:
+        from shmctl.render.listing import write_listing
+
+        write_listing(sys.stdout, infos, columns, style, headings=headings)
+
+
+def _missing(patterns: tuple[str, ...], found: list[ObjectInfo]) -> list[Name]:
+    """The plain names among the patterns that nothing bears."""
+    there = {info.name for info in found}
+    names = (parse_name(pattern) for pattern in patterns if not is_pattern(pattern))
+    return [name for name in names if name not in there]
+
+
+def _report_missing(name: Name) -> None:
+    import errno
+
+    raise ShmError("fstatat", name, errno.ENOENT)

@@ -1,0 +1,185 @@
+"""shmctl read."""
+
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import click
+
+from shmctl.core.names import Name, escape
+from shmctl.core.objects import OpenObject
+from shmctl.core.reading import chunks, extent, read_bytes, readable
+from shmctl.options import (
+    SIZE,
+    Session,
+    in_color,
+    json_option,
+    name_argument,
+    offset_option,
+    pass_session,
+    struct_options,
+)
+
+
+@click.command()
+@name_argument
+@click.argument("fields", metavar="[FIELD]...", nargs=-1)
+@offset_option
+@click.option("-n", "--length", type=SIZE, metavar="LENGTH", help="Read at most this many bytes.")
+@click.option("--raw", "form", flag_value="raw", help="The bytes as they are (as in a pipe).")
+@click.option("--hex", "form", flag_value="hex", help="A dump as hexdump -C prints it (as on a terminal).")
+@click.option("--text", "form", flag_value="text", help="The bytes up to the first NUL.")
+@struct_options
+@click.option(
+    "-c", "--count", type=click.IntRange(min=0), metavar="COUNT", help="How many values of --type (1)."
+)
+@json_option
+@click.option("--lock", is_flag=True, help="Hold the object's lock (flock), shared, meanwhile.")
+@pass_session
+def command(session: Session, /, name: Name, **options: Any) -> None:
+    """Show what an object holds (mmap).
+
+    A hex dump on a terminal, the raw bytes elsewhere; or values of a --type, or the fields of a
+    --struct: a table on a terminal, elsewhere field=value lines, with FIELDs their bare values.
+    """
+    _check_form(options)
+    with readable(name, session.directory, lock=options["lock"]) as target:
+        if options["declaration"] is not None:
+            _read_struct(session, target, options)
+        elif options["type_name"] is not None:
+            _read_values(target, options)
+        else:
+            _read_range(session, target, options)
+
+
+def _check_form(options: dict[str, Any]) -> None:
+    """One form, and with it only what goes with it."""
+    form = options["form"] and f"--{options['form']}"
+    kind = "--struct" if options["declaration"] is not None else None
+    kind = "--type" if options["type_name"] is not None else kind
+    problem = None
+    if options["declaration"] is not None and options["type_name"] is not None:
+        problem = "--type and --struct exclude each other"
+    elif form and kind:
+        problem = f"{form} and {kind} exclude each other"
+    elif form in ("--raw", "--hex") and options["as_json"]:
+        problem = f"{form} and --json exclude each other"
+    elif options["fields"] and kind != "--struct":
+        problem = "a FIELD goes with --struct"
+    elif options["fields"] and options["as_json"]:
+        problem = "--json gives the whole --struct, without FIELD"
+    elif options["header"] and kind != "--struct":
+        problem = "--header goes with --struct"
+    elif (options["endian"] or options["count"] is not None) and kind != "--type":
+        problem = "--endian and --count go with --type"
+    elif options["length"] is not None and (kind == "--struct" or options["count"] is not None):
+        problem = "--length goes with neither --struct nor --count"
+    if problem:
+        raise click.UsageError(problem, click.get_current_context())
+
+
+def _read_range(session: Session, target: OpenObject, options: dict[str, Any]) -> None:
+    offset, form = options["offset"], options["form"]
+    length = extent(target, offset, options["length"])
+    if options["as_json"]:
+        _write_json_range(target, offset, length, form)
+    elif form == "text":
+        _write_text(target, offset, length)
+    elif form == "hex" or (form is None and sys.stdout.isatty()):
+        from shmctl.render.hexdump import write_hexdump
+
+        write_hexdump(sys.stdout, chunks(target, offset, length), offset, color=in_color(session))
+    else:
+        _copy_raw(target, offset, length)
+
+
+def _copy_raw(target: OpenObject, offset: int, length: int) -> None:
+    from shmctl.core.streams import copy_out
+    from shmctl.render.progress import progress_bar
+
+    fd = sys.stdout.fileno()
+    with progress_bar(escape(target.name), length, wanted=not sys.stdout.isatty()) as progress:
+        copy_out(target, offset, length, fd, progress)
+
+
+def _write_text(target: OpenObject, offset: int, length: int) -> None:
+    """Raw bytes to a pipe; on a terminal safely, and ended by a newline."""
+    if sys.stdout.isatty():
+        from shmctl.render.text import escape_text
+
+        for chunk in _up_to_nul(target, offset, length):
+            sys.stdout.write(escape_text(chunk))
+        sys.stdout.write("\n")
+    else:
+        for chunk in _up_to_nul(target, offset, length):
+            sys.stdout.buffer.write(chunk)
+
+
+def _up_to_nul(target: OpenObject, offset: int, length: int) -> Iterator[bytes]:
+    for chunk in chunks(target, offset, length):
+        text, nul, _ = chunk.partition(b"\0")
+        yield text
+        if nul:
+            return
+
+
+def _write_json_range(target: OpenObject, offset: int, length: int, form: str | None) -> None:
+    """One element whose text or bytes, in hex, stream out as they are read."""
+    import json
+
+    from shmctl.render.records import name_fields
+
+    head = {**name_fields(target.name), "offset": offset}
+    if form == "text":
+        text = b"".join(_up_to_nul(target, offset, length))
+        record = json.dumps({**head, "text": text.decode("utf-8", "backslashreplace")})
+        sys.stdout.write(f"[\n{record}\n]\n")
+        return
+    start = json.dumps({**head, "length": length, "hex": ""})
+    sys.stdout.write("[\n" + start.removesuffix('"}'))
+    for chunk in chunks(target, offset, length):
+        sys.stdout.write(chunk.hex())
+    sys.stdout.write('"}\n]\n')
+
+
+def _read_values(target: OpenObject, options: dict[str, Any]) -> None:
+    from shmctl.core.scalars import lookup, unpack
+    from shmctl.core.values import to_json, to_text
+
+    scalar = lookup(options["type_name"])
+    offset, count = options["offset"], options["count"]
+    if count is None:
+        length = options["length"]
+        count = 1 if length is None else extent(target, offset, length) // scalar.size
+    values = unpack(scalar, read_bytes(target, offset, count * scalar.size), options["endian"])
+    if options["as_json"]:
+        _write_json(target, options, {"type": scalar.name, "values": [to_json(value) for value in values]})
+    else:
+        sys.stdout.writelines(to_text(value) + "\n" for value in values)
+
+
+def _read_struct(session: Session, target: OpenObject, options: dict[str, Any]) -> None:
+    from shmctl.core.values import to_text
+    from shmctl.options import load_layout
+
+    layout = load_layout(options["declaration"], options["header"])
+    chosen = [field for path in options["fields"] for field in layout.select(path)]
+    data = read_bytes(target, options["offset"], layout.size)
+    if options["as_json"]:
+        _write_json(
+            target, options, {"struct": layout.name, "size": layout.size, "fields": layout.tree(data)}
+        )
+    elif options["fields"]:
+        sys.stdout.writelines(to_text(layout.read(data, field)) + "\n" for field in chosen)
+    else:
+        from shmctl.render.fields import write_fields
+
+        rows = [(field, to_text(layout.read(data, field))) for field in layout.fields()]
+        write_fields(sys.stdout, session.color, rows, options["offset"], as_table=sys.stdout.isatty())
+
+
+def _write_json(target: OpenObject, options: dict[str, Any], content: dict[str, Any]) -> None:
+    from shmctl.render.jsonlines import write_array
+    from shmctl.render.records import name_fields
+
+    write_array(sys.stdout, [{**name_fields(target.name), "offset": options["offset"], **content}])

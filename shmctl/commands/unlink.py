@@ -1,0 +1,18 @@
+"""shmctl unlink."""
+
+import click
+
+from shmctl.core.names import Name
+from shmctl.core.posix import shm_unlink
+from shmctl.options import Session, name_argument, pass_session
+
+
+@click.command()
+@name_argument
+@pass_session
+def command(session: Session, name: Name) -> None:
+    """Remove one object (shm_unlink).
+
+    One name, one call. The memory goes when the last process that has it open or mapped lets it go.
+    """
+    shm_unlink(name, session.directory)

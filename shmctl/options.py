@@ -1,0 +1,199 @@
+"""Parameter types and option decorators that commands share."""
+
+import errno
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+from click.shell_completion import CompletionItem
+
+from shmctl.core.errors import ShmError
+from shmctl.core.models import DEV_SHM, Directory
+from shmctl.core.names import escape, parse_name
+from shmctl.core.sizes import parse_duration, parse_mode, parse_resize, parse_size
+
+if TYPE_CHECKING:
+    from shmctl.core.structs import Layout
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """What the global options say: where the objects live, and whether to use colour."""
+
+    directory: Directory = DEV_SHM
+    color: str = "auto"
+
+
+pass_session = click.make_pass_decorator(Session, ensure=True)
+
+
+class Parsed(click.ParamType[Any]):
+    """A parameter that a function of the library parses; its InputError is a usage error."""
+
+    def __init__(self, name: str, parse: Callable[[str], Any]) -> None:
+        self.name = name
+        self._parse = parse
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Parse text; leave a default alone."""
+        return self._parse(value) if isinstance(value, str) else value
+
+
+class NameType(Parsed):
+    """An object's name, completed from what is there."""
+
+    def __init__(self) -> None:
+        super().__init__("name", parse_name)
+
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
+        """The objects whose names begin with what is typed, in the spelling that was begun."""
+        return complete_names(incomplete)
+
+
+class PatternType(click.ParamType[str]):
+    """An object's name or a glob, kept as typed."""
+
+    name = "pattern"
+
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
+        """As for a name."""
+        return complete_names(incomplete)
+
+
+def complete_names(incomplete: str) -> list[CompletionItem]:
+    """Completion items for ``/shm``, ``shm`` and ``/dev/shm/shm``."""
+    from shmctl.core.listing import scan
+
+    prefix = next((p for p in (SHELL_PREFIX, "/") if incomplete.startswith(p)), "")
+    names = (escape(info.name[1:]) for info in scan() if info.kind.is_object)
+    return [CompletionItem(prefix + name) for name in sorted(names) if (prefix + name).startswith(incomplete)]
+
+
+NAME = NameType()
+PATTERN = PatternType()
+SIZE = Parsed("size", parse_size)
+RESIZE = Parsed("size", parse_resize)
+DURATION = Parsed("duration", parse_duration)
+MODE = Parsed("mode", parse_mode)
+
+
+def name_argument(function: Function) -> Function:
+    """One NAME."""
+    return click.argument("name", type=NAME)(function)
+
+
+def names_argument(function: Function) -> Function:
+    """One NAME or more, as ``names``."""
+    return click.argument("names", metavar="NAME...", type=NAME, nargs=-1, required=True)(function)
+
+
+def offset_option(function: Function) -> Function:
+    """``-o/--offset``, in bytes."""
+    return click.option(
+        "-o", "--offset", type=SIZE, default=0, metavar="OFFSET", help="Where to start, in bytes (0)."
+    )(function)
+
+
+def struct_options(function: Function) -> Function:
+    """``--type``, ``--endian``, ``--struct`` and ``--header``."""
+    decorators = [
+        click.option(
+            "--type", "type_name", metavar="TYPE", help="A C type: int8 ... uint64, float, size_t ..."
+        ),
+        click.option(
+            "--endian",
+            type=click.Choice(["little", "big"]),
+            help="Byte order for --type (native unless given).",
+        ),
+        click.option(
+            "--struct",
+            "declaration",
+            metavar="DECL",
+            help="C member declarations or a whole typedef; with --header, the name of a type.",
+        ),
+        click.option(
+            "--header",
+            metavar="FILE",
+            type=click.Path(),
+            help="The C header that declares the --struct type.",
+        ),
+    ]
+    for decorator in reversed(decorators):
+        function = decorator(function)
+    return function
+
+
+def verbose_option(function: Function) -> Function:
+    """``-v/--verbose``."""
+    return click.option("-v", "--verbose", is_flag=True, help="Tell what was done.")(function)
+
+
+def json_option(function: Function) -> Function:
+    """``--json``, as ``as_json``."""
+    return click.option("--json", "as_json", is_flag=True, help="Print JSON: an array, one line an object.")(
+        function
+    )
+
+
+def user_id(text: str) -> int:
+    """The user ID of a login name or a number."""
+    import pwd
+
+    try:
+        return pwd.getpwnam(text).pw_uid
+    except KeyError:
+        pass
+    return _number_or_fail(text, "user")
+
+
+def group_id(text: str) -> int:
+    """The group ID of a group's name or a number."""
+    import grp
+
+    try:
+        return grp.getgrnam(text).gr_gid
+    except KeyError:
+        pass
+    return _number_or_fail(text, "group")
+
+
+def _number_or_fail(text: str, what: str) -> int:
+    # The largest ID stands for "leave it alone" in chown(2).
+    if text.isascii() and text.isdigit() and len(text) <= 10 and int(text) < 2**32 - 1:
+        return int(text)
+    raise click.UsageError(f"unknown {what} '{text}'")
+
+
+def load_layout(declaration: str, header: str | None) -> "Layout":
+    """The struct that ``--struct`` declares, or names out of ``--header``."""
+    from shmctl.core import structs
+
+    if header is None:
+        return structs.parse(declaration)
+    try:
+        with open(header, encoding="utf-8", errors="surrogateescape") as file:
+            text = file.read()
+    except OSError as error:
+        raise ShmError("read", os.fsencode(header), error.errno or errno.EIO) from error
+    return structs.parse_header(text, declaration, header)
+
+
+def on_terminal(session: Session) -> bool:
+    """Whether output is for a person: standard output is a terminal, or colour is always wanted."""
+    return session.color == "always" or sys.stdout.isatty()
+
+
+def in_color(session: Session) -> bool:
+    """Whether to colour what is not a table: on a terminal unless NO_COLOR or a plain TERM says otherwise."""
+    if session.color != "auto":
+        return session.color == "always"
+    return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"

@@ -1,0 +1,14 @@
+"""JSON: an array, one line an element."""
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any, TextIO
+
+
+def write_array(out: TextIO, records: Iterable[Mapping[str, Any]]) -> None:
+    """Write ``records`` as one JSON array, each on a line of its own."""
+    separator = "[\n"
+    for record in records:
+        out.write(separator + json.dumps(record))
+        separator = ",\n"
+    out.write("[]\n" if separator == "[\n" else "\n]\n")

@@ -1,0 +1,101 @@
+"""What the user hears when something goes wrong: the one place where errors become sentences."""
+
+import errno
+import sys
+from collections.abc import Callable, Iterable
+from enum import IntEnum
+from typing import NoReturn, TypeVar
+
+import click
+
+from shmctl.core.errors import ShmError
+from shmctl.core.names import escape, printable
+
+Operand = TypeVar("Operand")
+
+
+class ExitStatus(IntEnum):
+    """Every status that shmctl ends with of its own accord."""
+
+    DONE = 0
+    FAILED = 1
+    USAGE = 2
+    TIMED_OUT = 124
+    INTERRUPTED = 130
+    TERMINATED = 143
+
+
+# For these calls the name says it all; others are named in the message.
+_LOOKUP_CALLS = frozenset({"shm_open", "shm_unlink", "unlink", "open", "fstat", "fstatat"})
+_HINTS = {
+    ("create", errno.EEXIST): "--no-excl opens the object that exists; 'shmctl rm' removes it",
+    ("write", errno.ENOENT): "--create makes the object",
+    ("unlink", errno.EISDIR): "rmdir(1) removes directories",
+    ("rm", errno.EISDIR): "rmdir(1) removes directories",
+}
+_NO_SPACE_HINT = "'shmctl ls --sort allocated --reverse' shows what takes the memory"
+
+
+def error(message: str, hint: str | None = None, command: str | None = None) -> None:
+    """Print ``shmctl: command: message`` and a ``hint:`` line on standard error, safe for any terminal."""
+    prefix = f"shmctl: {command}: " if command else "shmctl: "
+    flush_output()
+    print(printable(prefix + message), file=sys.stderr)
+    if hint:
+        print(printable(f"hint: {hint}"), file=sys.stderr)
+
+
+def internal_error(problem: Exception, command: str | None) -> None:
+    """Print where a defect of shmctl itself showed, in a line that a report can quote."""
+    from traceback import extract_tb
+
+    last = extract_tb(problem.__traceback__)[-1]
+    where = f"{last.filename.rpartition('/')[2]}:{last.lineno}"
+    message = f"internal error at {where}: {type(problem).__name__}: {problem}"
+    error(message, "this is a defect of shmctl: please report it with the command you ran", command)
+
+
+def failure(command: str | None, problem: ShmError) -> None:
+    """Print the sentence for a call that failed: ``shmctl: create: /shmtest: File exists (EEXIST)``."""
+    about_object = problem.call != "read" and problem.name is not None and problem.name.startswith(b"/")
+    parts = []
+    if problem.name is not None:
+        parts.append(escape(problem.name, keep="" if about_object else " "))
+    if problem.detail is None and problem.call not in _LOOKUP_CALLS:
+        parts.append(problem.call)
+    what = problem.detail or problem.strerror
+    hint = problem.hint or _HINTS.get((command or "", problem.errno or 0))
+    if problem.errno == errno.ENOSPC and about_object:
+        what = problem.detail or "No space left on /dev/shm"
+        hint = hint or _NO_SPACE_HINT
+    parts.append(f"{what} ({problem.symbol})")
+    error(": ".join(parts), hint, command)
+
+
+def for_each(operands: Iterable[Operand], action: Callable[[Operand], None]) -> None:
+    """Do ``action`` with every operand; report each that fails, go on, and end with status 1 if any did."""
+    failed = False
+    for operand in operands:
+        try:
+            action(operand)
+        except ShmError as problem:
+            failure(current_command(), problem)
+            failed = True
+    if failed:
+        fail()
+
+
+def fail() -> NoReturn:
+    """End the command with status 1; what went wrong has been said."""
+    raise click.exceptions.Exit(ExitStatus.FAILED)
+
+
+def current_command() -> str | None:
+    """The name of the command that is running."""
+    context = click.get_current_context(silent=True)
+    return context.info_name if context else None
+
+
+def flush_output() -> None:
+    """Write out standard output now, so that what follows on standard error comes after it."""
+    sys.stdout.flush()
