@@ -15,7 +15,7 @@ from shmctl import __version__, report
 from shmctl.core import tracing
 from shmctl.core.errors import InputError, ShmError
 from shmctl.core.names import printable
-from shmctl.core.streams import STANDARD_OUTPUT
+from shmctl.core.objects.streams import STANDARD_OUTPUT
 from shmctl.options import Session
 from shmctl.report import ExitStatus
 

@@ -12,11 +12,11 @@ from click.shell_completion import CompletionItem
 
 from shmctl.core.errors import ShmError
 from shmctl.core.models import DEV_SHM, Directory
-from shmctl.core.names import escape, parse_name
+from shmctl.core.names import SHELL_PREFIX, escape, parse_name
 from shmctl.core.sizes import parse_duration, parse_mode, parse_resize, parse_size
 
 if TYPE_CHECKING:
-    from shmctl.core.structs import Layout
+    from shmctl.core.typed.structs import Layout
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -71,7 +71,7 @@ class PatternType(click.ParamType[str]):
 
 def complete_names(incomplete: str) -> list[CompletionItem]:
     """Completion items for ``/shm``, ``shm`` and ``/dev/shm/shm``."""
-    from shmctl.core.listing import scan
+    from shmctl.core.inspect.listing import scan
 
     prefix = next((p for p in (SHELL_PREFIX, "/") if incomplete.startswith(p)), "")
     names = (escape(info.name[1:]) for info in scan() if info.kind.is_object)
@@ -175,7 +175,7 @@ def _number_or_fail(text: str, what: str) -> int:
 
 def load_layout(declaration: str, header: str | None) -> "Layout":
     """The struct that ``--struct`` declares, or names out of ``--header``."""
-    from shmctl.core import structs
+    from shmctl.core.typed import structs
 
     if header is None:
         return structs.parse(declaration)

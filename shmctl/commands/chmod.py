@@ -4,7 +4,7 @@ import click
 
 from shmctl import report
 from shmctl.core.names import Name, escape
-from shmctl.core.objects import change_mode
+from shmctl.core.objects.lifecycle import change_mode
 from shmctl.options import MODE, Session, names_argument, pass_session, verbose_option
 
 

@@ -6,7 +6,7 @@ import click
 
 from shmctl import report
 from shmctl.core.names import Name, escape
-from shmctl.core.objects import change_owner
+from shmctl.core.objects.lifecycle import change_owner
 from shmctl.options import Parsed, Session, group_id, names_argument, pass_session, user_id, verbose_option
 
 _UNCHANGED = -1

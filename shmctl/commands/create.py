@@ -4,7 +4,7 @@ import click
 
 from shmctl import report
 from shmctl.core.names import Name, escape
-from shmctl.core.objects import DEFAULT_MODE, OpenObject, created
+from shmctl.core.objects.lifecycle import DEFAULT_MODE, OpenObject, created
 from shmctl.options import MODE, SIZE, Session, names_argument, pass_session, verbose_option
 
 

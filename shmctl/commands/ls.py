@@ -7,7 +7,7 @@ import click
 
 from shmctl import report
 from shmctl.core.errors import ShmError
-from shmctl.core.listing import is_pattern, matcher, scan, select
+from shmctl.core.inspect.listing import is_pattern, matcher, scan, select
 from shmctl.core.models import Kind, ObjectInfo
 from shmctl.core.names import Name, parse_name
 from shmctl.options import (
@@ -100,6 +100,7 @@ def command(
         key=lambda info: (COLUMNS[sort].key(info), info.name),
         reverse=reverse,
     )
+    missing = _missing(pattern, found)
     if null:
         sys.stdout.buffer.write(b"".join(info.name + b"\0" for info in infos))
     elif as_json:
@@ -107,9 +108,9 @@ def command(
         from shmctl.render.records import object_record
 
         write_array(sys.stdout, map(object_record, infos))
-    else:
+    elif infos or not missing:
         _show(session, infos, columns, sizes, headings=not no_headings)
-    report.for_each(_missing(pattern, found), _report_missing)
+    report.for_each(missing, _report_missing)
 
 
 def _show(

@@ -7,8 +7,8 @@ from typing import Any
 import click
 
 from shmctl.core.names import Name, escape
-from shmctl.core.objects import OpenObject
-from shmctl.core.reading import chunks, extent, read_bytes, readable
+from shmctl.core.objects.lifecycle import OpenObject
+from shmctl.core.objects.reading import chunks, extent, read_bytes, readable
 from shmctl.options import (
     SIZE,
     Session,
@@ -16,6 +16,7 @@ from shmctl.options import (
     json_option,
     name_argument,
     offset_option,
+    on_terminal,
     pass_session,
     struct_options,
 )
@@ -94,7 +95,7 @@ def _read_range(session: Session, target: OpenObject, options: dict[str, Any]) -
 
 
 def _copy_raw(target: OpenObject, offset: int, length: int) -> None:
-    from shmctl.core.streams import copy_out
+    from shmctl.core.objects.streams import copy_out
     from shmctl.render.progress import progress_bar
 
     fd = sys.stdout.fileno()
@@ -143,8 +144,8 @@ def _write_json_range(target: OpenObject, offset: int, length: int, form: str | 
 
 
 def _read_values(target: OpenObject, options: dict[str, Any]) -> None:
-    from shmctl.core.scalars import lookup, unpack
-    from shmctl.core.values import to_json, to_text
+    from shmctl.core.typed.scalars import lookup, unpack
+    from shmctl.core.typed.values import to_json, to_text
 
     scalar = lookup(options["type_name"])
     offset, count = options["offset"], options["count"]
@@ -159,7 +160,7 @@ def _read_values(target: OpenObject, options: dict[str, Any]) -> None:
 
 
 def _read_struct(session: Session, target: OpenObject, options: dict[str, Any]) -> None:
-    from shmctl.core.values import to_text
+    from shmctl.core.typed.values import to_text
     from shmctl.options import load_layout
 
     layout = load_layout(options["declaration"], options["header"])
@@ -175,7 +176,7 @@ def _read_struct(session: Session, target: OpenObject, options: dict[str, Any]) 
         from shmctl.render.fields import write_fields
 
         rows = [(field, to_text(layout.read(data, field))) for field in layout.fields()]
-        write_fields(sys.stdout, session.color, rows, options["offset"], as_table=sys.stdout.isatty())
+        write_fields(sys.stdout, session.color, rows, options["offset"], as_table=on_terminal(session))
 
 
 def _write_json(target: OpenObject, options: dict[str, Any], content: dict[str, Any]) -> None:

@@ -4,9 +4,9 @@ import click
 
 from shmctl import report
 from shmctl.core.errors import ShmError
-from shmctl.core.listing import is_pattern, matcher, scan
+from shmctl.core.inspect.listing import is_pattern, matcher, scan
 from shmctl.core.names import Name, escape, parse_name
-from shmctl.core.objects import describe_any
+from shmctl.core.objects.lifecycle import describe_any
 from shmctl.core.posix import unlink
 from shmctl.options import PATTERN, Session, pass_session, verbose_option
 

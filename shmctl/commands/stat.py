@@ -7,7 +7,7 @@ import click
 from shmctl import report
 from shmctl.core.models import ObjectInfo
 from shmctl.core.names import Name, escape
-from shmctl.core.objects import describe
+from shmctl.core.objects.lifecycle import describe
 from shmctl.options import Parsed, Session, json_option, names_argument, on_terminal, pass_session
 from shmctl.render.statformat import check_format, format_object
 

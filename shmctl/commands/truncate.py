@@ -4,7 +4,7 @@ import click
 
 from shmctl import report
 from shmctl.core.names import Name, escape
-from shmctl.core.objects import resize
+from shmctl.core.objects.lifecycle import resize
 from shmctl.core.sizes import Resize
 from shmctl.options import RESIZE, Session, names_argument, pass_session, verbose_option
 

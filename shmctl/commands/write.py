@@ -8,9 +8,10 @@ from typing import Any
 import click
 
 from shmctl.core.errors import InputError, ShmError
+from shmctl.core.models import Store
 from shmctl.core.names import Name, escape
-from shmctl.core.objects import DEFAULT_MODE, OpenObject
-from shmctl.core.writing import Fit, Store, fill, writable, write_bytes, write_stores
+from shmctl.core.objects.lifecycle import DEFAULT_MODE, OpenObject
+from shmctl.core.objects.writing import Fit, fill, writable, write_bytes, write_stores
 from shmctl.options import (
     MODE,
     SIZE,
@@ -138,7 +139,7 @@ def _choose_writer(options: dict[str, Any], fit: Fit) -> Writer:
     if options["declaration"] is not None:
         return _struct_writer(options, offset, values, fit)
     if options["type_name"] is not None:
-        from shmctl.core.scalars import lookup, pack
+        from shmctl.core.typed.scalars import lookup, pack
 
         return _bytes_writer(offset, pack(lookup(options["type_name"]), values, options["endian"]), fit)
     if options["hexadecimal"] is not None:
@@ -217,7 +218,7 @@ def _struct_writer(options: dict[str, Any], offset: int, assignments: Sequence[s
 
 def _stream_writer(options: dict[str, Any], offset: int, fit: Fit) -> Writer:
     def write(target: OpenObject) -> int:
-        from shmctl.core.streams import Source, copy_in
+        from shmctl.core.objects.streams import Source, copy_in
         from shmctl.render.progress import progress_bar
 
         path: str | None = options["input_file"]

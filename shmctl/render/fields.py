@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import TextIO
 
-from shmctl.core.structs import Field
+from shmctl.core.typed.fields import Field
 
 
 def write_fields(

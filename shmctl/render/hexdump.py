@@ -12,7 +12,7 @@ _NUL, _ASCII, _CONTROL, _HIGH = "\x1b[2m", "\x1b[36m", "\x1b[32m", "\x1b[33m"
 
 
 def write_hexdump(out: TextIO, chunks: Iterable[bytes], offset: int, *, color: bool = False) -> None:
-    """Write the dump of ``chunks``, whose first byte stands at ``offset``. No bytes make no output.
+    """Write the dump of ``chunks``, whose first byte stands at ``offset``; of no bytes at 0, nothing.
 
     Lines equal to the one before are folded into one ``*``.
     """
@@ -29,7 +29,7 @@ def write_hexdump(out: TextIO, chunks: Iterable[bytes], offset: int, *, color: b
             folding = False
             previous = line
         offset += len(line)
-    if previous:
+    if previous or offset:
         out.write(f"{_OFFSET_COLOR}{offset:08x}{_RESET}\n" if color else f"{offset:08x}\n")
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
-from shmctl.core.streams import Progress
+from shmctl.core.objects.streams import Progress
 
 if TYPE_CHECKING:
     from rich.progress import Progress as RichProgress

@@ -74,9 +74,9 @@ def iso_time(nanoseconds: int) -> str:
 
 
 def short_time(nanoseconds: int, *, human: bool) -> str:
-    """To the second: with the zone and without spaces for programs, without a zone for people."""
+    """For people to the minute; for programs to the second, with the zone and without spaces."""
     moment = datetime.fromtimestamp(nanoseconds // 10**9).astimezone()
-    return moment.strftime("%Y-%m-%d %H:%M:%S") if human else moment.isoformat()
+    return moment.strftime("%Y-%m-%d %H:%M") if human else moment.isoformat()
 
 
 def mode_text(st_mode: int) -> str:

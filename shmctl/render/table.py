@@ -36,7 +36,14 @@ def write_table(
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_header=headings is not None, header_style="bold")
+    table = Table(
+        box=box.SIMPLE_HEAD,
+        show_edge=False,
+        pad_edge=False,
+        collapse_padding=True,
+        show_header=headings is not None,
+        header_style="bold",
+    )
     for index, is_right in enumerate(right):
         heading = headings[index] if headings else ""
         table.add_column(

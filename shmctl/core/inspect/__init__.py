@@ -1,0 +1,1 @@
+"""Look at objects: what is there, who uses it, what may go."""

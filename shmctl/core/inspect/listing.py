@@ -1,0 +1,82 @@
+"""What stands in the directory: readdir(3) and fstatat(2)."""
+
+import fnmatch
+import os
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+
+from shmctl.core import posix
+from shmctl.core.errors import ShmError
+from shmctl.core.models import DEV_SHM, Directory, ObjectInfo
+from shmctl.core.names import Name, parse_name
+
+_GLOB_CHARACTERS = re.compile(rb"[*?\[]")
+
+
+def scan(
+    directory: Directory = DEV_SHM, matches: Callable[[Name], bool] = lambda _: True
+) -> Iterator[ObjectInfo]:
+    """Every entry whose name ``matches``, in no order. One that vanishes meanwhile is left out."""
+    with posix.closing(posix.open_directory(directory), directory.path) as fd:
+        for entry in os.listdir(fd):
+            name = Name(b"/" + os.fsencode(entry))
+            if not matches(name):
+                continue
+            try:
+                yield ObjectInfo(name, directory, posix.fstatat(name, fd))
+            except ShmError as error:
+                if not isinstance(error.__cause__, FileNotFoundError):
+                    raise
+
+
+def is_pattern(text: str | bytes) -> bool:
+    """Whether a name has any of the characters ``*``, ``?`` and ``[``."""
+    return bool(_GLOB_CHARACTERS.search(os.fsencode(text)))
+
+
+def matcher(patterns: Sequence[str | bytes]) -> Callable[[Name], bool]:
+    """A test for names that equal or match any of ``patterns`` (glob(7); ``*`` also matches a leading dot).
+
+    No pattern at all matches everything. Raises InputError for a pattern
+    that could never be a name.
+    """
+    if not patterns:
+        return lambda _: True
+    names = [parse_name(pattern) for pattern in patterns]
+    exact = frozenset(names)
+    globs = [
+        re.compile(fnmatch.translate(os.fsdecode(name)), re.DOTALL) for name in names if is_pattern(name)
+    ]
+
+    def matches(name: Name) -> bool:
+        return name in exact or any(glob.match(os.fsdecode(name)) for glob in globs)
+
+    return matches
+
+
+def select(
+    infos: Iterable[ObjectInfo],
+    *,
+    everything: bool = False,
+    kinds: Sequence[str] = (),
+    uid: int | None = None,
+    larger: int | None = None,
+    modified_before: float | None = None,
+) -> Iterator[ObjectInfo]:
+    """The entries that pass every test given.
+
+    Without ``everything`` and without ``kinds`` only objects pass. ``larger``
+    is in bytes; ``modified_before`` in seconds since the epoch.
+    """
+    for info in infos:
+        if kinds and info.kind not in kinds:
+            continue
+        if not (everything or kinds or info.kind.is_object):
+            continue
+        if uid is not None and info.st.st_uid != uid:
+            continue
+        if larger is not None and info.size <= larger:
+            continue
+        if modified_before is not None and info.st.st_mtime >= modified_before:
+            continue
+        yield info

@@ -1,0 +1,194 @@
+"""Which processes have objects open or mapped, from /proc: matched by device and inode, never by path."""
+
+import errno
+import fcntl
+import os
+import struct
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, field
+
+Identity = tuple[int, int]
+"""(st_dev, st_ino)."""
+
+_DELETED = " (deleted)"
+_O_PATH_FLAG = os.O_PATH
+
+# The PROCMAP_QUERY ioctl of /proc/PID/maps (linux/fs.h, Linux 6.11): the next mapping that is
+# shared and has a file, with its device and inode, and without formatting any other.
+_PROCMAP_QUERY = 0xC0686611
+_QUERY = struct.Struct("=9Q2I2I2Q")
+_NEXT_SHARED_FILE = 0x10 | 0x20 | 0x08
+_READABLE, _WRITABLE, _EXECUTABLE = 0x01, 0x02, 0x04
+
+
+@dataclass(slots=True)
+class Holder:
+    """One process and one object that it has open or mapped.
+
+    ``access`` has the letters r, w and x of its descriptors and mappings;
+    ``mapped`` is in bytes; ``fds`` are its descriptors' numbers; ``path`` is
+    the object's, as /proc shows it.
+    """
+
+    pid: int
+    identity: Identity
+    uid: int
+    command: str
+    access: str = ""
+    mapped: int = 0
+    fds: list[int] = field(default_factory=list)
+    path: str = ""
+    st: os.stat_result | None = None
+
+    def add_access(self, letters: str) -> None:
+        """Take in what one more descriptor or mapping allows."""
+        self.access = "".join(letter for letter in "rwx" if letter in self.access + letters)
+
+
+@dataclass(slots=True)
+class Scan:
+    """All holders that were found, and how many processes would not be inspected."""
+
+    holders: list[Holder] = field(default_factory=list)
+    uninspected: int = 0
+
+
+def scan_processes(devices: Collection[int], inodes: Collection[int] | None = None) -> Scan:
+    """Every holder of a file on ``devices`` (st_dev numbers), or of ``inodes`` there alone.
+
+    A process that ends meanwhile is left out; this process is, too.
+    """
+    scan = Scan()
+    own_pid = os.getpid()
+    try:
+        pids = [int(entry) for entry in os.listdir("/proc") if entry.isdigit()]
+    except OSError:
+        pids = []
+    for pid in pids:
+        if pid == own_pid:
+            continue
+        try:
+            scan.holders += _Process(pid, devices, inodes).holders()
+        except PermissionError:
+            scan.uninspected += 1
+        except OSError as error:
+            if error.errno not in (errno.ENOENT, errno.ESRCH, errno.EINVAL):
+                raise
+    return scan
+
+
+class _Process:
+    def __init__(self, pid: int, devices: Collection[int], inodes: Collection[int] | None) -> None:
+        self._root = f"/proc/{pid}"
+        self._pid = pid
+        self._devices = devices
+        self._inodes = inodes
+        self._found: dict[Identity, Holder] = {}
+
+    def holders(self) -> list[Holder]:
+        """What this process holds."""
+        self._inspect_descriptors()
+        self._inspect_mappings()
+        return list(self._found.values())
+
+    def _inspect_descriptors(self) -> None:
+        for entry in os.listdir(f"{self._root}/fd"):
+            try:
+                self._inspect_descriptor(entry)
+            except (FileNotFoundError, ProcessLookupError):
+                continue
+
+    def _inspect_descriptor(self, entry: str) -> None:
+        path = os.readlink(f"{self._root}/fd/{entry}")
+        if not path.startswith("/"):
+            return
+        info = self._fdinfo(entry)
+        inode = info.get("ino")
+        if inode is not None and not self._may_match(int(inode), path):
+            # Asking the file itself could wait for a network file system that is gone.
+            return
+        st = os.stat(f"{self._root}/fd/{entry}")
+        if not self._matches(st.st_dev, st.st_ino):
+            return
+        flags = int(info.get("flags", "0"), 8)
+        if flags & _O_PATH_FLAG:
+            return
+        holder = self._holder((st.st_dev, st.st_ino), path)
+        holder.st = st
+        holder.fds.append(int(entry))
+        holder.add_access({os.O_RDONLY: "r", os.O_WRONLY: "w"}.get(flags & os.O_ACCMODE, "rw"))
+
+    def _fdinfo(self, entry: str) -> dict[str, str]:
+        with open(f"{self._root}/fdinfo/{entry}", encoding="ascii", errors="replace") as file:
+            lines = (line.partition(":") for line in file.read().splitlines())
+        return {key: value.strip() for key, _, value in lines}
+
+    def _may_match(self, inode: int, path: str) -> bool:
+        return self._inodes is None or inode in self._inodes or path.endswith(_DELETED)
+
+    def _matches(self, device: int, inode: int) -> bool:
+        return device in self._devices and (self._inodes is None or inode in self._inodes)
+
+    def _inspect_mappings(self) -> None:
+        fd = os.open(f"{self._root}/maps", os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            mappings = list(_query_mappings(fd))
+        except OSError as error:
+            if error.errno != errno.ENOTTY:
+                raise
+            mappings = list(_parse_mappings(fd))
+        finally:
+            os.close(fd)
+        for mapping in mappings:
+            if self._matches(*mapping.identity):
+                holder = self._holder(mapping.identity, "")
+                holder.mapped += mapping.length
+                holder.add_access(mapping.access)
+
+    def _holder(self, identity: Identity, path: str) -> Holder:
+        if identity not in self._found:
+            uid = os.stat(self._root).st_uid
+            with open(f"{self._root}/comm", encoding="utf-8", errors="surrogateescape") as file:
+                command = file.read().removesuffix("\n")
+            self._found[identity] = Holder(self._pid, identity, uid, command)
+        holder = self._found[identity]
+        holder.path = holder.path or path
+        return holder
+
+
+@dataclass(frozen=True, slots=True)
+class _Mapped:
+    identity: Identity
+    length: int
+    access: str
+
+
+def _query_mappings(fd: int) -> Iterator[_Mapped]:
+    address = 0
+    while True:
+        query = bytearray(_QUERY.pack(_QUERY.size, _NEXT_SHARED_FILE, address, *[0] * 12))
+        try:
+            fcntl.ioctl(fd, _PROCMAP_QUERY, query)
+        except OSError as error:
+            if error.errno in (errno.ENOENT, errno.ESRCH):  # no mapping follows, or no memory at all
+                return
+            raise
+        _, _, _, start, end, flags, _, _, inode, major, minor, *_ = _QUERY.unpack(query)
+        letters = ((_READABLE, "r"), (_WRITABLE, "w"), (_EXECUTABLE, "x"))
+        access = "".join(letter for flag, letter in letters if flags & flag)
+        yield _Mapped((os.makedev(major, minor), inode), end - start, access)
+        address = end
+
+
+def _parse_mappings(fd: int) -> Iterator[_Mapped]:
+    """The same from the text, for older kernels (proc_pid_maps(5)); private mappings too."""
+    with open(fd, "rb", closefd=False) as file:
+        for line in file:
+            addresses, permissions, _, device, inode, *_ = line.split(maxsplit=5)
+            if inode == b"0":
+                continue
+            start, _, end = addresses.partition(b"-")
+            major, _, minor = device.partition(b":")
+            access = "".join(letter for letter in "rwx" if letter.encode() in permissions)
+            identity = (os.makedev(int(major, 16), int(minor, 16)), int(inode))
+            yield _Mapped(identity, int(end, 16) - int(start, 16), access)

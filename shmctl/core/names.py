@@ -1,0 +1,76 @@
+"""Object names: bytes with one leading slash, and their safe spelling for people."""
+
+import os
+from typing import NewType
+
+from shmctl.core.errors import InputError
+
+Name = NewType("Name", bytes)
+"""A valid object name: ``b"/shmtest"``, one slash and 1 to 255 bytes (shm_open(3))."""
+
+NAME_MAX = 255
+SHELL_PREFIX = "/dev/shm/"  # noqa: S108 - the very place
+_SEMAPHORE_PREFIX = b"/sem."
+_LETTER_ESCAPES = {"\n": r"\n", "\t": r"\t", "\r": r"\r", "\\": r"\\"}
+
+
+def parse_name(text: str | bytes) -> Name:
+    """The name that ``shmtest``, ``/shmtest`` and ``/dev/shm/shmtest`` all mean.
+
+    Raises InputError for a name that no object can have.
+    """
+    given = os.fsencode(text)
+    bare = given.removeprefix(SHELL_PREFIX.encode())
+    if bare == given:
+        bare = given.removeprefix(b"/")
+    problem = _problem(bare)
+    if problem:
+        raise InputError(f"invalid object name '{escape(given, keep=' ')}': {problem}")
+    return Name(b"/" + bare)
+
+
+def _problem(bare: bytes) -> str | None:
+    if not bare:
+        return "it is empty"
+    if bare in (b".", b".."):
+        return "it is a directory's name"
+    if b"/" in bare:
+        return "a slash may only stand at its start"
+    if b"\0" in bare:
+        return "it has a NUL byte"
+    if len(bare) > NAME_MAX:
+        return f"it has {len(bare)} bytes, and {NAME_MAX} are allowed"
+    return None
+
+
+def is_semaphore(name: Name) -> bool:
+    """Whether sem_open(3) made it, going by the name alone (sem_overview(7))."""
+    return name.startswith(_SEMAPHORE_PREFIX)
+
+
+def escape(data: bytes | str, keep: str = "") -> str:
+    """``data`` as one word that is safe on a terminal and in a column.
+
+    White space, quotes, backslashes, and all that is not printable UTF-8
+    become ``\\n``, ``\\x20`` and so on; characters in ``keep`` stay.
+    """
+    text = data if isinstance(data, str) else data.decode("utf-8", "surrogateescape")
+    if text.isalnum() and text.isascii():
+        return text
+    return "".join(c if c in keep or _is_plain(c) else _escape_character(c) for c in text)
+
+
+def printable(text: str) -> str:
+    """A sentence made safe for a terminal: only what would not print is escaped."""
+    return escape(text, keep=" '\"\\\n")
+
+
+def _is_plain(character: str) -> bool:
+    return character.isprintable() and character not in " '\"\\"
+
+
+def _escape_character(character: str) -> str:
+    letter = _LETTER_ESCAPES.get(character)
+    if letter:
+        return letter
+    return "".join(f"\\x{byte:02x}" for byte in character.encode("utf-8", "surrogateescape"))

@@ -1,0 +1,293 @@
+"""Create, open, resize, describe and remove objects."""
+
+import errno
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+
+from shmctl.core import posix
+from shmctl.core.errors import ShmError
+from shmctl.core.models import DEV_SHM, Directory, ObjectInfo, group_name, type_name, user_name
+from shmctl.core.names import Name
+from shmctl.core.sizes import Resize
+
+DEFAULT_MODE = 0o600
+
+
+@dataclass(frozen=True, slots=True)
+class OpenObject:
+    """An open descriptor of an object, its size in bytes when it was opened, and whether it was made then."""
+
+    name: Name
+    fd: int
+    directory: Directory
+    size: int = 0
+    made: bool = False
+
+    def stat(self) -> os.stat_result:
+        """fstat(2), now."""
+        return posix.fstat(self.fd, self.name)
+
+    def locked(self, *, exclusive: bool) -> "OpenObject":
+        """Wait for its lock (flock(2)); the object as it is then."""
+        posix.flock(self.fd, self.name, exclusive=exclusive)
+        return replace(self, size=self.stat().st_size)
+
+
+@contextmanager
+def opened(name: Name, oflag: int, directory: Directory = DEV_SHM) -> Iterator[OpenObject]:
+    """An existing object, open O_RDONLY or O_RDWR (with O_TRUNC where wanted).
+
+    Raises ShmError for anything that is not a shared-memory object, without
+    ever blocking on it or following it.
+    """
+    with _closing_object(_open_existing(name, oflag, directory)) as target:
+        yield target
+
+
+@contextmanager
+def opened_or_made(
+    name: Name, mode: int, directory: Directory = DEV_SHM, *, oflag: int = 0
+) -> Iterator[OpenObject]:
+    """An object open O_RDWR, made with ``mode`` where there is none.
+
+    An object that this call made is removed again when the body fails.
+    """
+    with _closing_object(_open_or_make(name, mode, directory, oflag)) as target, removed_on_failure(target):
+        yield target
+
+
+def _open_or_make(name: Name, mode: int, directory: Directory, oflag: int) -> OpenObject:
+    # O_CREAT goes only with O_EXCL: so it is certain who made the object, and fs.protected_regular,
+    # which refuses O_CREAT on another user's existing object in a sticky directory, has no say.
+    while True:
+        try:
+            return _open_existing(name, os.O_RDWR | oflag, directory)
+        except ShmError as error:
+            if error.errno != errno.ENOENT:
+                raise
+        try:
+            return make(name, mode, directory, oflag=oflag)
+        except ShmError as error:
+            if error.errno != errno.EEXIST:
+                raise
+
+
+def make(name: Name, mode: int, directory: Directory = DEV_SHM, *, oflag: int = 0) -> OpenObject:
+    """A new, empty object, open O_RDWR: EEXIST where the name is taken."""
+    fd = posix.shm_open(name, os.O_RDWR | os.O_CREAT | os.O_EXCL | oflag, mode, directory)
+    return OpenObject(name, fd, directory, made=True)
+
+
+@contextmanager
+def _closing_object(target: OpenObject) -> Iterator[OpenObject]:
+    with posix.closing(target.fd, target.name):
+        yield target
+
+
+@contextmanager
+def removed_on_failure(target: OpenObject) -> Iterator[None]:
+    """Take back an object that was just made when the body fails, or is interrupted."""
+    try:
+        yield
+    except BaseException:
+        if target.made:
+            _remove_if_same(target)
+        raise
+
+
+def _remove_if_same(target: OpenObject) -> None:
+    """Unlink the name, unless it belongs to another object by now."""
+    ours = target.stat()
+    try:
+        with posix.closing(posix.open_path(target.name, target.directory), target.name) as fd:
+            named = posix.fstat(fd, target.name)
+        if (named.st_dev, named.st_ino) == (ours.st_dev, ours.st_ino):
+            posix.shm_unlink(target.name, target.directory)
+    except ShmError as error:
+        if error.errno != errno.ENOENT:
+            raise
+
+
+def _open_existing(name: Name, oflag: int, directory: Directory) -> OpenObject:
+    try:
+        fd = posix.shm_open(name, oflag | os.O_NONBLOCK, 0, directory)
+    except ShmError as error:
+        raise _explained(error, name, directory) from error
+    try:
+        st = posix.fstat(fd, name)
+        refuse_other_kinds("shm_open", name, st)
+    except BaseException:
+        posix.close(fd, name)
+        raise
+    return OpenObject(name, fd, directory, st.st_size)
+
+
+def refuse_other_kinds(call: str, name: Name, st: os.stat_result) -> None:
+    """Raise ShmError unless ``st`` is of a regular file."""
+    if not stat.S_ISREG(st.st_mode):
+        raise _wrong_kind(ShmError(call, name, errno.EINVAL), st)
+
+
+def _explained(error: ShmError, name: Name, directory: Directory) -> ShmError:
+    """The same error, saying what stands under the name, or whose it is, where that is the reason."""
+    if error.errno not in (errno.EACCES, errno.EPERM, errno.EINVAL, errno.ELOOP, errno.EISDIR, errno.ENXIO):
+        return error
+    try:
+        st = describe_any(name, directory).st
+    except ShmError:
+        return error
+    if not stat.S_ISREG(st.st_mode):
+        return _wrong_kind(error, st)
+    if error.errno in (errno.EACCES, errno.EPERM):
+        owner, group = user_name(st.st_uid), group_name(st.st_gid)
+        hint = f"it is {owner}:{group}'s, with mode {stat.filemode(st.st_mode)}"
+        return ShmError(error.call, name, error.errno, hint=hint)
+    return error
+
+
+def _wrong_kind(error: ShmError, st: os.stat_result) -> ShmError:
+    detail = f"it is {type_name(st.st_mode)}, not a shared-memory object"
+    return ShmError(error.call, error.name, error.errno or errno.EINVAL, detail=detail)
+
+
+@contextmanager
+def created(
+    name: Name,
+    size: int | None = None,
+    mode: int = DEFAULT_MODE,
+    *,
+    exclusive: bool = True,
+    truncate: bool = False,
+    reserve: bool = False,
+    directory: Directory = DEV_SHM,
+) -> Iterator[OpenObject]:
+    """An object of ``size`` bytes, made unless it exists: shm_open(3) and ftruncate(2).
+
+    ``exclusive`` refuses an existing one; otherwise it is resized where its
+    size differs, and keeps its mode. ``truncate`` empties it first (O_TRUNC).
+    ``reserve`` allocates its memory now, so that ENOSPC comes here. After a
+    failure an object that this call made is gone, and another has its size back.
+    """
+    oflag = os.O_TRUNC if truncate else 0
+    if exclusive:
+        with _closing_object(make(name, mode, directory, oflag=oflag)) as target, removed_on_failure(target):
+            _set_size(target, 0, size or 0, reserve)
+            yield target
+        return
+    with opened_or_made(name, mode, directory, oflag=oflag) as target:
+        _set_size(target, target.size, target.size if size is None else size, reserve)
+        yield target
+
+
+def _set_size(target: OpenObject, old: int, new: int, reserve: bool) -> None:
+    if new > old:
+        posix.ftruncate(target.fd, new, target.name)
+    if reserve and new:
+        with _size_restored_on_failure(target, old, new):
+            posix.posix_fallocate(target.fd, 0, new, target.name)
+    if new < old:
+        posix.ftruncate(target.fd, new, target.name)
+
+
+@contextmanager
+def _size_restored_on_failure(target: OpenObject, old: int, new: int) -> Iterator[None]:
+    try:
+        yield
+    except BaseException:
+        if new > old:
+            posix.ftruncate(target.fd, old, target.name)
+        raise
+
+
+@contextmanager
+def room(
+    target: OpenObject, offset: int, length: int, *, grow: bool = False, exact: bool = False
+) -> Iterator[None]:
+    """See that ``length`` bytes at ``offset`` can be stored, before anything is.
+
+    The object grows to fit if ``grow`` or ``exact`` says so, or if it was just
+    made; the memory is allocated, so that a full /dev/shm is an error here.
+    After the body ``exact`` shrinks it to end with the data. When the body
+    fails, the object has its old size again.
+    """
+    end, old = offset + length, target.size
+    if end > old:
+        if not (grow or exact or target.made):
+            raise does_not_fit(target.name, offset, f"{length} bytes", old)
+        posix.ftruncate(target.fd, end, target.name)
+    with _size_restored_on_failure(target, old, end):
+        if length:
+            posix.posix_fallocate(target.fd, offset, length, target.name)
+        yield
+    if exact and end < old:
+        posix.ftruncate(target.fd, end, target.name)
+
+
+def does_not_fit(name: Name, offset: int, amount: str, size: int) -> ShmError:
+    """The error for data that would reach past the end of an object of ``size`` bytes."""
+    detail = f"{amount} at offset {offset} do not fit in its {size} bytes"
+    return ShmError("mmap", name, errno.EFBIG, detail=detail, hint="--grow extends the object to fit")
+
+
+def resize(name: Name, change: Resize, directory: Directory = DEV_SHM) -> tuple[int, int]:
+    """Grow an object with zeros, or shrink it: ftruncate(2). Returns its old and new size in bytes."""
+    with opened(name, os.O_RDWR, directory) as target:
+        new = change.apply(target.size)
+        posix.ftruncate(target.fd, new, name)
+        return target.size, new
+
+
+def describe(name: Name, directory: Directory = DEV_SHM) -> ObjectInfo:
+    """What fstat(2) tells about an object, also one that may not be opened.
+
+    Raises ShmError for anything that is not a shared-memory object.
+    """
+    info = describe_any(name, directory)
+    refuse_other_kinds("fstat", name, info.st)
+    return info
+
+
+def describe_any(name: Name, directory: Directory = DEV_SHM) -> ObjectInfo:
+    """What fstat(2) tells about whatever stands under the name, following nothing."""
+    with posix.closing(posix.open_path(name, directory), name) as fd:
+        return ObjectInfo(name, directory, posix.fstat(fd, name))
+
+
+def change_mode(name: Name, mode: int, directory: Directory = DEV_SHM) -> None:
+    """Set an object's permission bits: fchmod(2)."""
+    with _opened_for_change(name, directory) as (target, can_be_used):
+        if can_be_used:
+            posix.fchmod(target.fd, mode, name)
+        else:
+            posix.chmod_path_fd(target.fd, mode, name)
+
+
+def change_owner(name: Name, uid: int, gid: int, directory: Directory = DEV_SHM) -> None:
+    """Set an object's owner and group, -1 leaving one as it is: fchown(2)."""
+    with _opened_for_change(name, directory) as (target, can_be_used):
+        if can_be_used:
+            posix.fchown(target.fd, uid, gid, name)
+        else:
+            posix.chown_path_fd(target.fd, uid, gid, name)
+
+
+@contextmanager
+def _opened_for_change(name: Name, directory: Directory) -> Iterator[tuple[OpenObject, bool]]:
+    """An object, and whether its descriptor takes fchmod.
+
+    An owner may change what the mode bars from opening.
+    """
+    try:
+        with opened(name, os.O_RDONLY, directory) as target:
+            yield target, True
+            return
+    except ShmError as error:
+        if error.call != "shm_open" or error.errno != errno.EACCES:
+            raise
+    with posix.closing(posix.open_path(name, directory), name) as fd:
+        target = OpenObject(name, fd, directory)
+        refuse_other_kinds("open", name, target.stat())
+        yield target, False

@@ -1,0 +1,101 @@
+"""Sizes, durations and modes as people write them, and sizes as people read them."""
+
+import re
+from dataclasses import dataclass
+
+from shmctl.core.errors import InputError
+
+OFF_T_MAX = 2**63 - 1
+_LETTERS = "KMGTPE"
+_SIZE = re.compile(r"(?:0[xX]([0-9a-fA-F]+)|([0-9]+)(?:([KMGTPE])(i?B)?)?)", re.IGNORECASE | re.ASCII)
+_DURATION = re.compile(r"([0-9]+(?:\.[0-9]*)?|\.[0-9]+)([smhd]?)", re.ASCII)
+_SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
+_MODE = re.compile(r"(?:0[oO])?([0-7]+)", re.ASCII)
+_MODE_MAX = 0o7777
+
+
+def parse_size(text: str) -> int:
+    """Bytes meant by ``100``, ``4K`` = ``4KiB`` = 4096, ``4KB`` = 4000, ``0x1000``.
+
+    Raises InputError for anything else, and for more than off_t holds.
+    """
+    match = _SIZE.fullmatch(text)
+    if not match:
+        raise InputError(f"invalid size '{text}'", hint="sizes look like 100, 4K, 4KiB, 4KB or 0x1000")
+    hexadecimal, decimal, letter, unit = match.groups()
+    if hexadecimal:
+        size = int(hexadecimal, 16)
+    else:
+        # Longer numbers overflow anyway, and int() refuses thousands of digits.
+        size = int(decimal) if len(decimal.lstrip("0")) <= len(str(OFF_T_MAX)) else OFF_T_MAX + 1
+        if letter:
+            base = 1000 if unit and unit.upper() == "B" else 1024
+            size *= base ** (_LETTERS.index(letter.upper()) + 1)
+    if size > OFF_T_MAX:
+        raise InputError(f"size '{text}' is too large: {OFF_T_MAX} bytes is the most there can be")
+    return size
+
+
+def parse_duration(text: str) -> float:
+    """Seconds meant by ``0.5``, ``30s``, ``10m``, ``2h``, ``3d``. Raises InputError."""
+    match = _DURATION.fullmatch(text)
+    if not match:
+        raise InputError(f"invalid duration '{text}'", hint="durations look like 0.5, 30s, 10m, 2h or 3d")
+    return float(match[1]) * _SECONDS[match[2]]
+
+
+def parse_mode(text: str) -> int:
+    """Permission bits meant by ``600``, ``0600`` or ``0o600``: octal always. Raises InputError."""
+    match = _MODE.fullmatch(text)
+    if not match or int(match[1], 8) > _MODE_MAX:
+        raise InputError(f"invalid mode '{text}'", hint="modes are octal, as in chmod(1): 600, 0644, 0o666")
+    return int(match[1], 8)
+
+
+@dataclass(frozen=True, slots=True)
+class Resize:
+    """A new size, absolute or relative to the old one, with the prefixes of truncate(1)."""
+
+    operator: str
+    size: int
+
+    def apply(self, old: int) -> int:
+        """The size in bytes that an object of ``old`` bytes gets. Raises InputError out of off_t's range."""
+        new = {
+            "": lambda: self.size,
+            "+": lambda: old + self.size,
+            "-": lambda: max(0, old - self.size),
+            "<": lambda: min(old, self.size),
+            ">": lambda: max(old, self.size),
+            "/": lambda: old // self.size * self.size,
+            "%": lambda: -(-old // self.size) * self.size,
+        }[self.operator]()
+        if new > OFF_T_MAX:
+            raise InputError(f"the new size would be {new} bytes, and {OFF_T_MAX} is the most there can be")
+        return new
+
+
+def parse_resize(text: str) -> Resize:
+    """``100``, ``+4K``, ``-10``, ``<1M`` (at most), ``>1M`` (at least), ``/4K``, ``%4K`` (rounded down, up).
+
+    Raises InputError, also for rounding to a multiple of 0.
+    """
+    operator = text[:1] if text[:1] in "+-<>/%" else ""
+    resize = Resize(operator, parse_size(text[len(operator) :]))
+    if resize.size == 0 and operator and operator in "/%":
+        raise InputError(f"invalid size '{text}': nothing is a multiple of 0")
+    return resize
+
+
+def human_size(size: int) -> str:
+    """``size`` bytes in three digits, rounded up, as ls -h writes it: ``100``, ``1.5K``, ``24G``."""
+    if size < 1024:
+        return str(size)
+    power = min((size.bit_length() - 1) // 10, len(_LETTERS))
+    tenths = -(-size * 10 // 1024**power)
+    if tenths < 100:
+        return f"{tenths // 10}.{tenths % 10}{_LETTERS[power - 1]}"
+    whole = -(-size // 1024**power)
+    if whole >= 1024 and power < len(_LETTERS):
+        return f"1.0{_LETTERS[power]}"
+    return f"{whole}{_LETTERS[power - 1]}"

@@ -1,0 +1,1 @@
+"""C's types: scalars and structs between bytes, values and text."""

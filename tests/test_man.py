@@ -1,0 +1,123 @@
+import re
+import subprocess
+import sys
+import tomllib
+from functools import cache
+from pathlib import Path
+
+import click
+import pytest
+
+from shmctl.cli import COMMANDS, cli
+from tests.documents import ROOT, Step, check_session, fences, steps
+
+MAN = ROOT / "man"
+PAGES = ["shmctl.1", *(f"shmctl-{name}.1" for name in COMMANDS)]
+SECTIONS = [
+    "NAME",
+    "SYNOPSIS",
+    "DESCRIPTION",
+    "OPTIONS",
+    "EXIT STATUS",
+    "ERRORS",
+    "EXAMPLES",
+    "SEE ALSO",
+]
+
+
+@cache
+def rendered(page: str) -> str:
+    done = subprocess.run(
+        ["mandoc", "-T", "utf8", "-O", "width=200", str(MAN / page)], capture_output=True, check=True
+    )
+    return re.sub(".\b", "", done.stdout.decode())
+
+
+def source(page: str) -> str:
+    return (MAN / "src" / f"{page.removeprefix('shmctl-').removesuffix('.1')}.md").read_text()
+
+
+def examples(page: str) -> list[Step]:
+    text = source(page).partition("\n# EXAMPLES\n")[2].partition("\n# ")[0]
+    return [step for _, block in fences(text) for step in steps(block)]
+
+
+def params(page: str) -> list[click.Parameter]:
+    with click.Context(cli, info_name="shmctl", **cli.context_settings) as root:
+        if page == "shmctl.1":
+            return cli.get_params(root)
+        command = cli.get_command(root, page.removeprefix("shmctl-").removesuffix(".1"))
+        assert command is not None
+        return command.get_params(click.Context(command, parent=root))
+
+
+def test_pages_are_what_the_generator_makes(tmp_path: Path) -> None:
+    script = (
+        "import importlib.util, json, sys\n"
+        "spec = importlib.util.spec_from_file_location('generate', sys.argv[1])\n"
+        "module = importlib.util.module_from_spec(spec)\n"
+        "spec.loader.exec_module(module)\n"
+        "print(json.dumps(module.pages()))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-B", "-c", script, str(MAN / "generate.py")], capture_output=True, check=True
+    )
+    import json
+
+    made = json.loads(done.stdout)
+    stale = [page for page, text in made.items() if (MAN / page).read_text() != text]
+    assert not stale, "run .venv/bin/python man/generate.py"
+    assert sorted(made) == sorted(path.name for path in MAN.glob("*.1"))
+
+
+def test_every_page_is_installed() -> None:
+    config = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    shared = config["tool"]["hatch"]["build"]["targets"]["wheel"]["shared-data"]
+    assert shared == {f"man/{page}": f"share/man/man1/{page}" for page in PAGES}
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_page_has_every_section_in_order(page: str) -> None:
+    headings = re.findall(r'^\.SH "(.+)"$', (MAN / page).read_text(), re.M)
+    assert [heading for heading in headings if heading in SECTIONS] == SECTIONS
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_page_has_every_option(page: str) -> None:
+    text = (MAN / page).read_text().partition('.SH "OPTIONS"')[2].partition(".SH")[0]
+    tagged = re.findall(r"^\.TP\n(.+)$", text, re.M)
+    documented = re.findall(r"\\fB((?:\\-)+[^\\]+(?:\\-[^\\]+)*)\\fR", "\n".join(tagged))
+    options = [
+        opt for param in params(page) if isinstance(param, click.Option)
+        for opt in (*param.opts, *param.secondary_opts)
+    ]  # fmt: skip
+    assert {option.replace("\\-", "-") for option in documented} >= set(options)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_page_is_clean(page: str) -> None:
+    done = subprocess.run(
+        ["mandoc", "-T", "lint", "-W", "warning", str(MAN / page)], capture_output=True, check=False
+    )
+    assert (done.returncode, done.stdout.decode(), done.stderr.decode()) == (0, "", "")
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_examples_can_be_copied_from_the_page(page: str) -> None:
+    shown = rendered(page)
+    assert examples(page)
+    for step in examples(page):
+        for line in (*step.command.splitlines(), *step.shown):
+            assert line in shown
+
+
+def test_main_page_names_every_command() -> None:
+    for name in COMMANDS:
+        assert f"shmctl-{name}(1)" in rendered("shmctl.1")
+
+
+@pytest.mark.needs_root
+@pytest.mark.parametrize("page", PAGES)
+def test_examples_run(page: str, tmp_path: Path) -> None:
+    own_shm = ["unshare", "-m", "sh", "-c", 'mount -t tmpfs -o mode=1777 tmpfs /dev/shm && exec "$@"', "sh"]
+    check_session(examples(page), tmp_path, wrapper=own_shm)
