@@ -13,9 +13,11 @@ import click
 
 from shmctl import __version__, report
 from shmctl.core import tracing
-from shmctl.core.errors import InputError, ShmError
+from shmctl.core.errors import FileError, InputError, ShmError
+from shmctl.core.models import DEV_SHM
 from shmctl.core.names import printable
 from shmctl.core.objects.streams import STANDARD_OUTPUT
+from shmctl.core.target import directory_of
 from shmctl.options import Session
 from shmctl.report import ExitStatus
 
@@ -38,6 +40,10 @@ COMMANDS = {
     "stat": Entry("Look", "Show all that the system knows of objects (fstat)."),
     "chmod": Entry("Own", "Change the permissions of objects (fchmod)."),
     "chown": Entry("Own", "Change the owner and group of objects (fchown)."),
+    "holders": Entry("Look", "Show the processes that have objects open or mapped (/proc)."),
+    "leaks": Entry("Look after", "Tell which objects are leaked, and why (the kernel's write lease)."),
+    "gc": Entry("Look after", "Remove orphans: objects that nobody uses and nothing says to keep."),
+    "df": Entry("Look after", "Show what fills /dev/shm (statvfs, /proc)."),
     "rm": Entry("Remove", "Remove objects by name or pattern (unlink)."),
     "unlink": Entry("Remove", "Remove one object (shm_unlink)."),
 }
@@ -99,6 +105,14 @@ def _did_you_mean(name: str) -> str:
 )
 @click.option("--trace", is_flag=True, help="Show each POSIX call as it is made, on standard error.")
 @click.option(
+    "-t",
+    "--target",
+    "target_pid",
+    type=click.IntRange(min=1),
+    metavar="PID",
+    help="Work in the /dev/shm that process PID sees, in another container, say.",
+)
+@click.option(
     "--color",
     type=click.Choice(["auto", "always", "never"]),
     default="auto",
@@ -107,12 +121,13 @@ def _did_you_mean(name: str) -> str:
 )
 @click.version_option(__version__, "--version", prog_name="shmctl", message="%(prog)s %(version)s")
 @click.pass_context
-def cli(ctx: click.Context, trace: bool, color: str) -> None:
+def cli(ctx: click.Context, trace: bool, target_pid: int | None, color: str) -> None:
     """Work with POSIX shared-memory objects: the things under /dev/shm.
 
     Make them, write and read them, see who owns them and how large they are, and remove them.
     """
-    ctx.obj = Session(color=color)
+    directory = DEV_SHM if target_pid is None else ctx.with_resource(directory_of(target_pid))
+    ctx.obj = Session(directory, color)
     if trace:
         tracing.trace_to(_print_trace)
         ctx.call_on_close(lambda: tracing.trace_to(None))
@@ -198,7 +213,7 @@ def _explain(problem: BaseException, command: str | None) -> int:  # noqa: PLR09
 def _usage_error(problem: click.ClickException, command: str | None) -> None:
     context = getattr(problem, "ctx", None)
     path = context.command_path if context else "shmctl"
-    message = printable(problem.format_message()).removesuffix(".")
+    message = printable(" ".join(problem.format_message().split())).removesuffix(".")
     report.error(message[:1].lower() + message[1:], f"'{path} --help' tells how it is used", command)
 
 
@@ -208,7 +223,7 @@ def _output_failed(error: OSError, command: str | None) -> int:
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)
         os.kill(os.getpid(), signal.SIGPIPE)
     _discard_output()
-    report.failure(command, ShmError("write", STANDARD_OUTPUT, error.errno or errno.EIO, error.strerror))
+    report.failure(command, FileError("write", STANDARD_OUTPUT, error.errno or errno.EIO, error.strerror))
     return ExitStatus.FAILED
 
 

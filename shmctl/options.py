@@ -2,6 +2,7 @@
 
 import errno
 import os
+import re
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,13 +11,14 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 from click.shell_completion import CompletionItem
 
-from shmctl.core.errors import ShmError
+from shmctl.core.errors import FileError
 from shmctl.core.models import DEV_SHM, Directory
 from shmctl.core.names import SHELL_PREFIX, escape, parse_name
 from shmctl.core.sizes import parse_duration, parse_mode, parse_resize, parse_size
 
 if TYPE_CHECKING:
     from shmctl.core.typed.structs import Layout
+    from shmctl.render.output import Output
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -28,6 +30,34 @@ class Session:
     directory: Directory = DEV_SHM
     color: str = "auto"
 
+    @property
+    def on_terminal(self) -> bool:
+        """Whether output is for a person: standard output is a terminal, or colour is always wanted."""
+        return self.color == "always" or sys.stdout.isatty()
+
+    @property
+    def in_color(self) -> bool:
+        """Whether to use colour: on a terminal, unless NO_COLOR or a plain TERM says otherwise."""
+        if self.color != "auto":
+            return self.color == "always"
+        return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+    def output(self, sizes: str | None = None, *, headings: bool = True) -> "Output":
+        """Standard output, with sizes as "bytes", "human", or as suits who reads."""
+        from shmctl.render.output import Output
+
+        human = self.on_terminal if sizes is None else sizes == "human"
+        return Output(sys.stdout, self.on_terminal, self.in_color, human, headings)
+
+    def device(self) -> int:
+        """The number of the file system that the objects live on (st_dev)."""
+        where = self.directory.path if self.directory.fd is None else self.directory.fd
+        return os.stat(where).st_dev
+
+
+_NEGATIVE_NUMBER = re.compile(r"-(0[xX]|[0-9.])")
+# No argument of a process can have a NUL byte, so this cannot be anything that was typed.
+_VALUE_MARK = "\0"
 
 pass_session = click.make_pass_decorator(Session, ensure=True)
 
@@ -84,6 +114,24 @@ SIZE = Parsed("size", parse_size)
 RESIZE = Parsed("size", parse_resize)
 DURATION = Parsed("duration", parse_duration)
 MODE = Parsed("mode", parse_mode)
+
+
+class CommandWithValues(click.Command):
+    """Takes ``-5`` for a value, not for an option."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Mark negative numbers, as far as the first ``--``, so that click takes them for arguments."""
+        end = args.index("--") if "--" in args else len(args)
+        marked = [_VALUE_MARK + arg if _NEGATIVE_NUMBER.match(arg) else arg for arg in args[:end]]
+        return super().parse_args(ctx, marked + args[end:])
+
+    @staticmethod
+    def unmarked(value: str) -> str:
+        """What was typed."""
+        return value.removeprefix(_VALUE_MARK)
+
+
+VALUE = Parsed("value", CommandWithValues.unmarked)
 
 
 def name_argument(function: Function) -> Function:
@@ -183,17 +231,5 @@ def load_layout(declaration: str, header: str | None) -> "Layout":
         with open(header, encoding="utf-8", errors="surrogateescape") as file:
             text = file.read()
     except OSError as error:
-        raise ShmError("read", os.fsencode(header), error.errno or errno.EIO) from error
+        raise FileError("open", os.fsencode(header), error.errno or errno.EIO) from error
     return structs.parse_header(text, declaration, header)
-
-
-def on_terminal(session: Session) -> bool:
-    """Whether output is for a person: standard output is a terminal, or colour is always wanted."""
-    return session.color == "always" or sys.stdout.isatty()
-
-
-def in_color(session: Session) -> bool:
-    """Whether to colour what is not a table: on a terminal unless NO_COLOR or a plain TERM says otherwise."""
-    if session.color != "auto":
-        return session.color == "always"
-    return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"

@@ -8,8 +8,9 @@ from typing import NoReturn, TypeVar
 
 import click
 
-from shmctl.core.errors import ShmError
+from shmctl.core.errors import FileError, ShmError
 from shmctl.core.names import escape, printable
+from shmctl.core.objects.lifecycle import OpenObject
 
 Operand = TypeVar("Operand")
 
@@ -28,10 +29,10 @@ class ExitStatus(IntEnum):
 # For these calls the name says it all; others are named in the message.
 _LOOKUP_CALLS = frozenset({"shm_open", "shm_unlink", "unlink", "open", "fstat", "fstatat"})
 _HINTS = {
-    ("create", errno.EEXIST): "--no-excl opens the object that exists; 'shmctl rm' removes it",
-    ("write", errno.ENOENT): "--create makes the object",
-    ("unlink", errno.EISDIR): "rmdir(1) removes directories",
-    ("rm", errno.EISDIR): "rmdir(1) removes directories",
+    ("create", "shm_open", errno.EEXIST): "--no-excl opens the object that exists; 'shmctl rm' removes it",
+    ("write", "shm_open", errno.ENOENT): "--create makes the object",
+    ("unlink", "shm_unlink", errno.EISDIR): "rmdir(1) removes directories",
+    ("rm", "unlink", errno.EISDIR): "rmdir(1) removes directories",
 }
 _NO_SPACE_HINT = "'shmctl ls --sort allocated --reverse' shows what takes the memory"
 
@@ -57,19 +58,26 @@ def internal_error(problem: Exception, command: str | None) -> None:
 
 def failure(command: str | None, problem: ShmError) -> None:
     """Print the sentence for a call that failed: ``shmctl: create: /shmtest: File exists (EEXIST)``."""
-    about_object = problem.call != "read" and problem.name is not None and problem.name.startswith(b"/")
+    about_object = not isinstance(problem, FileError)
     parts = []
     if problem.name is not None:
         parts.append(escape(problem.name, keep="" if about_object else " "))
     if problem.detail is None and problem.call not in _LOOKUP_CALLS:
         parts.append(problem.call)
     what = problem.detail or problem.strerror
-    hint = problem.hint or _HINTS.get((command or "", problem.errno or 0))
+    hint = problem.hint or _HINTS.get((command or "", problem.call, problem.errno or 0))
     if problem.errno == errno.ENOSPC and about_object:
         what = problem.detail or "No space left on /dev/shm"
         hint = hint or _NO_SPACE_HINT
     parts.append(f"{what} ({problem.symbol})")
     error(": ".join(parts), hint, command)
+
+
+def uninspected(count: int) -> None:
+    """Say how many processes would not be inspected, in one line, if any."""
+    if count:
+        processes = "1 process" if count == 1 else f"{count} processes"
+        error(f"{processes} could not be inspected", command=current_command())
 
 
 def for_each(operands: Iterable[Operand], action: Callable[[Operand], None]) -> None:
@@ -99,3 +107,25 @@ def current_command() -> str | None:
 def flush_output() -> None:
     """Write out standard output now, so that what follows on standard error comes after it."""
     sys.stdout.flush()
+
+
+class UmaskNotice:
+    """Tells once, of all the objects of one command, that the umask took bits away from ``wanted``."""
+
+    def __init__(self, wanted: int) -> None:
+        self._wanted = wanted
+        self._checked = False
+
+    def __call__(self, target: OpenObject) -> None:
+        """Compare the mode of an object that was just made with what was wanted."""
+        if not target.made or self._checked:
+            return
+        self._checked = True
+        missing = self._wanted & ~target.stat().st_mode & 0o777
+        if missing:
+            error(
+                f"{escape(target.name)}: made with mode {self._wanted & ~missing:04o}, "
+                f"for the umask takes {missing:03o} from {self._wanted:04o}",
+                "'shmctl chmod' sets a mode whatever the umask",
+                current_command(),
+            )

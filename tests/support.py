@@ -125,11 +125,9 @@ def on_pty(
     """Run shmctl with a terminal of ``columns`` as its standard streams; out holds all that it showed."""
     pid, master = pty.fork()
     if pid == 0:
-        os.environ.clear()
-        os.environ.update(environment({"TERM": "xterm-256color", **(env or {})}))
         os.system(f"stty cols {columns} rows 50")
         argv = shmctl_argv(*args)
-        os.execvp(argv[0], argv)
+        os.execvpe(argv[0], argv, environment({"TERM": "xterm-256color", **(env or {})}))
     if keys:
         os.write(master, keys)
     shown = _read_to_end(master, pid)

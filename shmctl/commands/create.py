@@ -4,14 +4,21 @@ import click
 
 from shmctl import report
 from shmctl.core.names import Name, escape
-from shmctl.core.objects.lifecycle import DEFAULT_MODE, OpenObject, created
+from shmctl.core.objects.lifecycle import DEFAULT_MODE, created
 from shmctl.options import MODE, SIZE, Session, names_argument, pass_session, verbose_option
 
 
 @click.command()
 @names_argument
 @click.option("-s", "--size", type=SIZE, metavar="SIZE", help="Size in bytes: 100, 4K, 2GiB (0).")
-@click.option("-m", "--mode", type=MODE, metavar="MODE", help="Permissions in octal, less the umask (600).")
+@click.option(
+    "-m",
+    "--mode",
+    type=MODE,
+    default=DEFAULT_MODE,
+    metavar="MODE",
+    help="Permissions in octal, less the umask (600).",
+)
 @click.option(
     "--excl/--no-excl",
     "exclusive",
@@ -26,7 +33,7 @@ def command(
     session: Session,
     names: tuple[Name, ...],
     size: int | None,
-    mode: int | None,
+    mode: int,
     exclusive: bool,
     trunc: bool,
     reserve: bool,
@@ -37,42 +44,20 @@ def command(
     Each NAME becomes an object of SIZE bytes, all zero. An existing name is an error unless
     --no-excl is given. Nothing half made is left behind.
     """
-    umask = UmaskNotice(DEFAULT_MODE if mode is None else mode)
+    tell_umask = report.UmaskNotice(mode)
 
     def create_one(name: Name) -> None:
         with created(
             name,
             size,
-            umask.wanted,
+            mode,
             exclusive=exclusive,
             truncate=trunc,
             reserve=reserve,
             directory=session.directory,
         ) as target:
-            umask.check(target)
+            tell_umask(target)
         if verbose:
             click.echo(f"{'made' if target.made else 'opened'} {escape(name)}")
 
     report.for_each(names, create_one)
-
-
-class UmaskNotice:
-    """Tells once that the umask took bits away from the mode that was asked for."""
-
-    def __init__(self, wanted: int) -> None:
-        self.wanted = wanted
-        self._checked = False
-
-    def check(self, target: OpenObject) -> None:
-        """Compare the mode of an object that was just made with what was wanted."""
-        if not target.made or self._checked:
-            return
-        self._checked = True
-        missing = self.wanted & ~target.stat().st_mode & 0o777
-        if missing:
-            report.error(
-                f"{escape(target.name)}: made with mode {self.wanted & ~missing:04o}, "
-                f"for the umask takes {missing:03o} from {self.wanted:04o}",
-                "'shmctl chmod' sets a mode whatever the umask",
-                report.current_command(),
-            )

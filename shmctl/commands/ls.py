@@ -1,5 +1,6 @@
 """shmctl ls."""
 
+import errno
 import sys
 import time
 
@@ -17,11 +18,20 @@ from shmctl.options import (
     Parsed,
     Session,
     json_option,
-    on_terminal,
     pass_session,
     user_id,
 )
-from shmctl.render.listing import COLUMNS, DEFAULT_COLUMNS, Style, parse_column, parse_columns
+from shmctl.render.listing import (
+    ALL_COLUMNS,
+    COLUMNS,
+    DEFAULT_COLUMNS,
+    GATHERED_COLUMNS,
+    parse_column,
+    parse_columns,
+    write_listing,
+)
+
+VERDICTS = ("held", "orphan", "kept", "unknown")
 
 
 @click.command()
@@ -37,7 +47,7 @@ from shmctl.render.listing import COLUMNS, DEFAULT_COLUMNS, Style, parse_column,
     type=Parsed("columns", parse_columns),
     default=DEFAULT_COLUMNS,
     metavar="COLS",
-    help="Columns to show, or with a + to add: " + ", ".join(COLUMNS) + ".",
+    help="Columns to show, or with a + to add: " + ", ".join(ALL_COLUMNS) + ".",
 )
 @click.option(
     "--sort",
@@ -60,6 +70,12 @@ from shmctl.render.listing import COLUMNS, DEFAULT_COLUMNS, Style, parse_column,
     help="Only this kind; may be repeated.",
 )
 @click.option(
+    "--verdict",
+    type=click.Choice(VERDICTS),
+    multiple=True,
+    help="Only what has this verdict, as 'shmctl leaks' gives it; may be repeated.",
+)
+@click.option(
     "--older", type=DURATION, metavar="DURATION", help="Only what was last modified before: 30s, 10m, 2h, 3d."
 )
 @click.option("--larger", type=SIZE, metavar="SIZE", help="Only what is larger than SIZE.")
@@ -77,6 +93,7 @@ def command(
     as_json: bool,
     owner: int | None,
     kind: tuple[str, ...],
+    verdict: tuple[str, ...],
     older: float | None,
     larger: int | None,
 ) -> None:
@@ -88,18 +105,22 @@ def command(
     if null and as_json:
         raise click.UsageError("--null and --json exclude each other", click.get_current_context())
     found = list(scan(session.directory, matcher(pattern)))
-    infos = sorted(
-        select(
-            found,
-            everything=everything,
-            kinds=kind,
-            uid=owner,
-            larger=larger,
-            modified_before=None if older is None else time.time() - older,
-        ),
-        key=lambda info: (COLUMNS[sort].key(info), info.name),
-        reverse=reverse,
+    chosen = select(
+        found,
+        everything=everything,
+        kinds=kind,
+        uid=owner,
+        larger=larger,
+        modified_before=None if older is None else time.time() - older,
     )
+    available = COLUMNS
+    if verdict or not {sort, *columns}.isdisjoint(GATHERED_COLUMNS):
+        from shmctl.inspection import gather_columns
+
+        available = COLUMNS | gather_columns(session.directory, pattern)
+    infos = sorted(chosen, key=lambda info: (available[sort].key(info), info.name), reverse=reverse)
+    if verdict:
+        infos = [info for info in infos if available["verdict"].key(info) in verdict]
     missing = _missing(pattern, found)
     if null:
         sys.stdout.buffer.write(b"".join(info.name + b"\0" for info in infos))
@@ -107,25 +128,18 @@ def command(
         from shmctl.render.jsonlines import write_array
         from shmctl.render.records import object_record
 
-        write_array(sys.stdout, map(object_record, infos))
+        extra = {column: available[column] for column in columns if column in GATHERED_COLUMNS}
+        write_array(
+            sys.stdout,
+            (object_record(info) | {key: extra[key].key(info) for key in extra} for info in infos),
+        )
     elif infos or not missing:
-        _show(session, infos, columns, sizes, headings=not no_headings)
+        write_listing(
+            session.output(sizes=sizes, headings=not no_headings),
+            infos,
+            [available[column] for column in columns],
+        )
     report.for_each(missing, _report_missing)
-
-
-def _show(
-    session: Session, infos: list[ObjectInfo], columns: tuple[str, ...], sizes: str | None, *, headings: bool
-) -> None:
-    for_person = on_terminal(session)
-    style = Style(human_sizes=for_person if sizes is None else sizes == "human", human_times=for_person)
-    if for_person:
-        from shmctl.render.listing import write_listing_table
-
-        write_listing_table(sys.stdout, session.color, infos, columns, style, headings=headings)
-    else:
-        from shmctl.render.listing import write_listing
-
-        write_listing(sys.stdout, infos, columns, style, headings=headings)
 
 
 def _missing(patterns: tuple[str, ...], found: list[ObjectInfo]) -> list[Name]:
@@ -136,6 +150,4 @@ def _missing(patterns: tuple[str, ...], found: list[ObjectInfo]) -> list[Name]:
 
 
 def _report_missing(name: Name) -> None:
-    import errno
-
     raise ShmError("fstatat", name, errno.ENOENT)

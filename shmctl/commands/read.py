@@ -12,11 +12,9 @@ from shmctl.core.objects.reading import chunks, extent, read_bytes, readable
 from shmctl.options import (
     SIZE,
     Session,
-    in_color,
     json_option,
     name_argument,
     offset_option,
-    on_terminal,
     pass_session,
     struct_options,
 )
@@ -89,7 +87,7 @@ def _read_range(session: Session, target: OpenObject, options: dict[str, Any]) -
     elif form == "hex" or (form is None and sys.stdout.isatty()):
         from shmctl.render.hexdump import write_hexdump
 
-        write_hexdump(sys.stdout, chunks(target, offset, length), offset, color=in_color(session))
+        write_hexdump(sys.stdout, chunks(target, offset, length), offset, color=session.in_color)
     else:
         _copy_raw(target, offset, length)
 
@@ -176,7 +174,7 @@ def _read_struct(session: Session, target: OpenObject, options: dict[str, Any]) 
         from shmctl.render.fields import write_fields
 
         rows = [(field, to_text(layout.read(data, field))) for field in layout.fields()]
-        write_fields(sys.stdout, session.color, rows, options["offset"], as_table=on_terminal(session))
+        write_fields(session.output(), rows, options["offset"])
 
 
 def _write_json(target: OpenObject, options: dict[str, Any], content: dict[str, Any]) -> None:

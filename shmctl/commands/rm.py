@@ -6,8 +6,7 @@ from shmctl import report
 from shmctl.core.errors import ShmError
 from shmctl.core.inspect.listing import is_pattern, matcher, scan
 from shmctl.core.names import Name, escape, parse_name
-from shmctl.core.objects.lifecycle import describe_any
-from shmctl.core.posix import unlink
+from shmctl.core.objects.lifecycle import describe_any, remove
 from shmctl.options import PATTERN, Session, pass_session, verbose_option
 
 
@@ -35,13 +34,13 @@ def command(
             describe_any(name, session.directory)
             click.echo(f"would remove {escape(name)}")
             return
-        if ask == "always" and not click.confirm(f"shmctl: rm: remove {escape(name)}?", err=True):
+        if ask == "always" and not _confirmed(name):
             return
-        unlink(name, session.directory)
+        remove(name, session.directory)
         if verbose:
             click.echo(f"removed {escape(name)}")
 
-    def remove(name: Name) -> None:
+    def remove_unless_gone(name: Name) -> None:
         try:
             remove_one(name)
         except ShmError as problem:
@@ -52,7 +51,16 @@ def command(
     for text in pattern:
         found = _expand(text, session)
         names += (name for name in found if name not in names)
-    report.for_each(names, remove)
+    report.for_each(names, remove_unless_gone)
+
+
+def _confirmed(name: Name) -> bool:
+    """The answer to the question whether to remove an object; the end of input is a no."""
+    try:
+        return click.confirm(f"shmctl: rm: remove {escape(name)}?", err=True)
+    except click.Abort:
+        click.echo(err=True)
+        return False
 
 
 def _expand(text: str, session: Session) -> list[Name]:

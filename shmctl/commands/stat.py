@@ -8,7 +8,7 @@ from shmctl import report
 from shmctl.core.models import ObjectInfo
 from shmctl.core.names import Name, escape
 from shmctl.core.objects.lifecycle import describe
-from shmctl.options import Parsed, Session, json_option, names_argument, on_terminal, pass_session
+from shmctl.options import Parsed, Session, json_option, names_argument, pass_session
 from shmctl.render.statformat import check_format, format_object
 
 
@@ -57,10 +57,10 @@ def _show(session: Session, info: ObjectInfo) -> None:
     from shmctl.render.records import stat_rows
 
     rows = stat_rows(info)
-    if on_terminal(session):
+    if session.on_terminal:
         from shmctl.render.table import write_panel
 
-        write_panel(sys.stdout, session.color, escape(info.name), rows)
+        write_panel(session.output(), escape(info.name), rows)
     else:
         width = max(len(label) for label, _ in rows)
         for label, value in rows:

@@ -3,7 +3,7 @@
 import click
 
 from shmctl.core.names import Name
-from shmctl.core.posix import shm_unlink
+from shmctl.core.objects.lifecycle import unlink_object
 from shmctl.options import Session, name_argument, pass_session
 
 
@@ -15,4 +15,4 @@ def command(session: Session, name: Name) -> None:
 
     One name, one call. The memory goes when the last process that has it open or mapped lets it go.
     """
-    shm_unlink(name, session.directory)
+    unlink_object(name, session.directory)

@@ -1,20 +1,18 @@
 """shmctl write."""
 
-import os
-import re
-from collections.abc import Callable, Sequence
 from typing import Any
 
 import click
 
-from shmctl.core.errors import InputError, ShmError
-from shmctl.core.models import Store
+from shmctl import report
 from shmctl.core.names import Name, escape
-from shmctl.core.objects.lifecycle import DEFAULT_MODE, OpenObject
-from shmctl.core.objects.writing import Fit, fill, writable, write_bytes, write_stores
+from shmctl.core.objects.lifecycle import DEFAULT_MODE
+from shmctl.core.objects.writing import Fit, writable
 from shmctl.options import (
     MODE,
     SIZE,
+    VALUE,
+    CommandWithValues,
     Parsed,
     Session,
     name_argument,
@@ -23,56 +21,12 @@ from shmctl.options import (
     struct_options,
     verbose_option,
 )
-
-_NEGATIVE_NUMBER = re.compile(r"-(0[xX]|[0-9.])")
-# No argument of a process can have a NUL byte, so this cannot be anything that was typed.
-_VALUE_MARK = "\0"
-_STANDARD_INPUT = b"standard input"
-
-Writer = Callable[[OpenObject], int]
-
-
-class CommandWithValues(click.Command):
-    """Takes ``-5`` for a value, not for an option."""
-
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Mark negative numbers, as far as the first ``--``, so that click takes them for arguments."""
-        end = args.index("--") if "--" in args else len(args)
-        marked = [_VALUE_MARK + arg if _NEGATIVE_NUMBER.match(arg) else arg for arg in args[:end]]
-        return super().parse_args(ctx, marked + args[end:])
-
-    @staticmethod
-    def unmarked(value: str) -> str:
-        """What was typed."""
-        return value.removeprefix(_VALUE_MARK)
-
-
-def parse_byte(text: str) -> int:
-    """A byte: 65, 0x41, 0o101, or one ASCII character that is no digit: A."""
-    if len(text) == 1 and text.isascii() and not text.isdigit():
-        return ord(text)
-    try:
-        byte = int(text, 0)
-    except ValueError:
-        byte = -1
-    if not 0 <= byte <= 255:
-        raise InputError(f"invalid byte '{text}'", hint="bytes are 0 to 255, 0x00 to 0xff, or one character")
-    return byte
-
-
-def parse_hex(text: str) -> bytes:
-    """Bytes in pairs of hexadecimal digits; white space and colons may stand between."""
-    try:
-        return bytes.fromhex(text.replace(":", " "))
-    except ValueError as error:
-        raise InputError(
-            f"invalid hexadecimal '{text}'", hint="bytes look like 68656c6c6f or 68 65 6c"
-        ) from error
+from shmctl.sources import choose_writer, parse_byte, parse_hex
 
 
 @click.command(cls=CommandWithValues)
 @name_argument
-@click.argument("values", metavar="[VALUE]...", nargs=-1, type=Parsed("value", CommandWithValues.unmarked))
+@click.argument("values", metavar="[VALUE]...", nargs=-1, type=VALUE)
 @offset_option
 @click.option(
     "-n", "--length", type=SIZE, metavar="LENGTH", help="How many bytes to --fill, or to take from a stream."
@@ -107,7 +61,6 @@ def parse_hex(text: str) -> bytes:
     "-m",
     "--mode",
     type=MODE,
-    default=DEFAULT_MODE,
     metavar="MODE",
     help="Permissions for --create, in octal (600).",
 )
@@ -122,122 +75,12 @@ def command(session: Session, /, name: Name, **options: Any) -> None:
     be negative: -5.
     """
     fit = Fit(options["grow"], options["exact"])
-    writer = _choose_writer(options, fit)
+    writer = choose_writer(options, fit)
+    mode = DEFAULT_MODE if options["mode"] is None else options["mode"]
     with writable(
-        name, session.directory, create=options["create"], mode=options["mode"], lock=options["lock"]
+        name, session.directory, create=options["create"], mode=mode, lock=options["lock"]
     ) as target:
+        report.UmaskNotice(mode)(target)
         count = writer(target)
     if options["verbose"]:
         click.echo(f"stored {count} bytes in {escape(name)}")
-
-
-def _choose_writer(options: dict[str, Any], fit: Fit) -> Writer:
-    """What stores the source that the options name; input is checked here, before anything is opened."""
-    values: tuple[str, ...] = options["values"]
-    offset: int = options["offset"]
-    _check_sources(options)
-    if options["declaration"] is not None:
-        return _struct_writer(options, offset, values, fit)
-    if options["type_name"] is not None:
-        from shmctl.core.typed.scalars import lookup, pack
-
-        return _bytes_writer(offset, pack(lookup(options["type_name"]), values, options["endian"]), fit)
-    if options["hexadecimal"] is not None:
-        return _bytes_writer(offset, options["hexadecimal"], fit)
-    if options["byte"] is not None:
-        length, byte = options["length"], options["byte"]
-        return lambda target: fill(target, offset, length, byte, fit)
-    if values:
-        return _bytes_writer(offset, os.fsencode(values[0]), fit)
-    return _stream_writer(options, offset, fit)
-
-
-def _check_sources(options: dict[str, Any]) -> None:
-    """One source, and with it only what goes with it."""
-    chosen = [
-        flag
-        for key, flag in (
-            ("type_name", "--type"),
-            ("declaration", "--struct"),
-            ("hexadecimal", "--hex"),
-            ("byte", "--fill"),
-            ("input_file", "--input"),
-        )
-        if options[key] is not None
-    ]
-    values = options["values"]
-    takes_values = chosen in (["--type"], ["--struct"])
-    if len(chosen) > 1:
-        _refuse(f"{' and '.join(chosen)} exclude each other")
-    if takes_values and not values:
-        _refuse(f"{chosen[0]} needs a VALUE")
-    if chosen and values and not takes_values:
-        _refuse(f"{chosen[0]} takes no VALUE")
-    if not chosen and len(values) > 1:
-        _refuse("more than one VALUE; quote a text with spaces, or give a --type")
-    if options["endian"] and chosen != ["--type"]:
-        _refuse("--endian goes with --type")
-    if options["header"] and chosen != ["--struct"]:
-        _refuse("--header goes with --struct")
-    if options["length"] is not None and (takes_values or values or options["hexadecimal"] is not None):
-        _refuse("--length goes with --fill, --input and standard input")
-
-
-def _refuse(message: str) -> None:
-    raise click.UsageError(message, click.get_current_context())
-
-
-def _bytes_writer(offset: int, data: bytes, fit: Fit) -> Writer:
-    def write(target: OpenObject) -> int:
-        write_bytes(target, offset, data, fit)
-        return len(data)
-
-    return write
-
-
-def _struct_writer(options: dict[str, Any], offset: int, assignments: Sequence[str], fit: Fit) -> Writer:
-    from shmctl.options import load_layout
-
-    layout = load_layout(options["declaration"], options["header"])
-    # What is out of range or unknown shows now; what bit-fields keep of their bytes, only then.
-    layout.stores(assignments, lambda start, length: bytes(length))
-
-    def write(target: OpenObject) -> int:
-        counts: list[int] = []
-
-        def stores(load: Callable[[int, int], bytes]) -> Sequence[Store]:
-            wanted = layout.stores(assignments, load)
-            counts.extend(len(store.data) for store in wanted)
-            return wanted
-
-        write_stores(target, offset, layout.size, stores, fit)
-        return sum(counts)
-
-    return write
-
-
-def _stream_writer(options: dict[str, Any], offset: int, fit: Fit) -> Writer:
-    def write(target: OpenObject) -> int:
-        from shmctl.core.objects.streams import Source, copy_in
-        from shmctl.render.progress import progress_bar
-
-        path: str | None = options["input_file"]
-        fd, source_name = (
-            (0, _STANDARD_INPUT) if path in (None, "-") else (_open_input(path), os.fsencode(path))
-        )
-        try:
-            source = Source(fd, source_name, options["length"])
-            with progress_bar(escape(target.name), source.amount(0), wanted=True) as progress:
-                return copy_in(target, offset, source, fit, progress)
-        finally:
-            if fd:
-                os.close(fd)
-
-    return write
-
-
-def _open_input(path: str) -> int:
-    try:
-        return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    except OSError as error:
-        raise ShmError("read", os.fsencode(path), error.errno or 0) from error

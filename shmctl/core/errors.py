@@ -40,6 +40,10 @@ class ShmError(OSError):
         return f"{self.call}{where}: {self.detail or self.strerror} ({self.symbol})"
 
 
+class FileError(ShmError):
+    """A call failed on a file or stream beside the objects; ``name`` is its path, or says what it is."""
+
+
 class InputError(ValueError):
     """What was asked for makes no sense, whatever the system would say to it.
 

@@ -115,22 +115,32 @@ class Store:
 
 
 @cache
-def user_name(uid: int) -> str:
-    """The login name of ``uid`` (getpwuid(3)), or the number as text."""
+def login_name(uid: int) -> str | None:
+    """The login name of ``uid`` (getpwuid(3)); None where the user database has none."""
     import pwd
 
     try:
         return pwd.getpwuid(uid).pw_name
     except KeyError:
-        return str(uid)
+        return None
+
+
+def user_name(uid: int) -> str:
+    """The login name of ``uid``, or the number as text."""
+    return login_name(uid) or str(uid)
 
 
 @cache
-def group_name(gid: int) -> str:
-    """The name of group ``gid`` (getgrgid(3)), or the number as text."""
+def group_entry(gid: int) -> str | None:
+    """The name of group ``gid`` (getgrgid(3)); None where the group database has none."""
     import grp
 
     try:
         return grp.getgrgid(gid).gr_name
     except KeyError:
-        return str(gid)
+        return None
+
+
+def group_name(gid: int) -> str:
+    """The name of group ``gid``, or the number as text."""
+    return group_entry(gid) or str(gid)

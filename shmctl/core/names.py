@@ -9,7 +9,7 @@ Name = NewType("Name", bytes)
 """A valid object name: ``b"/shmtest"``, one slash and 1 to 255 bytes (shm_open(3))."""
 
 NAME_MAX = 255
-SHELL_PREFIX = "/dev/shm/"  # noqa: S108 - the very place
+SHELL_PREFIX = "/dev/shm/"
 _SEMAPHORE_PREFIX = b"/sem."
 _LETTER_ESCAPES = {"\n": r"\n", "\t": r"\t", "\r": r"\r", "\\": r"\\"}
 
@@ -62,7 +62,7 @@ def escape(data: bytes | str, keep: str = "") -> str:
 
 def printable(text: str) -> str:
     """A sentence made safe for a terminal: only what would not print is escaped."""
-    return escape(text, keep=" '\"\\\n")
+    return escape(text, keep=" '\"\\")
 
 
 def _is_plain(character: str) -> bool:

@@ -7,10 +7,8 @@ the directory's descriptor where there is one.
 """
 
 import errno
-import fcntl as _fcntl
 import mmap as _mmap
 import os
-import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,14 +20,13 @@ from shmctl.core import tracing
 from shmctl.core.errors import ShmError
 from shmctl.core.models import DEV_SHM, Directory
 from shmctl.core.names import Name
-from shmctl.core.tracing import c_string, call, failed, open_flags, stat_struct
+from shmctl.core.tracing import c_string, call, open_flags, stat_struct, trace_failure
 
 PAGE_SIZE = _mmap.PAGESIZE
 PROT_READ = _mmap.PROT_READ
 PROT_WRITE = _mmap.PROT_WRITE
 
 _PROT_NAMES = {PROT_READ: "PROT_READ", PROT_READ | PROT_WRITE: "PROT_READ|PROT_WRITE"}
-_LOCK_NAMES = {_fcntl.LOCK_SH: "LOCK_SH", _fcntl.LOCK_EX: "LOCK_EX"}
 
 
 def shm_open(name: Name, oflag: int, mode: int = 0, directory: Directory = DEV_SHM) -> int:
@@ -39,11 +36,19 @@ def shm_open(name: Name, oflag: int, mode: int = 0, directory: Directory = DEV_S
     O_NONBLOCK (which keeps a FIFO under the name from blocking the open).
     Symbolic links are refused with ELOOP.
     """
-
-    def arguments(_: int | None) -> str:
-        return f"{c_string(name)}, {open_flags(oflag)}, {'0' if mode == 0 else f'{mode:04o}'}"
-
-    return call("shm_open", name, lambda: _open_object(name, oflag, mode, directory), arguments)
+    if directory.fd is not None:
+        shown = open_flags(oflag | os.O_NOFOLLOW | os.O_CLOEXEC)
+        if oflag & os.O_CREAT:
+            shown += f", {mode:04o}"
+    else:
+        shown = f"{open_flags(oflag)}, {'0' if mode == 0 else f'{mode:04o}'}"
+    return call(
+        "shm_open",
+        name,
+        lambda: _open_object(name, oflag, mode, directory),
+        lambda _: f"{_shown(name, directory, name)}, {shown}",
+        shown_as=_in_directory("openat", directory),
+    )
 
 
 def _open_object(name: Name, oflag: int, mode: int, directory: Directory) -> int:
@@ -53,12 +58,18 @@ def _open_object(name: Name, oflag: int, mode: int, directory: Directory) -> int
 
 
 def _posix_ipc_open(name: str, oflag: int, mode: int) -> int:
-    """posix_ipc's errors carry no errno: give them the one that each stands for."""
     read_only = oflag & os.O_ACCMODE == os.O_RDONLY
+    with _errno_restored(existential=errno.EEXIST if oflag & os.O_EXCL else errno.ENOENT):
+        return int(posix_ipc.SharedMemory(name, oflag & ~os.O_ACCMODE, mode=mode, read_only=read_only).fd)
+
+
+@contextmanager
+def _errno_restored(existential: int) -> Iterator[None]:
+    """posix_ipc's errors carry no errno: give each the one that it stands for."""
     try:
-        shm = posix_ipc.SharedMemory(name, oflag & ~os.O_ACCMODE, mode=mode, read_only=read_only)
+        yield
     except posix_ipc.ExistentialError as error:
-        raise OSError(errno.EEXIST if oflag & os.O_EXCL else errno.ENOENT, "") from error
+        raise OSError(existential, "") from error
     except posix_ipc.PermissionsError as error:
         raise OSError(errno.EACCES, "") from error
     except ValueError as error:
@@ -67,31 +78,36 @@ def _posix_ipc_open(name: str, oflag: int, mode: int) -> int:
         if error.errno is None:
             raise OSError(errno.ENFILE if "system" in str(error) else errno.EMFILE, "") from error
         raise
-    return int(shm.fd)
 
 
 def shm_unlink(name: Name, directory: Directory = DEV_SHM) -> None:
     """Remove an object's name: shm_unlink(3). Its memory goes with its last user."""
+    call(
+        "shm_unlink",
+        name,
+        lambda: _unlink_object(name, directory),
+        lambda _: _shown(name, directory, name) + ("" if directory.fd is None else ", 0"),
+        shown_as=_in_directory("unlinkat", directory),
+    )
+
+
+def _unlink_object(name: Name, directory: Directory) -> None:
     if directory == DEV_SHM and _is_utf8(name):
-        call("shm_unlink", name, lambda: _posix_ipc_unlink(name), lambda _: c_string(name))
+        with _errno_restored(existential=errno.ENOENT):
+            posix_ipc.unlink_shared_memory(name.decode())
     else:
-        call("shm_unlink", name, lambda: _unlink(name, directory), lambda _: c_string(name))
-
-
-def _posix_ipc_unlink(name: Name) -> None:
-    try:
-        posix_ipc.unlink_shared_memory(name.decode())
-    except posix_ipc.ExistentialError as error:
-        raise OSError(errno.ENOENT, "") from error
-    except posix_ipc.PermissionsError as error:
-        raise OSError(errno.EACCES, "") from error
-    except ValueError as error:
-        raise OSError(errno.EINVAL, "") from error
+        _unlink(name, directory)
 
 
 def unlink(name: Name, directory: Directory = DEV_SHM) -> None:
     """Remove an object's file, as rm(1) does: unlink(2)."""
-    call("unlink", name, lambda: _unlink(name, directory), lambda _: c_string(directory.path_of(name)))
+    call(
+        "unlink",
+        name,
+        lambda: _unlink(name, directory),
+        lambda _: _shown(name, directory) + ("" if directory.fd is None else ", 0"),
+        shown_as=_in_directory("unlinkat", directory),
+    )
 
 
 def _unlink(name: Name, directory: Directory) -> None:
@@ -101,6 +117,22 @@ def _unlink(name: Name, directory: Directory) -> None:
 def _path(name: Name, directory: Directory) -> bytes:
     """The path for a call that takes ``dir_fd=directory.fd`` beside it."""
     return directory.path_of(name) if directory.fd is None else name[1:]
+
+
+def _shown(name: Name, directory: Directory, without_descriptor: bytes | None = None) -> str:
+    """What a trace shows of `_path`; ``without_descriptor`` is what the C library's function is given."""
+    if directory.fd is None:
+        return c_string(without_descriptor or directory.path_of(name))
+    return f"{directory.fd}, {c_string(name[1:])}"
+
+
+def _shown_directory(directory: Directory) -> str:
+    return c_string(directory.path) if directory.fd is None else f'{directory.fd}, "."'
+
+
+def _in_directory(function: str, directory: Directory) -> str | None:
+    """The ``...at`` function that a call is where it goes through the directory's descriptor."""
+    return None if directory.fd is None else function
 
 
 def _is_utf8(name: Name) -> bool:
@@ -118,7 +150,8 @@ def open_path(name: Name, directory: Directory = DEV_SHM) -> int:
         "open",
         name,
         lambda: os.open(_path(name, directory), oflag, dir_fd=directory.fd),
-        lambda _: f"{c_string(directory.path_of(name))}, {open_flags(oflag)}",
+        lambda _: f"{_shown(name, directory)}, {open_flags(oflag)}",
+        shown_as=_in_directory("openat", directory),
     )
 
 
@@ -130,7 +163,8 @@ def open_directory(directory: Directory = DEV_SHM) -> int:
         "open",
         directory.path,
         lambda: os.open(path, oflag, dir_fd=directory.fd),
-        lambda _: f"{c_string(path)}, {open_flags(oflag)}",
+        lambda _: f"{_shown_directory(directory)}, {open_flags(oflag)}",
+        shown_as=_in_directory("openat", directory),
     )
 
 
@@ -161,6 +195,14 @@ def fstatat(name: Name, directory_fd: int) -> os.stat_result:
         lambda: os.stat(name[1:], dir_fd=directory_fd, follow_symlinks=False),
         lambda st: f"{directory_fd}, {c_string(name[1:])}, {stat_struct(st)}, AT_SYMLINK_NOFOLLOW",
     )
+
+
+def statvfs(directory: Directory = DEV_SHM) -> os.statvfs_result:
+    """How large the file system of the directory is, and how full: statvfs(3)."""
+    where: bytes | int = directory.path if directory.fd is None else directory.fd
+    shown = c_string(directory.path) if directory.fd is None else str(directory.fd)
+    function = "statvfs" if directory.fd is None else "fstatvfs"
+    return call(function, directory.path, lambda: os.statvfs(where), lambda _: f"{shown}, {{...}}")
 
 
 def ftruncate(fd: int, length: int, name: Name) -> None:
@@ -203,12 +245,6 @@ def chown_path_fd(fd: int, uid: int, gid: int, name: Name) -> None:
     call("chown", name, lambda: os.chown(path, uid, gid), lambda _: f'"{path}", {uid}, {gid}')
 
 
-def flock(fd: int, name: Name, *, exclusive: bool) -> None:
-    """Wait for the lock that flock(1) takes: flock(2). It goes with the descriptor."""
-    operation = _fcntl.LOCK_EX if exclusive else _fcntl.LOCK_SH
-    call("flock", name, lambda: _fcntl.flock(fd, operation), lambda _: f"{fd}, {_LOCK_NAMES[operation]}")
-
-
 def open_unnamed(directory: Directory = DEV_SHM) -> int:
     """A new object without a name, open O_RDWR: open(2) with O_TMPFILE. It goes with its last descriptor."""
     oflag = os.O_RDWR | os.O_TMPFILE | os.O_CLOEXEC
@@ -217,112 +253,9 @@ def open_unnamed(directory: Directory = DEV_SHM) -> int:
         "open",
         directory.path,
         lambda: os.open(path, oflag, 0o600, dir_fd=directory.fd),
-        lambda _: f"{c_string(path)}, O_RDWR|O_TMPFILE|O_CLOEXEC, 0600",
+        lambda _: f"{_shown_directory(directory)}, O_RDWR|O_TMPFILE|O_CLOEXEC, 0600",
+        shown_as=_in_directory("openat", directory),
     )
-
-
-def take_lease(fd: int, name: Name | bytes) -> bool:
-    """Ask the kernel for the write lease on an open object: F_SETLEASE in fcntl(2).
-
-    True: granted, so that nobody else has it open or mapped, and nobody can
-    open it before `release_lease`. False: somebody has. Where the kernel may
-    not or cannot answer, raises ShmError (EACCES: neither owner nor CAP_LEASE).
-    """
-    # An opener's wish would come as SIGIO, which kills; SIGURG is ignored unless somebody handles it.
-    call(
-        "fcntl",
-        name,
-        lambda: _fcntl.fcntl(fd, _fcntl.F_SETSIG, signal.SIGURG),
-        lambda _: f"{fd}, F_SETSIG, SIGURG",
-    )
-    try:
-        _set_lease(fd, _fcntl.F_WRLCK, "F_WRLCK", name)
-    except ShmError as error:
-        if error.errno == errno.EAGAIN:
-            return False
-        raise
-    return True
-
-
-def lease_stands(fd: int, name: Name | bytes) -> bool:
-    """Whether nobody has begun to open the object since `take_lease`: F_GETLEASE in fcntl(2)."""
-    lease = call("fcntl", name, lambda: _fcntl.fcntl(fd, _fcntl.F_GETLEASE), lambda _: f"{fd}, F_GETLEASE")
-    return lease == _fcntl.F_WRLCK
-
-
-def release_lease(fd: int, name: Name | bytes) -> None:
-    """Let waiting openers go on: F_SETLEASE, F_UNLCK in fcntl(2)."""
-    _set_lease(fd, _fcntl.F_UNLCK, "F_UNLCK", name)
-
-
-def _set_lease(fd: int, lease: int, lease_name: str, name: Name | bytes) -> None:
-    call(
-        "fcntl",
-        name,
-        lambda: _fcntl.fcntl(fd, _fcntl.F_SETLEASE, lease),
-        lambda _: f"{fd}, F_SETLEASE, {lease_name}",
-    )
-
-
-def seek_data(fd: int, offset: int, name: Name) -> int | None:
-    """Where data begins, at or after ``offset``; None if only a hole follows: lseek(2), SEEK_DATA."""
-    try:
-        return call(
-            "lseek", name, lambda: os.lseek(fd, offset, os.SEEK_DATA), lambda _: f"{fd}, {offset}, SEEK_DATA"
-        )
-    except ShmError as error:
-        if error.errno == errno.ENXIO:
-            return None
-        raise
-
-
-def seek_hole(fd: int, offset: int, name: Name) -> int:
-    """Where the next hole, or the end, begins, at or after ``offset``: lseek(2), SEEK_HOLE."""
-    return call(
-        "lseek", name, lambda: os.lseek(fd, offset, os.SEEK_HOLE), lambda _: f"{fd}, {offset}, SEEK_HOLE"
-    )
-
-
-def pread(fd: int, length: int, offset: int, name: Name) -> bytes:
-    """Up to ``length`` bytes at ``offset``, without a mapping: pread(2)."""
-    return call(
-        "pread",
-        name,
-        lambda: os.pread(fd, length, offset),
-        lambda _: f"{fd}, ..., {length}, {offset}",
-    )
-
-
-def pwrite(fd: int, data: memoryview, offset: int, name: Name) -> int:
-    """Store up to all of ``data`` at ``offset``, without a mapping: pwrite(2). Returns the bytes stored."""
-    return call(
-        "pwrite",
-        name,
-        lambda: os.pwrite(fd, data, offset),
-        lambda _: f"{fd}, ..., {len(data)}, {offset}",
-    )
-
-
-def sendfile(out_fd: int, fd: int, offset: int, count: int, name: Name) -> int:
-    """Copy up to ``count`` bytes at ``offset`` to ``out_fd`` inside the kernel: sendfile(2).
-
-    Returns the bytes copied.
-
-    Raises the plain OSError: whose fault it was, the object's or the
-    output's, only the caller can tell.
-    """
-
-    def arguments() -> str:
-        return f"{out_fd}, {fd}, [{offset}], {count}"
-
-    try:
-        copied = os.sendfile(out_fd, fd, offset, count)
-    except OSError as error:
-        failed("sendfile", name, error.errno or errno.EIO, arguments)
-        raise
-    if tracing.is_tracing():
-        tracing.emit(f"sendfile({out_fd}, {fd}, [{offset}] => [{offset + copied}], {count}) = {copied}")
-    return copied
 
 
 @dataclass(frozen=True, slots=True)
@@ -353,9 +286,9 @@ def mmap(fd: int, length: int, prot: int, offset: int, name: Name) -> Region:
         raise ShmError("mmap", name, errno.EINVAL, detail="the object is smaller than the range") from error
     except OSError as error:
         _trace_duplicate(fd, duplicate)
-        problem = failed("mmap", name, error.errno or errno.EIO, lambda: arguments)
+        trace_failure("mmap", error.errno or errno.EIO, lambda: arguments)
         _trace_close(duplicate)
-        raise problem from error
+        raise ShmError("mmap", name, error.errno or errno.EIO) from error
     _trace_duplicate(fd, duplicate)
     address = _address_of(memory) if tracing.is_tracing() else 0
     tracing.emit(f"mmap({arguments}) = {address:#x}")

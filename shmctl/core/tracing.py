@@ -43,21 +43,35 @@ def emit(line: str) -> None:
 
 
 def call(
-    function: str, name: bytes, action: Callable[[], Result], arguments: Callable[[Result | None], str]
+    function: str,
+    name: bytes,
+    action: Callable[[], Result],
+    arguments: Callable[[Result | None], str],
+    shown_as: str | None = None,
 ) -> Result:
     """Do ``action``, which is the C library's or the kernel's ``function``, and trace it.
 
     ``arguments`` gives the text between the parentheses, from what came back
-    (None after a failure); it is asked only while tracing. Raises ShmError
-    carrying the call, ``name`` and errno.
+    (None after a failure); it is asked only while tracing, which names the
+    call ``shown_as`` where that differs. Raises ShmError carrying the call,
+    ``name`` and errno.
     """
     try:
         result = action()
     except OSError as error:
-        raise failed(function, name, error.errno or _errno.EIO, lambda: arguments(None)) from error
+        number = error.errno or _errno.EIO
+        trace_failure(shown_as or function, number, lambda: arguments(None))
+        raise ShmError(function, name, number) from error
     if _write_line is not None:
-        _write_line(f"{function}({arguments(result)}) = {_returned(result)}")
+        _write_line(f"{shown_as or function}({arguments(result)}) = {_returned(result)}")
     return result
+
+
+def trace_failure(function: str, number: int, arguments: Callable[[], str]) -> None:
+    """Trace a call that failed with errno ``number``."""
+    if _write_line is not None:
+        symbol = _errno.errorcode.get(number, str(number))
+        _write_line(f"{function}({arguments()}) = -1 {symbol} ({os.strerror(number)})")
 
 
 def _returned(result: object) -> int:
@@ -65,14 +79,6 @@ def _returned(result: object) -> int:
     if isinstance(result, bytes):
         return len(result)
     return result if isinstance(result, int) else 0
-
-
-def failed(function: str, name: bytes, number: int, arguments: Callable[[], str]) -> ShmError:
-    """Trace a call that failed with errno ``number``; the error to raise for it."""
-    if _write_line is not None:
-        symbol = _errno.errorcode.get(number, str(number))
-        _write_line(f"{function}({arguments()}) = -1 {symbol} ({os.strerror(number)})")
-    return ShmError(function, name, number)
 
 
 def c_string(data: bytes) -> str:

@@ -1,24 +1,26 @@
 """The fields of a struct: ``field=value`` lines, or a table."""
 
 from collections.abc import Sequence
-from typing import TextIO
 
 from shmctl.core.typed.fields import Field
+from shmctl.render.output import Heading, Output
+
+_HEADINGS = (
+    Heading("FIELD"),
+    Heading("TYPE"),
+    Heading("OFFSET", right=True),
+    Heading("SIZE", right=True),
+    Heading("VALUE"),
+)
 
 
-def write_fields(
-    out: TextIO, color: str, rows: Sequence[tuple[Field, str]], offset: int, *, as_table: bool
-) -> None:
+def write_fields(output: Output, rows: Sequence[tuple[Field, str]], offset: int) -> None:
     """Write each field with its value; the table also says where in the object it stands, in bytes."""
-    if not as_table:
-        out.writelines(f"{field.path}={value}\n" for field, value in rows)
+    if not output.terminal:
+        output.stream.writelines(f"{field.path}={value}\n" for field, value in rows)
         return
-    from shmctl.render.table import write_table
-
-    write_table(
-        out,
-        color,
-        ("FIELD", "TYPE", "OFFSET", "SIZE", "VALUE"),
+    output.write_table(
+        _HEADINGS,
         [
             [
                 (field.path, "bold"),
@@ -29,7 +31,6 @@ def write_fields(
             ]
             for field, value in rows
         ],
-        (False, False, True, True, False),
     )
 
 

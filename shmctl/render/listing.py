@@ -1,15 +1,17 @@
 """The listing of objects: what columns there are, and how each is written."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any
 
 from shmctl.core.errors import InputError
 from shmctl.core.models import Kind, ObjectInfo
-from shmctl.core.names import escape
-from shmctl.core.sizes import human_size
-from shmctl.render.plain import write_columns
-from shmctl.render.records import mode_text, short_time
+from shmctl.core.names import Name, escape
+from shmctl.render.output import Heading, Output
+from shmctl.render.records import mode_text
+
+if TYPE_CHECKING:
+    from shmctl.core.inspect.verdicts import Judgement
 
 _KIND_STYLES = {
     Kind.SHM: "",
@@ -22,23 +24,11 @@ _KIND_STYLES = {
 
 
 @dataclass(frozen=True, slots=True)
-class Style:
-    """How values are written: sizes in three digits or in bytes, times for people or for programs."""
-
-    human_sizes: bool
-    human_times: bool
-
-    def size(self, size: int) -> str:
-        """A size in bytes as this style writes it."""
-        return human_size(size) if self.human_sizes else str(size)
-
-
-@dataclass(frozen=True, slots=True)
 class Column:
     """One column: what it shows of an object, and what it sorts by."""
 
     heading: str
-    text: Callable[[ObjectInfo, Style], str]
+    text: Callable[[ObjectInfo, Output], str]
     key: Callable[[ObjectInfo], Any]
     right: bool = False
     style: str = ""
@@ -49,7 +39,7 @@ def _number(heading: str, value: Callable[[ObjectInfo], int]) -> Column:
 
 
 def _size(heading: str, value: Callable[[ObjectInfo], int]) -> Column:
-    return Column(heading, lambda info, style: style.size(value(info)), value, right=True, style="green")
+    return Column(heading, lambda info, output: output.size(value(info)), value, right=True, style="green")
 
 
 def _text(heading: str, value: Callable[[ObjectInfo], str]) -> Column:
@@ -57,9 +47,7 @@ def _text(heading: str, value: Callable[[ObjectInfo], str]) -> Column:
 
 
 def _time(heading: str, value: Callable[[ObjectInfo], int]) -> Column:
-    return Column(
-        heading, lambda info, style: short_time(value(info), human=style.human_times), value, style="cyan"
-    )
+    return Column(heading, lambda info, output: output.time(value(info)), value, style="cyan")
 
 
 COLUMNS = {
@@ -83,7 +71,10 @@ COLUMNS = {
     "mtime": _time("MTIME", lambda info: info.st.st_mtime_ns),
     "ctime": _time("CTIME", lambda info: info.st.st_ctime_ns),
 }
+# These take a look at processes, or a verdict: nobody pays for it without asking.
+GATHERED_COLUMNS = ("holders", "verdict", "software")
 DEFAULT_COLUMNS = ("name", "size", "allocated", "mode", "owner", "group", "modified", "kind")
+ALL_COLUMNS = (*COLUMNS, *GATHERED_COLUMNS)
 
 
 def parse_columns(text: str) -> tuple[str, ...]:
@@ -97,46 +88,40 @@ def parse_columns(text: str) -> tuple[str, ...]:
 
 def parse_column(text: str) -> str:
     """The column of that name, in any case. Raises InputError."""
-    if text.lower() not in COLUMNS:
-        raise InputError(f"unknown column '{text}'", hint="columns are " + ", ".join(COLUMNS))
+    if text.lower() not in ALL_COLUMNS:
+        raise InputError(f"unknown column '{text}'", hint="columns are " + ", ".join(ALL_COLUMNS))
     return text.lower()
 
 
-def write_listing(
-    out: TextIO, infos: Sequence[ObjectInfo], columns: Sequence[str], style: Style, *, headings: bool
-) -> None:
-    """Write objects as plain columns."""
-    chosen = [COLUMNS[column] for column in columns]
-    rows = [[column.text(info, style) for column in chosen] for info in infos]
-    write_columns(
-        out,
-        [column.heading for column in chosen] if headings else None,
-        rows,
-        [column.right for column in chosen],
-    )
+def gathered_columns(
+    holders: Mapping[Name, Sequence[int]], judgements: Mapping[Name, "Judgement"]
+) -> dict[str, Column]:
+    """The columns that show what was gathered, by name; ``-`` where nothing is known of an object."""
+
+    def software(info: ObjectInfo) -> str:
+        return (info.name in judgements and judgements[info.name].software) or "-"
+
+    def verdict(info: ObjectInfo) -> str:
+        return judgements[info.name].verdict.value if info.name in judgements else "-"
+
+    def pids(info: ObjectInfo) -> str:
+        return ",".join(map(str, holders.get(info.name, ()))) or "-"
+
+    return {
+        "holders": Column(
+            "HOLDERS", lambda info, _: pids(info), lambda info: list(holders.get(info.name, ()))
+        ),
+        "verdict": _text("VERDICT", verdict),
+        "software": _text("SOFTWARE", software),
+    }
 
 
-def write_listing_table(
-    out: TextIO,
-    color: str,
-    infos: Sequence[ObjectInfo],
-    columns: Sequence[str],
-    style: Style,
-    *,
-    headings: bool,
-) -> None:
-    """Write objects as a table on a terminal."""
-    from shmctl.render.table import write_table
-
-    chosen = [COLUMNS[column] for column in columns]
-    rows = [
-        [(column.text(info, style), column.style or _KIND_STYLES[info.kind]) for column in chosen]
-        for info in infos
-    ]
-    write_table(
-        out,
-        color,
-        [column.heading for column in chosen] if headings else None,
-        rows,
-        [column.right for column in chosen],
+def write_listing(output: Output, infos: Sequence[ObjectInfo], chosen: Sequence[Column]) -> None:
+    """Write objects, one a row."""
+    output.write_table(
+        [Heading(column.heading, column.right) for column in chosen],
+        [
+            [(column.text(info, output), column.style or _KIND_STYLES[info.kind]) for column in chosen]
+            for info in infos
+        ],
     )

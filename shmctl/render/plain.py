@@ -1,20 +1,23 @@
 """Aligned columns for pipes and files: never cut, never wrapped, no spaces inside a cell."""
 
 from collections.abc import Sequence
-from typing import TextIO
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from shmctl.render.output import Heading, Output
 
 
-def write_columns(
-    out: TextIO, headings: Sequence[str] | None, rows: Sequence[Sequence[str]], right: Sequence[bool]
-) -> None:
-    """Write ``rows`` under ``headings`` (None: none); ``right`` says which columns align to the right."""
-    lines = [headings, *rows] if headings else rows
+def write_columns(output: "Output", headings: Sequence["Heading"], rows: Sequence[Sequence[str]]) -> None:
+    """Write ``rows`` under their headings."""
+    lines = [[heading.text for heading in headings], *rows] if output.headings else rows
     if not lines:
         return
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    # The last column needs no padding, so that no line ends in spaces.
-    pads = [f"{{:>{w}}}" if r else f"{{:<{w}}}" for w, r in zip(widths, right, strict=True)]
-    if not right[-1]:
-        pads[-1] = "{}"
+    pads = [
+        f"{{:>{width}}}" if heading.right else f"{{:<{width}}}"
+        for width, heading in zip(widths, headings, strict=True)
+    ]
+    if not headings[-1].right:
+        pads[-1] = "{}"  # no line ends in spaces
     row_format = "  ".join(pads) + "\n"
-    out.writelines(row_format.format(*line) for line in lines)
+    output.stream.writelines(row_format.format(*line) for line in lines)

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from datetime import datetime
 
 from shmctl.core.errors import InputError
-from shmctl.core.models import ObjectInfo, type_name
+from shmctl.core.models import ObjectInfo, group_entry, login_name, type_name
 from shmctl.core.names import escape
 
 _DIRECTIVE = re.compile(
@@ -33,8 +33,8 @@ _TEXTS: dict[str, Callable[[ObjectInfo], str]] = {
     "A": lambda info: stat.filemode(info.st.st_mode),
     "C": lambda info: "?",
     "F": _type_text,
-    "G": lambda info: info.group,
-    "U": lambda info: info.owner,
+    "G": lambda info: group_entry(info.st.st_gid) or "UNKNOWN",
+    "U": lambda info: login_name(info.st.st_uid) or "UNKNOWN",
     "m": lambda info: escape(info.directory.path, keep=" "),
     "n": lambda info: escape(info.name),
     "N": lambda info: shlex.quote(escape(info.name)),

@@ -1,37 +1,31 @@
 """Rich tables and panels for terminals. Text from outside is never read as markup."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-Cell = tuple[str, str]
-"""A text and its Rich style."""
+    from shmctl.render.output import Cell, Heading, Output
 
 
-def console(out: TextIO, color: str) -> "Console":
-    """A console on ``out``, which is a terminal or is to be treated as one."""
+def console(output: "Output") -> "Console":
+    """A console on the output, taken for a terminal; without colour it gets no escape sequence."""
     from rich.console import Console
 
     return Console(
-        file=out,
-        force_terminal=color == "always" or None,
-        no_color=True if color == "never" else None,
+        file=output.stream,
+        force_terminal=True,
+        color_system="auto" if output.color else None,
+        no_color=not output.color,
         highlight=False,
         markup=False,
         emoji=False,
     )
 
 
-def write_table(
-    out: TextIO,
-    color: str,
-    headings: Sequence[str] | None,
-    rows: Sequence[Sequence[Cell]],
-    right: Sequence[bool],
-) -> None:
-    """Write ``rows`` as a table; a name too long for its column goes on below."""
+def write_table(output: "Output", headings: Sequence["Heading"], rows: Sequence[Sequence["Cell"]]) -> None:
+    """Write ``rows`` as a table; a text too long for its column goes on below."""
     from rich import box
     from rich.table import Table
     from rich.text import Text
@@ -41,20 +35,19 @@ def write_table(
         show_edge=False,
         pad_edge=False,
         collapse_padding=True,
-        show_header=headings is not None,
+        show_header=output.headings,
         header_style="bold",
     )
-    for index, is_right in enumerate(right):
-        heading = headings[index] if headings else ""
+    for heading in headings:
         table.add_column(
-            heading, justify="right" if is_right else "left", overflow="fold", no_wrap=index > 0 and is_right
+            heading.text, justify="right" if heading.right else "left", overflow="fold", no_wrap=heading.right
         )
     for row in rows:
         table.add_row(*(Text(text, style=style) for text, style in row))
-    console(out, color).print(table)
+    console(output).print(table)
 
 
-def write_panel(out: TextIO, color: str, title: str, rows: Sequence[tuple[str, str]]) -> None:
+def write_panel(output: "Output", title: str, rows: Sequence[tuple[str, str]]) -> None:
     """Write labelled values in a panel with a title."""
     from rich.panel import Panel
     from rich.table import Table
@@ -65,4 +58,4 @@ def write_panel(out: TextIO, color: str, title: str, rows: Sequence[tuple[str, s
     grid.add_column(overflow="fold")
     for label, value in rows:
         grid.add_row(Text(label), Text(value))
-    console(out, color).print(Panel(grid, title=Text(title), title_align="left", expand=False))
+    console(output).print(Panel(grid, title=Text(title), title_align="left", expand=False))

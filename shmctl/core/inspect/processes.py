@@ -7,6 +7,8 @@ import struct
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 
+from shmctl.core.models import ObjectInfo
+
 Identity = tuple[int, int]
 """(st_dev, st_ino)."""
 
@@ -26,8 +28,9 @@ class Holder:
     """One process and one object that it has open or mapped.
 
     ``access`` has the letters r, w and x of its descriptors and mappings;
-    ``mapped`` is in bytes; ``fds`` are its descriptors' numbers; ``path`` is
-    the object's, as /proc shows it.
+    ``mapped`` is in bytes; ``fds`` are its descriptors' numbers; ``path`` and
+    ``st`` are the object's, as far as a descriptor shows them;
+    ``first_mapping`` is an address range.
     """
 
     pid: int
@@ -39,6 +42,7 @@ class Holder:
     fds: list[int] = field(default_factory=list)
     path: str = ""
     st: os.stat_result | None = None
+    first_mapping: tuple[int, int] | None = None
 
     def add_access(self, letters: str) -> None:
         """Take in what one more descriptor or mapping allows."""
@@ -75,6 +79,69 @@ def scan_processes(devices: Collection[int], inodes: Collection[int] | None = No
             if error.errno not in (errno.ENOENT, errno.ESRCH, errno.EINVAL):
                 raise
     return scan
+
+
+def find_holders(infos: Collection[ObjectInfo]) -> Scan:
+    """The holders of certain objects alone."""
+    return scan_processes({info.st.st_dev for info in infos}, {info.st.st_ino for info in infos})
+
+
+@dataclass(frozen=True, slots=True)
+class Unlinked:
+    """An object without a name that still takes memory, ``allocated`` bytes, until its holders let go.
+
+    ``name`` is the one it had; it and the sizes are None where they cannot be told.
+    """
+
+    identity: Identity
+    name: bytes | None
+    size: int | None
+    allocated: int | None
+    holders: tuple[Holder, ...]
+
+
+def find_unlinked(device: int) -> tuple[list[Unlinked], int]:
+    """Every held object without a name on ``device``, the largest first; and how many processes kept shut."""
+    scan = scan_processes({device})
+    by_identity: dict[Identity, list[Holder]] = {}
+    for holder in scan.holders:
+        by_identity.setdefault(holder.identity, []).append(holder)
+    unlinked = []
+    for identity, holders in by_identity.items():
+        st, path = _look_through(holders)
+        if path.endswith(_DELETED) and (st is None or st.st_nlink == 0):
+            name = os.fsencode(path.removesuffix(_DELETED))
+            base = b"/" + name.rpartition(b"/")[2]
+            size, allocated = (st.st_size, st.st_blocks * 512) if st else (None, None)
+            unlinked.append(Unlinked(identity, base, size, allocated, tuple(holders)))
+    return sorted(unlinked, key=lambda each: -(each.allocated or 0)), scan.uninspected
+
+
+def _look_through(holders: list[Holder]) -> tuple[os.stat_result | None, str]:
+    """What a holder's descriptor shows of an object, or else its mapping, which takes more privilege."""
+    for holder in holders:
+        if holder.st is not None:
+            return holder.st, holder.path
+    for holder in holders:
+        if holder.first_mapping is not None:
+            start, end = holder.first_mapping
+            link = f"/proc/{holder.pid}/map_files/{start:x}-{end:x}"
+            try:
+                return os.stat(link), os.readlink(link)
+            except OSError:
+                path = _path_of_mapping(holder.pid, start)
+                if path:
+                    return None, path
+    return None, ""
+
+
+def _path_of_mapping(pid: int, start: int) -> str:
+    try:
+        with open(f"/proc/{pid}/maps", encoding="utf-8", errors="surrogateescape") as file:
+            line = next((line for line in file if line.startswith(f"{start:08x}-")), "")
+    except OSError:
+        return ""
+    return line.rstrip("\n").partition("/")[2] and "/" + line.rstrip("\n").partition("/")[2]
 
 
 class _Process:
@@ -142,7 +209,8 @@ class _Process:
         for mapping in mappings:
             if self._matches(*mapping.identity):
                 holder = self._holder(mapping.identity, "")
-                holder.mapped += mapping.length
+                holder.mapped += mapping.end - mapping.start
+                holder.first_mapping = holder.first_mapping or (mapping.start, mapping.end)
                 holder.add_access(mapping.access)
 
     def _holder(self, identity: Identity, path: str) -> Holder:
@@ -159,7 +227,8 @@ class _Process:
 @dataclass(frozen=True, slots=True)
 class _Mapped:
     identity: Identity
-    length: int
+    start: int
+    end: int
     access: str
 
 
@@ -176,7 +245,7 @@ def _query_mappings(fd: int) -> Iterator[_Mapped]:
         _, _, _, start, end, flags, _, _, inode, major, minor, *_ = _QUERY.unpack(query)
         letters = ((_READABLE, "r"), (_WRITABLE, "w"), (_EXECUTABLE, "x"))
         access = "".join(letter for flag, letter in letters if flags & flag)
-        yield _Mapped((os.makedev(major, minor), inode), end - start, access)
+        yield _Mapped((os.makedev(major, minor), inode), start, end, access)
         address = end
 
 
@@ -191,4 +260,4 @@ def _parse_mappings(fd: int) -> Iterator[_Mapped]:
             major, _, minor = device.partition(b":")
             access = "".join(letter for letter in "rwx" if letter.encode() in permissions)
             identity = (os.makedev(int(major, 16), int(minor, 16)), int(inode))
-            yield _Mapped(identity, int(end, 16) - int(start, 16), access)
+            yield _Mapped(identity, int(start, 16), int(end, 16), access)

@@ -6,11 +6,12 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
-from shmctl.core import posix
+from shmctl.core import locking, posix
 from shmctl.core.errors import ShmError
 from shmctl.core.inspect.locks import Locks
-from shmctl.core.inspect.processes import Scan, scan_processes
+from shmctl.core.inspect.processes import Scan
 from shmctl.core.models import DEV_SHM, Directory, ObjectInfo
+from shmctl.core.names import Name
 
 
 class State(StrEnum):
@@ -40,13 +41,8 @@ class UsageTest:
     called once at most.
     """
 
-    def __init__(
-        self,
-        directory: Directory = DEV_SHM,
-        scan: Callable[[], Scan] | None = None,
-    ) -> None:
-        self._directory = directory
-        self._scan_function = scan or (lambda: scan_processes({os.stat(directory.path).st_dev}))
+    def __init__(self, directory: Directory, scan: Callable[[], Scan]) -> None:
+        self._scan_function = scan
         self._scan: Scan | None = None
         self._locks: Locks | None = None
         self._no_lease = lease_problem(directory)
@@ -98,12 +94,12 @@ def ask_lease(info: ObjectInfo) -> Usage | str:
         if (st.st_dev, st.st_ino) != (info.st.st_dev, info.st.st_ino):
             return "another object bears its name by now"
         try:
-            if not posix.take_lease(fd, info.name):
+            if not locking.take_lease(fd, info.name):
                 return Usage(State.HELD, REFUSED)
         except ShmError as error:
             owner = "neither its owner nor CAP_LEASE" if error.errno == errno.EACCES else "no lease to be had"
             return f"{owner} ({error.symbol})"
-        posix.release_lease(fd, info.name)
+        locking.release_lease(fd, info.name)
         return Usage(State.FREE, GRANTED)
 
 
@@ -117,18 +113,18 @@ def lease_problem(directory: Directory = DEV_SHM) -> str | None:
     try:
         with posix.closing(posix.open_unnamed(directory), name) as fd:
             with posix.closing(os.open(f"/proc/self/fd/{fd}", os.O_RDONLY | os.O_CLOEXEC), name):
-                if posix.take_lease(fd, name):
+                if locking.take_lease(fd, name):
                     return "this kernel grants leases on objects in use"
-            if not posix.take_lease(fd, name):
+            if not locking.take_lease(fd, name):
                 return "this kernel refuses leases on objects that nobody uses"
-            posix.release_lease(fd, name)
+            locking.release_lease(fd, name)
     except OSError as error:
         symbol = errno.errorcode.get(error.errno or 0, "?")
         return f"leases do not work here ({symbol})"
     return None
 
 
-def holders_of(scan: Scan, infos: Iterable[ObjectInfo]) -> dict[bytes, list[int]]:
+def holders_of(scan: Scan, infos: Iterable[ObjectInfo]) -> dict[Name, list[int]]:
     """The PIDs that hold each object, by name."""
     by_identity: dict[tuple[int, int], list[int]] = {}
     for holder in scan.holders:

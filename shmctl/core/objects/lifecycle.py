@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
-from shmctl.core import posix
-from shmctl.core.errors import ShmError
+from shmctl.core import locking, posix
+from shmctl.core.errors import InputError, ShmError
 from shmctl.core.models import DEV_SHM, Directory, ObjectInfo, group_name, type_name, user_name
 from shmctl.core.names import Name
 from shmctl.core.sizes import Resize
@@ -32,7 +32,7 @@ class OpenObject:
 
     def locked(self, *, exclusive: bool) -> "OpenObject":
         """Wait for its lock (flock(2)); the object as it is then."""
-        posix.flock(self.fd, self.name, exclusive=exclusive)
+        locking.flock(self.fd, self.name, exclusive=exclusive)
         return replace(self, size=self.stat().st_size)
 
 
@@ -112,10 +112,8 @@ def _remove_if_same(target: OpenObject) -> None:
 
 
 def _open_existing(name: Name, oflag: int, directory: Directory) -> OpenObject:
-    try:
+    with explained(name, directory):
         fd = posix.shm_open(name, oflag | os.O_NONBLOCK, 0, directory)
-    except ShmError as error:
-        raise _explained(error, name, directory) from error
     try:
         st = posix.fstat(fd, name)
         refuse_other_kinds("shm_open", name, st)
@@ -131,21 +129,41 @@ def refuse_other_kinds(call: str, name: Name, st: os.stat_result) -> None:
         raise _wrong_kind(ShmError(call, name, errno.EINVAL), st)
 
 
-def _explained(error: ShmError, name: Name, directory: Directory) -> ShmError:
-    """The same error, saying what stands under the name, or whose it is, where that is the reason."""
-    if error.errno not in (errno.EACCES, errno.EPERM, errno.EINVAL, errno.ELOOP, errno.EISDIR, errno.ENXIO):
-        return error
+_REFUSALS = (errno.EACCES, errno.EPERM)
+_WRONG_KINDS = (errno.EINVAL, errno.ELOOP, errno.EISDIR, errno.ENXIO)
+
+
+@contextmanager
+def explained(name: Name, directory: Directory) -> Iterator[None]:
+    """Let a refusal say whose the object is, and other failures what stands under the name, if that is why."""
     try:
-        st = describe_any(name, directory).st
-    except ShmError:
-        return error
-    if not stat.S_ISREG(st.st_mode):
-        return _wrong_kind(error, st)
-    if error.errno in (errno.EACCES, errno.EPERM):
-        owner, group = user_name(st.st_uid), group_name(st.st_gid)
-        hint = f"it is {owner}:{group}'s, with mode {stat.filemode(st.st_mode)}"
-        return ShmError(error.call, name, error.errno, hint=hint)
-    return error
+        yield
+    except ShmError as error:
+        if error.detail or error.hint or error.errno not in (*_REFUSALS, *_WRONG_KINDS):
+            raise
+        try:
+            st = describe_any(name, directory).st
+        except ShmError:
+            raise error from None
+        if stat.S_ISREG(st.st_mode) and error.errno in _REFUSALS:
+            owner, group = user_name(st.st_uid), group_name(st.st_gid)
+            hint = f"it is {owner}:{group}'s, with mode {stat.filemode(st.st_mode)}"
+            raise ShmError(error.call, name, error.errno, hint=hint) from error
+        if not stat.S_ISREG(st.st_mode) and error.call not in ("unlink", "shm_unlink"):
+            raise _wrong_kind(error, st) from error
+        raise
+
+
+def remove(name: Name, directory: Directory = DEV_SHM) -> None:
+    """Remove a name and whatever stands under it, except a directory: unlink(2)."""
+    with explained(name, directory):
+        posix.unlink(name, directory)
+
+
+def unlink_object(name: Name, directory: Directory = DEV_SHM) -> None:
+    """Remove an object's name: shm_unlink(3). Its memory goes with its last user."""
+    with explained(name, directory):
+        posix.shm_unlink(name, directory)
 
 
 def _wrong_kind(error: ShmError, st: os.stat_result) -> ShmError:
@@ -235,7 +253,10 @@ def does_not_fit(name: Name, offset: int, amount: str, size: int) -> ShmError:
 def resize(name: Name, change: Resize, directory: Directory = DEV_SHM) -> tuple[int, int]:
     """Grow an object with zeros, or shrink it: ftruncate(2). Returns its old and new size in bytes."""
     with opened(name, os.O_RDWR, directory) as target:
-        new = change.apply(target.size)
+        try:
+            new = change.apply(target.size)
+        except InputError as error:
+            raise ShmError("ftruncate", name, errno.EFBIG, detail=str(error)) from error
         posix.ftruncate(target.fd, new, name)
         return target.size, new
 
@@ -258,7 +279,7 @@ def describe_any(name: Name, directory: Directory = DEV_SHM) -> ObjectInfo:
 
 def change_mode(name: Name, mode: int, directory: Directory = DEV_SHM) -> None:
     """Set an object's permission bits: fchmod(2)."""
-    with _opened_for_change(name, directory) as (target, can_be_used):
+    with explained(name, directory), _opened_for_change(name, directory) as (target, can_be_used):
         if can_be_used:
             posix.fchmod(target.fd, mode, name)
         else:
@@ -267,7 +288,7 @@ def change_mode(name: Name, mode: int, directory: Directory = DEV_SHM) -> None:
 
 def change_owner(name: Name, uid: int, gid: int, directory: Directory = DEV_SHM) -> None:
     """Set an object's owner and group, -1 leaving one as it is: fchown(2)."""
-    with _opened_for_change(name, directory) as (target, can_be_used):
+    with explained(name, directory), _opened_for_change(name, directory) as (target, can_be_used):
         if can_be_used:
             posix.fchown(target.fd, uid, gid, name)
         else:

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 from types import TracebackType
 
-from shmctl.core import posix
+from shmctl.core import posix, transfer
 from shmctl.core.errors import ShmError
 from shmctl.core.names import Name
 
@@ -53,7 +53,7 @@ class Mapping:
             if error.errno != errno.EFAULT:
                 raise
             # Loading from a hole allocates a page, which a full /dev/shm cannot give; pread(2) needs none.
-            data = posix.pread(self._fd, length, self._offset + start, self._name)
+            data = transfer.pread(self._fd, length, self._offset + start, self._name)
             if not data:
                 raise self._shrunk("write") from error
             return data

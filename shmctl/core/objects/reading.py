@@ -5,7 +5,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from shmctl.core import posix
+from shmctl.core import posix, transfer
 from shmctl.core.errors import ShmError
 from shmctl.core.models import DEV_SHM, Directory
 from shmctl.core.names import Name
@@ -62,12 +62,12 @@ def _extents(target: OpenObject, offset: int, length: int) -> Iterator[tuple[int
     """The range as (offset, length, whether it is allocated) pieces."""
     end = offset + length
     while offset < end:
-        data = posix.seek_data(target.fd, offset, target.name)
+        data = transfer.seek_data(target.fd, offset, target.name)
         data = end if data is None else min(data, end)
         if data > offset:
             yield offset, data - offset, False
         if data < end:
-            hole = min(posix.seek_hole(target.fd, data, target.name), end)
+            hole = min(transfer.seek_hole(target.fd, data, target.name), end)
             yield data, hole - data, True
             data = hole
         offset = data

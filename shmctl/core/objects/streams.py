@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from shmctl.core import posix
-from shmctl.core.errors import ShmError
+from shmctl.core import posix, transfer
+from shmctl.core.errors import FileError, ShmError
 from shmctl.core.names import Name
 from shmctl.core.objects.lifecycle import OpenObject, does_not_fit, room
 from shmctl.core.objects.writing import Fit, check_range
@@ -35,7 +35,7 @@ class Source:
         try:
             return os.readv(self.fd, [buffer])
         except OSError as error:
-            raise ShmError("read", self.name, error.errno or errno.EIO) from error
+            raise FileError("read", self.name, error.errno or errno.EIO) from error
 
     def fill(self, buffer: memoryview) -> int:
         """Read until the buffer is full, or the end or ``length`` is reached. Returns the bytes read."""
@@ -128,7 +128,7 @@ class _Pump:
     def _store(self, data: memoryview) -> None:
         while data:
             try:
-                count = posix.pwrite(self._target.fd, data, self._offset + self._stored, self._target.name)
+                count = transfer.pwrite(self._target.fd, data, self._offset + self._stored, self._target.name)
             except ShmError as error:
                 what = "No space left on /dev/shm" if error.errno == errno.ENOSPC else error.strerror
                 detail = f"{what} after {self._stored} bytes"
@@ -147,7 +147,7 @@ def copy_out(
     BrokenPipeError for a reader that went away. ``progress`` is told the
     bytes copied so far.
     """
-    copy_some = posix.sendfile
+    copy_some = transfer.sendfile
     copied = 0
     while copied < length:
         wanted = min(SENDFILE_COUNT, length - copied)
@@ -156,12 +156,12 @@ def copy_out(
         except (BrokenPipeError, ShmError):
             raise
         except OSError as error:
-            if copy_some is posix.sendfile and error.errno in (errno.EINVAL, errno.ENOSYS):
+            if copy_some is transfer.sendfile and error.errno in (errno.EINVAL, errno.ENOSYS):
                 # An output opened for appending, or one that is no file, pipe or socket.
                 copy_some = _read_and_write
                 continue
             detail = f"{error.strerror} after {copied} of {length} bytes"
-            raise ShmError("write", STANDARD_OUTPUT, error.errno or errno.EIO, detail=detail) from error
+            raise FileError("write", STANDARD_OUTPUT, error.errno or errno.EIO, detail=detail) from error
         if not count:
             detail = f"another process shrank it: {copied} of {length} bytes were read"
             raise ShmError("sendfile", target.name, errno.EIO, detail=detail)
@@ -170,7 +170,7 @@ def copy_out(
 
 
 def _read_and_write(out_fd: int, fd: int, offset: int, count: int, name: Name) -> int:
-    data = memoryview(posix.pread(fd, min(count, BUFFER_SIZE), offset, name))
+    data = memoryview(transfer.pread(fd, min(count, BUFFER_SIZE), offset, name))
     written = 0
     while written < len(data):
         written += os.write(out_fd, data[written:])

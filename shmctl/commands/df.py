@@ -1,0 +1,69 @@
+"""shmctl df."""
+
+import os
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import click
+
+from shmctl import report
+from shmctl.core.inspect.capacity import Filling, Mounted, all_mounted, measure
+from shmctl.core.inspect.listing import scan
+from shmctl.core.inspect.verdicts import Rules
+from shmctl.core.models import Directory
+from shmctl.inspection import judge_directory
+from shmctl.options import Session, json_option, pass_session
+
+
+@click.command()
+@click.option(
+    "-a", "--all", "everywhere", is_flag=True, help="Every /dev/shm on the host, other containers' too."
+)
+@json_option
+@pass_session
+def command(session: Session, everywhere: bool, as_json: bool) -> None:
+    """Show what fills /dev/shm (statvfs, /proc).
+
+    Capacity, what is used by kind, by owner and by verdict, objects without a name that processes
+    still hold, and what nothing explains. The parts add up to what the file system says is used.
+    """
+    with _mounted(session, everywhere) as mounted:
+        fillings = [(where, *_measure(where.directory)) for where in mounted]
+    if as_json:
+        from shmctl.render.capacity import filling_record
+        from shmctl.render.jsonlines import write_array
+
+        write_array(sys.stdout, (filling_record(*each) for each in fillings))
+    else:
+        from shmctl.render.capacity import write_filling
+
+        for number, each in enumerate(fillings):
+            if number:
+                sys.stdout.write("\n")
+            write_filling(session.output(), *each)
+    report.uninspected(max((filling.uninspected for _, filling, _ in fillings), default=0))
+
+
+@contextmanager
+def _mounted(session: Session, everywhere: bool) -> Iterator[list[Mounted]]:
+    if not everywhere:
+        yield [Mounted(session.directory, None, None)]
+        return
+    mounted, _ = all_mounted()
+    try:
+        yield mounted
+    finally:
+        for where in mounted:
+            if where.directory.fd is not None:
+                os.close(where.directory.fd)
+
+
+def _measure(directory: Directory) -> tuple[Filling, Counter[str]]:
+    """What fills it, and the bytes of each verdict."""
+    by_verdict: Counter[str] = Counter()
+    judgements, _ = judge_directory(directory, (), Rules())
+    for judgement in judgements:
+        by_verdict[judgement.verdict.value] += judgement.info.allocated
+    return measure(directory, list(scan(directory))), by_verdict

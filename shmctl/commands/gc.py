@@ -1,0 +1,118 @@
+"""shmctl gc."""
+
+import sys
+from collections.abc import Sequence
+
+import click
+
+from shmctl import report
+from shmctl.core.inspect.cleaning import Removal, remove_orphan
+from shmctl.core.inspect.listing import matcher
+from shmctl.core.inspect.verdicts import DEFAULT_MIN_AGE, Judgement, Rules, Verdict
+from shmctl.core.names import escape
+from shmctl.inspection import judge_directory
+from shmctl.options import DURATION, PATTERN, Parsed, Session, json_option, pass_session, user_id
+
+
+@click.command()
+@click.argument("patterns", metavar="[PATTERN]...", type=PATTERN, nargs=-1)
+@click.option("--yes", is_flag=True, help="Remove without asking.")
+@click.option(
+    "--min-age",
+    type=DURATION,
+    default=DEFAULT_MIN_AGE,
+    metavar="DURATION",
+    help="Keep what was changed more recently: 30s, 10m, 2h, 3d (10m).",
+)
+@click.option(
+    "--owner", type=Parsed("user", user_id), metavar="USER", help="Only what USER (a name or number) owns."
+)
+@click.option("--semaphores", is_flag=True, help="Also semaphores that nobody has open.")
+@click.option("--keep", multiple=True, metavar="PATTERN", help="Keep what matches; may be repeated.")
+@json_option
+@pass_session
+def command(
+    session: Session,
+    patterns: tuple[str, ...],
+    yes: bool,
+    min_age: float,
+    owner: int | None,
+    semaphores: bool,
+    keep: tuple[str, ...],
+    as_json: bool,
+) -> None:
+    """Remove orphans: objects that nobody uses and nothing says to keep.
+
+    Shows what it would remove, and asks; without a terminal it removes nothing unless --yes is
+    given. Each object is looked at once more under the kernel's lease when its turn comes, and left
+    if it is in use or is another one by then.
+    """
+    judgements, _ = judge_directory(session.directory, patterns, Rules(min_age, semaphores))
+    kept = matcher(keep) if keep else lambda _: False
+    orphans = [
+        each
+        for each in judgements
+        if each.verdict is Verdict.ORPHAN
+        and not kept(each.info.name)
+        and (owner is None or each.info.st.st_uid == owner)
+    ]
+    if not as_json:
+        _show_plan(session, orphans, len(judgements))
+    if not orphans or not (yes or _confirmed(len(orphans))):
+        if as_json:
+            _write_json([Removal(each, left="nothing is removed without --yes") for each in orphans])
+        return
+    removals = _remove(orphans)
+    if as_json:
+        _write_json(removals)
+    else:
+        _show_outcome(session, removals)
+    if any(removal.error for removal in removals):
+        report.fail()
+
+
+def _show_plan(session: Session, orphans: Sequence[Judgement], judged: int) -> None:
+    from shmctl.render.verdicts import write_plan
+
+    write_plan(session.output(), orphans, judged)
+
+
+def _confirmed(count: int) -> bool:
+    """Ask on a terminal; elsewhere say how to go on."""
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        report.error("nothing is removed without --yes", command="gc")
+        return False
+    what = "this orphan" if count == 1 else f"these {count} orphans"
+    try:
+        return click.confirm(f"shmctl: gc: remove {what}?", err=True)
+    except click.Abort:
+        click.echo(err=True)
+        return False
+
+
+def _remove(orphans: Sequence[Judgement]) -> list[Removal]:
+    removals = []
+    for each in orphans:
+        removal = remove_orphan(each)
+        removals.append(removal)
+        if removal.error is not None:
+            report.failure("gc", removal.error)
+    return removals
+
+
+def _write_json(removals: Sequence[Removal]) -> None:
+    from shmctl.render.jsonlines import write_array
+    from shmctl.render.verdicts import removal_record
+
+    write_array(sys.stdout, map(removal_record, removals))
+
+
+def _show_outcome(session: Session, removals: Sequence[Removal]) -> None:
+    output = session.output()
+    for removal in removals:
+        if removal.left is not None:
+            click.echo(f"left {escape(removal.judgement.info.name)}: {removal.left}")
+    gone = [removal for removal in removals if removal.left is None]
+    freed = sum(removal.freed for removal in gone)
+    unit = "" if output.human_sizes else " bytes"
+    click.echo(f"removed {len(gone)} of {len(removals)} orphans; {output.size(freed)}{unit} freed")

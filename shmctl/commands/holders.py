@@ -1,0 +1,115 @@
+"""shmctl holders."""
+
+import sys
+from collections.abc import Sequence
+
+import click
+
+from shmctl import report
+from shmctl.core.inspect.listing import scan
+from shmctl.core.inspect.processes import Holder, Unlinked, find_holders, find_unlinked
+from shmctl.core.inspect.usage import State, UsageTest
+from shmctl.core.models import ObjectInfo
+from shmctl.core.names import Name, escape
+from shmctl.core.objects.lifecycle import describe
+from shmctl.options import NAME, Session, json_option, pass_session
+
+
+@click.command()
+@click.argument("names", metavar="[NAME]...", type=NAME, nargs=-1)
+@click.option("--unlinked", is_flag=True, help="Objects that have no name any more and still take memory.")
+@click.option("-q", "--quiet", is_flag=True, help="Print nothing; status 0 if a NAME is held, 1 if none is.")
+@json_option
+@pass_session
+def command(session: Session, names: tuple[Name, ...], unlinked: bool, quiet: bool, as_json: bool) -> None:
+    """Show the processes that have objects open or mapped (/proc).
+
+    Every object's holders, or those of NAMEs. Holders are found by device and inode, never by path.
+    Where the kernel knows of a holder that /proc does not show, that is said on standard error.
+    """
+    if unlinked and (names or quiet):
+        raise click.UsageError("--unlinked takes no NAME and no --quiet", click.get_current_context())
+    if quiet and not names:
+        raise click.UsageError("--quiet needs a NAME", click.get_current_context())
+    if unlinked:
+        _show_unlinked(session, as_json)
+        return
+    infos: list[ObjectInfo] = []
+    try:
+        if names:
+            report.for_each(names, lambda name: infos.append(describe(name, session.directory)))
+        else:
+            infos += (info for info in scan(session.directory) if info.kind.is_object)
+    finally:
+        if quiet:
+            _answer(infos, session)
+        else:
+            _show(session, infos, as_json, ask_kernel=bool(names))
+
+
+def _answer(infos: Sequence[ObjectInfo], session: Session) -> None:
+    """End with status 1 unless some object is held; what cannot be told counts as held."""
+    test = UsageTest(session.directory, lambda: find_holders(infos))
+    states = [test.ask(info) for info in infos]
+    for usage, info in zip(states, infos, strict=True):
+        if usage.state is State.UNKNOWN:
+            report.error(f"{escape(info.name)}: taken for held: {usage.evidence}", command="holders")
+    if all(usage.state is State.FREE for usage in states):
+        report.fail()
+
+
+def _show(session: Session, infos: Sequence[ObjectInfo], as_json: bool, *, ask_kernel: bool) -> None:
+    found = find_holders(infos)
+    by_identity = {(info.st.st_dev, info.st.st_ino): info.name for info in infos}
+    holders = sorted(
+        (
+            (by_identity[holder.identity], holder)
+            for holder in found.holders
+            if holder.identity in by_identity
+        ),
+        key=lambda pair: (pair[0], pair[1].pid),
+    )
+    _print(session, holders, as_json)
+    seen = {name for name, _ in holders}
+    if ask_kernel:
+        _tell_hidden([info for info in infos if info.name not in seen], session)
+    report.uninspected(found.uninspected)
+
+
+def _tell_hidden(infos: Sequence[ObjectInfo], session: Session) -> None:
+    """What the kernel knows and /proc does not show: other PID namespaces, descriptors in flight."""
+    if not infos:
+        return
+    test = UsageTest(session.directory, lambda: find_holders(infos))
+    for info in infos:
+        if test.lease_problem is None and test.ask(info).state is State.HELD:
+            report.error(
+                f"{escape(info.name)}: in use, but by no process that is to be seen here",
+                "it may be in another PID namespace, or a descriptor may be on its way through a socket",
+                "holders",
+            )
+
+
+def _print(session: Session, holders: Sequence[tuple[bytes, Holder]], as_json: bool) -> None:
+    from shmctl.render.holders import holder_record, write_holders
+
+    if as_json:
+        from shmctl.render.jsonlines import write_array
+
+        write_array(sys.stdout, (holder_record(name, holder) for name, holder in holders))
+    else:
+        write_holders(session.output(), holders)
+
+
+def _show_unlinked(session: Session, as_json: bool) -> None:
+    from shmctl.render.holders import unlinked_record, write_unlinked
+
+    unlinked: list[Unlinked]
+    unlinked, uninspected = find_unlinked(session.device())
+    if as_json:
+        from shmctl.render.jsonlines import write_array
+
+        write_array(sys.stdout, map(unlinked_record, unlinked))
+    else:
+        write_unlinked(session.output(), unlinked)
+    report.uninspected(uninspected)

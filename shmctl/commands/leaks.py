@@ -1,0 +1,46 @@
+"""shmctl leaks."""
+
+import sys
+
+import click
+
+from shmctl import report
+from shmctl.core.inspect.verdicts import DEFAULT_MIN_AGE, Rules, Verdict
+from shmctl.inspection import judge_directory
+from shmctl.options import DURATION, PATTERN, Session, json_option, pass_session
+
+
+@click.command()
+@click.argument("patterns", metavar="[PATTERN]...", type=PATTERN, nargs=-1)
+@click.option(
+    "--min-age",
+    type=DURATION,
+    default=DEFAULT_MIN_AGE,
+    metavar="DURATION",
+    help="Keep what was changed more recently: 30s, 10m, 2h, 3d (10m).",
+)
+@json_option
+@click.option("--exit-code", is_flag=True, help="End with status 1 if an orphan is found.")
+@pass_session
+def command(
+    session: Session, patterns: tuple[str, ...], min_age: float, as_json: bool, exit_code: bool
+) -> None:
+    """Tell which objects are leaked, and why (the kernel's write lease).
+
+    A verdict for each object: held (in use), orphan (nobody uses it, and nothing says that it
+    should stay), kept (nobody uses it, but it is meant to stay) or unknown, with the reasons.
+    """
+    judgements, holders = judge_directory(session.directory, patterns, Rules(min_age))
+    if as_json:
+        from shmctl.render.jsonlines import write_array
+        from shmctl.render.verdicts import judgement_record
+
+        write_array(
+            sys.stdout, (judgement_record(each, holders.get(each.info.name, [])) for each in judgements)
+        )
+    else:
+        from shmctl.render.verdicts import write_judgements
+
+        write_judgements(session.output(), judgements)
+    if exit_code and any(each.verdict is Verdict.ORPHAN for each in judgements):
+        report.fail()

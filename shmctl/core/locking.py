@@ -1,0 +1,60 @@
+"""Locks and leases on open objects: flock(2), and fcntl(2) for what the kernel knows of other users."""
+
+import errno
+import fcntl
+import signal
+
+from shmctl.core.errors import ShmError
+from shmctl.core.names import Name
+from shmctl.core.tracing import call
+
+_LOCK_NAMES = {fcntl.LOCK_SH: "LOCK_SH", fcntl.LOCK_EX: "LOCK_EX"}
+
+
+def flock(fd: int, name: Name, *, exclusive: bool) -> None:
+    """Wait for the lock that flock(1) takes: flock(2). It goes with the descriptor."""
+    operation = fcntl.LOCK_EX if exclusive else fcntl.LOCK_SH
+    call("flock", name, lambda: fcntl.flock(fd, operation), lambda _: f"{fd}, {_LOCK_NAMES[operation]}")
+
+
+def take_lease(fd: int, name: Name | bytes) -> bool:
+    """Ask the kernel for the write lease on an open object: F_SETLEASE in fcntl(2).
+
+    True: granted, so that nobody else has it open or mapped, and nobody can
+    open it before `release_lease`. False: somebody has. Where the kernel may
+    not or cannot answer, raises ShmError (EACCES: neither owner nor CAP_LEASE).
+    """
+    # An opener's wish would come as SIGIO, which kills; SIGURG is ignored unless somebody handles it.
+    call(
+        "fcntl",
+        name,
+        lambda: fcntl.fcntl(fd, fcntl.F_SETSIG, signal.SIGURG),
+        lambda _: f"{fd}, F_SETSIG, SIGURG",
+    )
+    try:
+        _set_lease(fd, fcntl.F_WRLCK, "F_WRLCK", name)
+    except ShmError as error:
+        if error.errno == errno.EAGAIN:
+            return False
+        raise
+    return True
+
+
+def lease_stands(fd: int, name: Name | bytes) -> bool:
+    """Whether nobody has begun to open the object since `take_lease`: F_GETLEASE in fcntl(2)."""
+    lease = call("fcntl", name, lambda: fcntl.fcntl(fd, fcntl.F_GETLEASE), lambda _: f"{fd}, F_GETLEASE")
+    return lease == fcntl.F_WRLCK
+
+
+def release_lease(fd: int, name: Name | bytes) -> None:
+    """Let waiting openers go on: F_SETLEASE, F_UNLCK in fcntl(2)."""
+    _set_lease(fd, fcntl.F_UNLCK, "F_UNLCK", name)
+
+
+def _set_lease(fd: int, lease: int, lease_name: str, name: Name | bytes) -> None:
+    call(
+        "fcntl",
+        name,
+        lambda: fcntl.fcntl(fd, fcntl.F_SETLEASE, lease),
+        lambda _: f"{fd}, F_SETLEASE, {lease_name}",
+    )

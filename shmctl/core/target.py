@@ -1,0 +1,62 @@
+"""The /dev/shm that another process sees, in whatever mount namespace and root it lives."""
+
+import errno
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from shmctl.core.errors import FileError
+from shmctl.core.models import Directory
+
+
+@contextmanager
+def directory_of(pid: int) -> Iterator[Directory]:
+    """The /dev/shm of process ``pid``, as a directory that is open meanwhile.
+
+    Each step from its root is opened by itself and follows no link, so that
+    nothing the process has planted leads out. Raises FileError.
+    """
+    root_path = f"/proc/{pid}/root"
+    root = _open_root(pid, root_path)
+    try:
+        dev = _step(root, b"dev", root_path)
+        try:
+            shm = _step(dev, b"shm", root_path + "/dev")
+        finally:
+            os.close(dev)
+    finally:
+        os.close(root)
+    try:
+        yield Directory(f"{root_path}/dev/shm".encode(), shm)
+    finally:
+        os.close(shm)
+
+
+def _open_root(pid: int, path: str) -> int:
+    try:
+        # The last step is the kernel's own link to the root; it is meant to be followed.
+        return os.open(path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError as error:
+        number = error.errno or errno.EIO
+        if number in (errno.ENOENT, errno.ESRCH):
+            raise FileError("open", path.encode(), errno.ESRCH, detail=f"no process has PID {pid}") from error
+        hint = (
+            "it takes root, or the same user and namespace" if number in (errno.EACCES, errno.EPERM) else None
+        )
+        raise FileError("open", path.encode(), number, hint=hint) from error
+
+
+def _step(folder: int, name: bytes, above: str) -> int:
+    oflag = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+    try:
+        return os.open(name, oflag, dir_fd=folder)
+    except OSError as error:
+        path = above.encode() + b"/" + name
+        number = error.errno or errno.EIO
+        if number == errno.ENOENT:
+            raise FileError("open", path, number, detail="the process has no /dev/shm") from error
+        if number in (errno.ELOOP, errno.ENOTDIR):
+            raise FileError(
+                "open", path, number, detail="it is a link or no directory; it is not followed"
+            ) from error
+        raise FileError("open", path, number) from error

@@ -1,0 +1,49 @@
+"""Where text goes, and for whom: a person at a terminal, or a program behind a pipe."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TextIO
+
+from shmctl.core.sizes import human_size
+from shmctl.render.records import short_time
+
+Cell = tuple[str, str]
+"""A text, and its Rich style on a terminal."""
+
+
+@dataclass(frozen=True, slots=True)
+class Heading:
+    """A column's heading, and whether the column aligns to the right."""
+
+    text: str
+    right: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """A stream; whether it is a terminal's, and wants colour; how sizes are written; whether headings are."""
+
+    stream: TextIO
+    terminal: bool
+    color: bool
+    human_sizes: bool
+    headings: bool = True
+
+    def size(self, size: int) -> str:
+        """A size in bytes, in three digits for people."""
+        return human_size(size) if self.human_sizes else str(size)
+
+    def time(self, nanoseconds: int) -> str:
+        """A time since the epoch."""
+        return short_time(nanoseconds, human=self.terminal)
+
+    def write_table(self, headings: Sequence[Heading], rows: Sequence[Sequence[Cell]]) -> None:
+        """Write ``rows``: a table on a terminal, elsewhere aligned columns."""
+        if self.terminal:
+            from shmctl.render.table import write_table
+
+            write_table(self, headings, rows)
+        else:
+            from shmctl.render.plain import write_columns
+
+            write_columns(self, headings, [[text for text, _ in row] for row in rows])
