@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 
 from shmctl import report
-from shmctl.core.inspect.families import load_families
+from shmctl.core.inspect.family_files import load_families
 from shmctl.core.inspect.listing import matcher, scan
-from shmctl.core.inspect.processes import Scan, find_holders
+from shmctl.core.inspect.processes import Holder, Scan, find_holders
 from shmctl.core.inspect.usage import UsageTest, holders_of
 from shmctl.core.inspect.verdicts import Judgement, Rules, Verdict, judge
-from shmctl.core.models import Directory
+from shmctl.core.models import Directory, ObjectInfo
 from shmctl.core.names import Name
 from shmctl.render.listing import Column, gathered_columns
 
@@ -46,3 +46,15 @@ def gather_columns(directory: Directory, patterns: Sequence[str]) -> dict[str, C
     """The listing's columns that take a look at processes."""
     judgements, holders = judge_directory(directory, patterns, Rules())
     return gathered_columns(holders, {each.info.name: each for each in judgements})
+
+
+def gather_holders(infos: Sequence[ObjectInfo]) -> dict[Name, list[Holder]]:
+    """The holders of each object; how many processes would not be inspected is said on standard error."""
+    scan = find_holders(infos)
+    report.uninspected(scan.uninspected)
+    holders: dict[Name, list[Holder]] = {info.name: [] for info in infos}
+    by_identity = {(info.st.st_dev, info.st.st_ino): info.name for info in infos}
+    for holder in scan.holders:
+        if holder.identity in by_identity:
+            holders[by_identity[holder.identity]].append(holder)
+    return holders

@@ -12,6 +12,7 @@ from shmctl.core.inspect.usage import State, UsageTest
 from shmctl.core.models import ObjectInfo
 from shmctl.core.names import Name, escape
 from shmctl.core.objects.lifecycle import describe
+from shmctl.inspection import gather_holders
 from shmctl.options import NAME, Session, json_option, pass_session
 
 
@@ -43,7 +44,7 @@ def command(session: Session, names: tuple[Name, ...], unlinked: bool, quiet: bo
     finally:
         if quiet:
             _answer(infos, session)
-        else:
+        elif infos or not names:
             _show(session, infos, as_json, ask_kernel=bool(names))
 
 
@@ -59,21 +60,11 @@ def _answer(infos: Sequence[ObjectInfo], session: Session) -> None:
 
 
 def _show(session: Session, infos: Sequence[ObjectInfo], as_json: bool, *, ask_kernel: bool) -> None:
-    found = find_holders(infos)
-    by_identity = {(info.st.st_dev, info.st.st_ino): info.name for info in infos}
-    holders = sorted(
-        (
-            (by_identity[holder.identity], holder)
-            for holder in found.holders
-            if holder.identity in by_identity
-        ),
-        key=lambda pair: (pair[0], pair[1].pid),
-    )
-    _print(session, holders, as_json)
-    seen = {name for name, _ in holders}
+    holders = gather_holders(infos)
+    pairs = [(name, each) for name in sorted(holders) for each in sorted(holders[name], key=lambda h: h.pid)]
+    _print(session, pairs, as_json)
     if ask_kernel:
-        _tell_hidden([info for info in infos if info.name not in seen], session)
-    report.uninspected(found.uninspected)
+        _tell_hidden([info for info in infos if not holders[info.name]], session)
 
 
 def _tell_hidden(infos: Sequence[ObjectInfo], session: Session) -> None:
@@ -90,7 +81,7 @@ def _tell_hidden(infos: Sequence[ObjectInfo], session: Session) -> None:
             )
 
 
-def _print(session: Session, holders: Sequence[tuple[bytes, Holder]], as_json: bool) -> None:
+def _print(session: Session, holders: Sequence[tuple[Name, Holder]], as_json: bool) -> None:
     from shmctl.render.holders import holder_record, write_holders
 
     if as_json:

@@ -1,15 +1,20 @@
 """shmctl stat."""
 
 import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import click
 
 from shmctl import report
 from shmctl.core.models import ObjectInfo
-from shmctl.core.names import Name, escape
+from shmctl.core.names import Name
 from shmctl.core.objects.lifecycle import describe
 from shmctl.options import Parsed, Session, json_option, names_argument, pass_session
 from shmctl.render.statformat import check_format, format_object
+
+if TYPE_CHECKING:
+    from shmctl.core.inspect.processes import Holder
 
 
 @click.command()
@@ -22,46 +27,44 @@ from shmctl.render.statformat import check_format, format_object
     metavar="FORMAT",
     help="Print FORMAT, with the letters of stat(1): %n name, %s size, %a mode, %U owner ...",
 )
+@click.option(
+    "--holders", "with_holders", is_flag=True, help="Also the processes that have it open or mapped."
+)
 @json_option
 @pass_session
-def command(session: Session, names: tuple[Name, ...], format_text: str | None, as_json: bool) -> None:
+def command(
+    session: Session, names: tuple[Name, ...], format_text: str | None, with_holders: bool, as_json: bool
+) -> None:
     """Show all that the system knows of objects (fstat).
 
     Works on an object that you may not open. On a terminal a panel each; elsewhere 'field value'
     lines; --json adds every st_ field as a number.
     """
-    if format_text is not None and as_json:
-        raise click.UsageError("--format and --json exclude each other", click.get_current_context())
+    if format_text is not None and (as_json or with_holders):
+        message = "--format goes with neither --json nor --holders"
+        raise click.UsageError(message, click.get_current_context())
     infos: list[ObjectInfo] = []
-
-    def stat_one(name: Name) -> None:
-        info = describe(name, session.directory)
-        if as_json:
-            infos.append(info)
-        elif format_text is not None:
-            click.echo(format_object(format_text, info))
-        else:
-            _show(session, info)
-
     try:
-        report.for_each(names, stat_one)
+        report.for_each(names, lambda name: infos.append(describe(name, session.directory)))
     finally:
-        if as_json:
-            from shmctl.render.jsonlines import write_array
-            from shmctl.render.records import stat_record
+        if format_text is not None:
+            sys.stdout.writelines(format_object(format_text, info) + "\n" for info in infos)
+        else:
+            _show(session, infos, as_json=as_json, with_holders=with_holders)
 
-            write_array(sys.stdout, map(stat_record, infos))
 
+def _show(session: Session, infos: Sequence[ObjectInfo], *, as_json: bool, with_holders: bool) -> None:
+    from shmctl.render.stat import stat_record, write_stat
 
-def _show(session: Session, info: ObjectInfo) -> None:
-    from shmctl.render.records import stat_rows
+    holders: dict[Name, list[Holder]] | None = None
+    if with_holders:
+        from shmctl.inspection import gather_holders
 
-    rows = stat_rows(info)
-    if session.on_terminal:
-        from shmctl.render.table import write_panel
+        holders = gather_holders(infos)
+    if as_json:
+        from shmctl.render.jsonlines import write_array
 
-        write_panel(session.output(), escape(info.name), rows)
+        write_array(sys.stdout, (stat_record(info, holders) for info in infos))
     else:
-        width = max(len(label) for label, _ in rows)
-        for label, value in rows:
-            click.echo(f"{label.ljust(width)}  {value}")
+        for info in infos:
+            write_stat(session.output(), info, holders)

@@ -5,7 +5,7 @@ from typing import Any
 
 from shmctl.core.inspect.processes import Holder, Unlinked
 from shmctl.core.models import user_name
-from shmctl.core.names import escape
+from shmctl.core.names import Name, escape
 from shmctl.render.output import Heading, Output
 from shmctl.render.records import name_fields
 
@@ -26,7 +26,7 @@ def holder_record(name: bytes, holder: Holder) -> dict[str, Any]:
     }
 
 
-def write_holders(output: Output, holders: Sequence[tuple[bytes, Holder]]) -> None:
+def write_holders(output: Output, holders: Sequence[tuple[Name, Holder]]) -> None:
     """Write (name, holder) pairs, one a row."""
     headings = [Heading("NAME"), Heading("PID", right=True), Heading("USER"), Heading("COMMAND")]
     headings += [Heading("ACCESS"), Heading("MAPPED", right=True), Heading("FDS")]

@@ -115,6 +115,10 @@ def _look_for_a_reason_to_keep(case: _Case, pids: PidTable, rules: Rules, now: f
         case.settle(Verdict.KEPT, "it is empty and fresh: somebody may be about to set its size")
     elif match is not None and match.pid is not None:
         _ask_creator(case, match, match.pid, pids)
+    elif match is not None and match.family.lifetime is Lifetime.CREATOR:
+        case.settle(
+            Verdict.UNKNOWN, "its creator may need it unmapped, and its name does not say who that is"
+        )
 
 
 def _ask_creator(case: _Case, match: Match, pid: int, pids: PidTable) -> None:

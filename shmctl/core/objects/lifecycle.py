@@ -135,7 +135,7 @@ _WRONG_KINDS = (errno.EINVAL, errno.ELOOP, errno.EISDIR, errno.ENXIO)
 
 @contextmanager
 def explained(name: Name, directory: Directory) -> Iterator[None]:
-    """Let a refusal say whose the object is, and other failures what stands under the name, if that is why."""
+    """Let a refusal say whose the object is, and other errors what stands under the name, if that is why."""
     try:
         yield
     except ShmError as error:

@@ -1,0 +1,90 @@
+"""All that the system knows of one object: a record, lines, or a panel."""
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from shmctl.core.models import ObjectInfo, user_name
+from shmctl.core.names import Name, escape
+from shmctl.core.sizes import human_size
+from shmctl.render.records import iso_time, mode_text, object_record
+
+if TYPE_CHECKING:
+    from shmctl.core.inspect.processes import Holder
+    from shmctl.render.output import Output
+
+    # Of each object; None where nobody asked.
+    Holders = Mapping[Name, Sequence[Holder]] | None
+
+_ST_FIELDS = (
+    "st_dev",
+    "st_ino",
+    "st_mode",
+    "st_nlink",
+    "st_uid",
+    "st_gid",
+    "st_rdev",
+    "st_size",
+    "st_blksize",
+    "st_blocks",
+)
+_ST_TIMES = ("st_atime", "st_mtime", "st_ctime")
+
+
+def stat_record(info: ObjectInfo, holders: "Holders") -> dict[str, Any]:
+    """An object's record, with struct stat's fields as numbers: times in seconds, ``_ns`` in nanoseconds."""
+    record = object_record(info)
+    record.update((field, getattr(info.st, field)) for field in _ST_FIELDS)
+    for field in _ST_TIMES:
+        nanoseconds = getattr(info.st, field + "_ns")
+        record[field] = nanoseconds // 10**9
+        record[field + "_ns"] = nanoseconds
+    if holders is not None:
+        from shmctl.render.holders import holder_record
+
+        record["holders"] = [holder_record(info.name, holder) for holder in holders[info.name]]
+    return record
+
+
+def write_stat(output: "Output", info: ObjectInfo, holders: "Holders") -> None:
+    """Write an object: a panel on a terminal, elsewhere a label and a value a line."""
+    rows = _rows(info)
+    if holders is not None:
+        rows += [("holder", _holder_text(output, holder)) for holder in holders[info.name]]
+        rows += [] if holders[info.name] else [("holder", "none to be seen")]
+    if output.terminal:
+        from shmctl.render.table import write_panel
+
+        write_panel(output, escape(info.name), rows)
+    else:
+        width = max(len(label) for label, _ in rows)
+        output.stream.writelines(f"{label.ljust(width)}  {value}\n" for label, value in rows)
+
+
+def _holder_text(output: "Output", holder: "Holder") -> str:
+    command, user = escape(holder.command), escape(user_name(holder.uid))
+    descriptors = ",".join(map(str, sorted(holder.fds))) or "none"
+    mapped = output.size(holder.mapped)
+    return (
+        f"{holder.pid} {command} of {user}, access {holder.access or '-'}, mapped {mapped}, fds {descriptors}"
+    )
+
+
+def _rows(info: ObjectInfo) -> list[tuple[str, str]]:
+    """struct stat, field by field, with what each means to a person."""
+    st = info.st
+    return [
+        ("st_dev", f"{st.st_dev} (device {os.major(st.st_dev)}:{os.minor(st.st_dev)})"),
+        ("st_ino", str(st.st_ino)),
+        ("st_mode", f"{st.st_mode:#o} ({mode_text(st.st_mode)})"),
+        ("st_nlink", str(st.st_nlink)),
+        ("st_uid", f"{st.st_uid} ({escape(info.owner)})"),
+        ("st_gid", f"{st.st_gid} ({escape(info.group)})"),
+        ("st_rdev", str(st.st_rdev)),
+        ("st_size", f"{st.st_size} ({human_size(st.st_size)})"),
+        ("st_blksize", str(st.st_blksize)),
+        ("st_blocks", f"{st.st_blocks} ({info.allocated} bytes allocated)"),
+        ("st_atime", f"{st.st_atime_ns // 10**9} ({iso_time(st.st_atime_ns)})"),
+        ("st_mtime", f"{st.st_mtime_ns // 10**9} ({iso_time(st.st_mtime_ns)})"),
+        ("st_ctime", f"{st.st_ctime_ns // 10**9} ({iso_time(st.st_ctime_ns)})"),
+    ]
