@@ -9,18 +9,14 @@ the directory's descriptor where there is one.
 import errno
 import mmap as _mmap
 import os
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 
 import posix_ipc
 
-from shmctl.core import tracing
-from shmctl.core.errors import ShmError
 from shmctl.core.models import DEV_SHM, Directory
 from shmctl.core.names import Name
-from shmctl.core.tracing import c_string, call, open_flags, stat_struct, trace_failure
+from shmctl.core.tracing import c_string, call, open_flags, stat_struct
 
 PAGE_SIZE = _mmap.PAGESIZE
 PROT_READ = _mmap.PROT_READ
@@ -258,106 +254,43 @@ def open_unnamed(directory: Directory = DEV_SHM) -> int:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Region:
-    """A mapped range: ``memory`` holds its bytes; ``address``, known while tracing, says where they stand."""
+def mmap(fd: int, length: int, prot: int, offset: int, name: Name) -> int:
+    """Map ``length`` bytes, not 0, from ``offset`` on, a page multiple: mmap(2). Returns the address.
 
-    memory: _mmap.mmap
-    length: int
-    address: int
-    duplicate: int | None
-
-
-def mmap(fd: int, length: int, prot: int, offset: int, name: Name) -> Region:
-    """Map ``length`` bytes, not 0, from ``offset`` on, a page multiple, MAP_SHARED: mmap(2).
-
-    Nothing but the kernel may touch the bytes (`readv_into`, `write_from`): a
-    load or store by the interpreter dies of SIGBUS where the memory has gone.
+    Straight from the C library: Python's own mmap objects also call fstat(2)
+    and duplicate the descriptor. A `BusGuard` must stand wherever the bytes
+    are touched.
     """
     arguments = f"NULL, {length}, {_PROT_NAMES[prot]}, MAP_SHARED, {fd}, {offset}"
-    duplicate = _trace_fstat_of_mmap(fd)
-    try:
-        if sys.version_info >= (3, 13):
-            memory = _mmap.mmap(fd, length, _mmap.MAP_SHARED, prot, offset=offset, trackfd=False)
-        else:
-            memory = _mmap.mmap(fd, length, _mmap.MAP_SHARED, prot, offset=offset)
-    except ValueError as error:
-        # The mmap module compares with the size first, and then calls nothing more.
-        raise ShmError("mmap", name, errno.EINVAL, detail="the object is smaller than the range") from error
-    except OSError as error:
-        _trace_duplicate(fd, duplicate)
-        trace_failure("mmap", error.errno or errno.EIO, lambda: arguments)
-        _trace_close(duplicate)
-        raise ShmError("mmap", name, error.errno or errno.EIO) from error
-    _trace_duplicate(fd, duplicate)
-    address = _address_of(memory) if tracing.is_tracing() else 0
-    tracing.emit(f"mmap({arguments}) = {address:#x}")
-    return Region(memory, length, address, duplicate)
+
+    def call_mmap() -> int:
+        from ctypes import c_void_p
+
+        address = _c_call("mmap", None, length, prot, _mmap.MAP_SHARED, fd, offset)
+        if address == c_void_p(-1).value:
+            raise _last_error()
+        return address
+
+    return call("mmap", name, call_mmap, lambda _: arguments, returned=hex)
 
 
-def munmap(region: Region) -> None:
+def munmap(address: int, length: int, name: Name) -> None:
     """Take a range out of the address space: munmap(2)."""
-    region.memory.close()
-    _trace_close(region.duplicate)
-    tracing.emit(f"munmap({region.address:#x}, {region.length}) = 0")
+
+    def call_munmap() -> None:
+        if _c_call("munmap", address, length):
+            raise _last_error()
+
+    call("munmap", name, call_munmap, lambda _: f"{address:#x}, {length}")
 
 
-def write_from(region: Region, start: int, length: int, fd: int, name: Name) -> int:
-    """Copy mapped bytes to ``fd`` inside the kernel: write(2). EFAULT where a load would die of SIGBUS."""
-    with memoryview(region.memory) as view, view[start : start + length] as source:
-        return call(
-            "write",
-            name,
-            lambda: os.write(fd, source),
-            lambda _: f"{fd}, {region.address + start:#x}, {length}",
-        )
+def _c_call(function: str, *arguments: int | None) -> int:
+    from shmctl.core.busguard import libc
+
+    return int(getattr(libc, function)(*arguments))
 
 
-def readv_into(region: Region, start: int, length: int, fd: int, name: Name) -> int:
-    """Copy bytes from ``fd`` into the mapping: readv(2). EFAULT where a store would die of SIGBUS."""
-    with memoryview(region.memory) as view, view[start : start + length] as target:
-        return call(
-            "readv",
-            name,
-            lambda: os.readv(fd, [target]),
-            lambda _: f"{fd}, [{{iov_base={region.address + start:#x}, iov_len={length}}}], 1",
-        )
+def _last_error() -> OSError:
+    from ctypes import get_errno
 
-
-def _trace_fstat_of_mmap(fd: int) -> int | None:
-    """The mmap module itself calls fstat(2) first and, before Python 3.13, duplicates the descriptor.
-
-    Traces the one; returns what the other will be.
-    """
-    if not tracing.is_tracing():
-        return None
-    tracing.emit(f"fstat({fd}, {stat_struct(os.stat(f'/proc/self/fd/{fd}'))}) = 0")
-    return None if sys.version_info >= (3, 13) else _next_descriptor()
-
-
-def _trace_duplicate(fd: int, duplicate: int | None) -> None:
-    if duplicate is not None:
-        tracing.emit(f"fcntl({fd}, F_DUPFD_CLOEXEC, 0) = {duplicate}")
-
-
-def _trace_close(duplicate: int | None) -> None:
-    """The mmap module closes its duplicate together with the mapping."""
-    if duplicate is not None:
-        tracing.emit(f"close({duplicate}) = 0")
-
-
-def _next_descriptor() -> int:
-    """The lowest free descriptor, which the next call that makes one will return."""
-    fd = os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC)
-    os.close(fd)
-    return fd
-
-
-def _address_of(memory: _mmap.mmap) -> int:
-    from cffi import FFI
-
-    ffi = FFI()
-    buffer = ffi.from_buffer(memory)
-    address = int(ffi.cast("uintptr_t", buffer))
-    ffi.release(buffer)
-    return address
+    return OSError(get_errno(), "")

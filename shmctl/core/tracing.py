@@ -4,7 +4,7 @@ import errno as _errno
 import os
 import stat
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from shmctl.core.errors import ShmError
 
@@ -47,14 +47,17 @@ def call(
     name: bytes,
     action: Callable[[], Result],
     arguments: Callable[[Result | None], str],
+    *,
     shown_as: str | None = None,
+    returned: Callable[[Any], object] | None = None,
 ) -> Result:
     """Do ``action``, which is the C library's or the kernel's ``function``, and trace it.
 
     ``arguments`` gives the text between the parentheses, from what came back
     (None after a failure); it is asked only while tracing, which names the
-    call ``shown_as`` where that differs. Raises ShmError carrying the call,
-    ``name`` and errno.
+    call ``shown_as`` where that differs; ``returned`` gives the text of what
+    came back where that is no plain number. Raises ShmError carrying the
+    call, ``name`` and errno.
     """
     try:
         result = action()
@@ -63,7 +66,7 @@ def call(
         trace_failure(shown_as or function, number, lambda: arguments(None))
         raise ShmError(function, name, number) from error
     if _write_line is not None:
-        _write_line(f"{shown_as or function}({arguments(result)}) = {_returned(result)}")
+        _write_line(f"{shown_as or function}({arguments(result)}) = {(returned or _returned)(result)}")
     return result
 
 

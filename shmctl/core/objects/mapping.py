@@ -1,93 +1,98 @@
-"""A range of an object, mapped, and read and written at byte offsets without ever risking SIGBUS."""
+"""A range of an object, mapped, and read and written at byte offsets without ever dying of SIGBUS."""
 
+import ctypes
 import errno
-import fcntl
-import os
+import sys
 from collections.abc import Iterator
 from types import TracebackType
 
-from shmctl.core import posix, transfer
+from shmctl.core import posix, tracing, transfer
+from shmctl.core.busguard import BusGuard
 from shmctl.core.errors import ShmError
 from shmctl.core.names import Name
+
+_NATIVE = sys.byteorder
+_UNSIGNED = {1: ctypes.c_uint8, 2: ctypes.c_uint16, 4: ctypes.c_uint32, 8: ctypes.c_uint64}
 
 
 class Mapping:
     """``length`` bytes of an open object from byte ``offset`` on, mapped MAP_SHARED.
 
     ``offset`` may be any byte: the mapping begins with the page it stands in.
-    ``length`` is not 0. The kernel copies the bytes in and out, through a
-    pipe: where a store of our own would die of SIGBUS, because /dev/shm is
-    full or another process has shrunk the object, its copy fails with EFAULT.
+    ``length`` is not 0. One, two, four or eight bytes that are aligned in the
+    object are loaded or stored by a single instruction. Where a page has gone,
+    because another process shrank the object, or cannot be had, because
+    /dev/shm is full, a ShmError comes instead of SIGBUS.
     """
 
     def __init__(self, fd: int, offset: int, length: int, prot: int, name: Name) -> None:
         self._fd = fd
         self._offset = offset
         self._name = name
-        self._skip = offset % posix.PAGE_SIZE
-        self._region = posix.mmap(fd, self._skip + length, prot, offset - self._skip, name)
-        self._reader, self._writer = os.pipe()
-        self._capacity = fcntl.fcntl(self._writer, fcntl.F_GETPIPE_SZ)
+        skip = offset % posix.PAGE_SIZE
+        self._mapped = skip + length
+        self._address = posix.mmap(fd, self._mapped, prot, offset - skip, name)
+        self._start = self._address + skip
+        self._guard = BusGuard(self._address, self._mapped)
+        self._traced = 0
 
     def __enter__(self) -> "Mapping":
+        self._guard.__enter__()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        os.close(self._reader)
-        os.close(self._writer)
-        posix.munmap(self._region)
+        self._guard.__exit__(kind, error, traceback)
+        posix.munmap(self._address, self._mapped, self._name)
 
     def load(self, start: int, length: int) -> bytes:
         """``length`` bytes from byte ``start`` of the mapping on. Raises ShmError if they have gone."""
-        loaded = bytearray()
-        while len(loaded) < length:
-            loaded += self._load_some(start + len(loaded), min(length - len(loaded), self._capacity))
-        return bytes(loaded)
-
-    def _load_some(self, start: int, length: int) -> bytes:
-        try:
-            copied = posix.write_from(self._region, self._skip + start, length, self._writer, self._name)
-        except ShmError as error:
-            if error.errno != errno.EFAULT:
-                raise
-            # Loading from a hole allocates a page, which a full /dev/shm cannot give; pread(2) needs none.
-            data = transfer.pread(self._fd, length, self._offset + start, self._name)
-            if not data:
-                raise self._shrunk("write") from error
-            return data
-        return os.read(self._reader, copied)
+        if not self._guard.tripped:
+            data = self._load(self._start + start, length)
+            if not self._guard.tripped:
+                return data
+            self._trace_stand_ins()
+        # Loading from a hole allocates a page, which a full /dev/shm cannot give; pread(2) needs none.
+        data = transfer.pread(self._fd, length, self._offset + start, self._name)
+        if len(data) < length:
+            raise self._bus_error()
+        return data
 
     def store(self, start: int, data: bytes) -> None:
         """Store ``data`` from byte ``start`` of the mapping on. Raises ShmError if that cannot be."""
-        for begin in range(0, len(data), self._capacity):
-            chunk = data[begin : begin + self._capacity]
-            os.write(self._writer, chunk)
-            self._store_from_pipe(start + begin, len(chunk))
+        address = self._start + start
+        scalar = _UNSIGNED.get(len(data))
+        if scalar and address % len(data) == 0:
+            scalar.from_address(address).value = int.from_bytes(data, _NATIVE)
+        else:
+            ctypes.memmove(address, data, len(data))
+        if self._guard.tripped:
+            self._trace_stand_ins()
+            raise self._bus_error()
 
-    def _store_from_pipe(self, start: int, length: int) -> None:
-        end = start + length
-        while start < end:
-            try:
-                start += posix.readv_into(
-                    self._region, self._skip + start, end - start, self._reader, self._name
-                )
-            except ShmError as error:
-                os.read(self._reader, end - start)  # the rest must not become part of a later store
-                if error.errno != errno.EFAULT:
-                    raise
-                raise self._bus_error("readv", end) from error
+    @staticmethod
+    def _load(address: int, length: int) -> bytes:
+        scalar = _UNSIGNED.get(length)
+        if scalar and address % length == 0:
+            return scalar.from_address(address).value.to_bytes(length, _NATIVE)
+        return ctypes.string_at(address, length)
 
-    def _bus_error(self, call: str, end: int) -> ShmError:
+    def _trace_stand_ins(self) -> None:
+        for page in self._guard.pages[self._traced :]:
+            arguments = (
+                f"{page:#x}, {posix.PAGE_SIZE}, PROT_READ|PROT_WRITE, MAP_PRIVATE|MAP_FIXED|MAP_ANONYMOUS"
+            )
+            tracing.emit(f"mmap({arguments}, -1, 0) = {page:#x}")
+        self._traced = len(self._guard.pages)
+
+    def _bus_error(self) -> ShmError:
         """What SIGBUS would have meant: memory that is gone, or memory that is not to be had."""
-        if posix.fstat(self._fd, self._name).st_size < self._offset + end:
-            return self._shrunk(call)
-        return ShmError(call, self._name, errno.ENOSPC)
-
-    def _shrunk(self, call: str) -> ShmError:
-        detail = "the object was shrunk by another process meanwhile"
-        return ShmError(call, self._name, errno.EFAULT, detail=detail)
+        end = self._offset + self._mapped - (self._start - self._address)
+        if posix.fstat(self._fd, self._name).st_size < end:
+            detail = "the object was shrunk by another process meanwhile"
+            return ShmError("mmap", self._name, errno.EFAULT, detail=detail)
+        return ShmError("mmap", self._name, errno.ENOSPC)
 
 
 def windows(offset: int, length: int, size: int = 8 << 20) -> Iterator[tuple[int, int]]:

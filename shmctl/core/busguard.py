@@ -1,0 +1,100 @@
+"""Survive SIGBUS: the signal that a load or store gets where a mapped page has gone, or cannot be had.
+
+Another process may shrink an object at any moment, and /dev/shm may be full:
+no check beforehand can rule that out. While a `BusGuard` stands, a fault in
+its range is answered by mapping a page of zeros there, so that the access
+ends, and by noting that it happened. A fault anywhere else goes to whatever
+handled SIGBUS before.
+"""
+
+import ctypes
+import mmap
+import signal
+import threading
+from types import TracebackType
+
+libc = ctypes.CDLL(None, use_errno=True)
+libc.mmap.restype = ctypes.c_void_p
+libc.mmap.argtypes = [
+    ctypes.c_void_p,
+    ctypes.c_size_t,
+    ctypes.c_int,
+    ctypes.c_int,
+    ctypes.c_int,
+    ctypes.c_ssize_t,
+]
+libc.munmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t]
+
+_Handler = ctypes.CFUNCTYPE(None, ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p)
+_MAP_FIXED = 0x10
+_SA_SIGINFO = 4
+_SI_ADDR_OFFSET = 16  # of si_addr in siginfo_t, on 64-bit Linux
+
+
+class _SigAction(ctypes.Structure):
+    """struct sigaction of the C library (sigaction(2)); sigset_t has 1024 bits."""
+
+    _fields_ = (
+        ("sa_sigaction", _Handler),
+        ("sa_mask", ctypes.c_ulong * (1024 // (8 * ctypes.sizeof(ctypes.c_ulong)))),
+        ("sa_flags", ctypes.c_int),
+        ("sa_restorer", ctypes.c_void_p),
+    )
+
+
+class BusGuard:
+    """While entered, faults in ``length`` bytes at ``address`` are survived.
+
+    ``pages`` are the addresses where pages of zeros stand in for lost ones.
+    """
+
+    def __init__(self, address: int, length: int) -> None:
+        self.pages: list[int] = []
+        self._start = address
+        self._end = address + length
+
+    def __enter__(self) -> "BusGuard":
+        with _lock:
+            if not _standing:
+                libc.sigaction(signal.SIGBUS, ctypes.byref(_ours), ctypes.byref(_previous))
+            _standing.append(self)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        with _lock:
+            _standing.remove(self)
+            if not _standing:
+                libc.sigaction(signal.SIGBUS, ctypes.byref(_previous), None)
+
+    @property
+    def tripped(self) -> bool:
+        """Whether a fault has been survived: what was loaded is void, and what was stored is lost."""
+        return bool(self.pages)
+
+    def covers(self, address: int) -> bool:
+        """Whether ``address`` is in its range, which reaches to the end of the last page."""
+        return self._start <= address < -(-self._end // mmap.PAGESIZE) * mmap.PAGESIZE
+
+
+_lock = threading.Lock()
+_standing: list[BusGuard] = []
+_previous = _SigAction()
+
+
+def _on_fault(signal_number: int, info: int, context: int) -> None:
+    """The signal comes from the very instruction that touches memory: Python runs here as in any callback."""
+    address: int = ctypes.c_size_t.from_address(info + _SI_ADDR_OFFSET).value
+    for guard in _standing:
+        if guard.covers(address):
+            page = address - address % mmap.PAGESIZE
+            guard.pages.append(page)
+            flags = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | _MAP_FIXED
+            libc.mmap(page, mmap.PAGESIZE, mmap.PROT_READ | mmap.PROT_WRITE, flags, -1, 0)
+            return
+    # Not ours: the instruction faults again, and gets what it would have got without us.
+    libc.sigaction(signal.SIGBUS, ctypes.byref(_previous), None)
+
+
+_ours = _SigAction(_Handler(_on_fault), (), _SA_SIGINFO)
