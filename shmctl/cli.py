@@ -13,10 +13,9 @@ import click
 
 from shmctl import __version__, report
 from shmctl.core import tracing
-from shmctl.core.errors import FileError, InputError, ShmError
+from shmctl.core.errors import STANDARD_OUTPUT, FileError, InputError, ShmError
 from shmctl.core.models import DEV_SHM
 from shmctl.core.names import printable
-from shmctl.core.objects.streams import STANDARD_OUTPUT
 from shmctl.core.target import directory_of
 from shmctl.options import Session
 from shmctl.report import ExitStatus
@@ -41,6 +40,10 @@ COMMANDS = {
     "chmod": Entry("Own", "Change the permissions of objects (fchmod)."),
     "chown": Entry("Own", "Change the owner and group of objects (fchown)."),
     "holders": Entry("Look", "Show the processes that have objects open or mapped (/proc)."),
+    "wait": Entry("Synchronise", "Wait until an object is there, gone, unused, changed, or holds a value."),
+    "lock": Entry("Synchronise", "Run CMD holding the lock of an object (flock)."),
+    "sem": Entry("Synchronise", "Use POSIX named semaphores (sem_open)."),
+    "run": Entry("Compose", "Run CMD with an object that lives exactly as long (shm_open, shm_unlink)."),
     "leaks": Entry("Look after", "Tell which objects are leaked, and why (the kernel's write lease)."),
     "gc": Entry("Look after", "Remove orphans: objects that nobody uses and nothing says to keep."),
     "df": Entry("Look after", "Show what fills /dev/shm (statvfs, /proc)."),
@@ -50,11 +53,17 @@ COMMANDS = {
 
 
 class Interrupted(BaseException):
-    """A signal asks the process to end; ``status`` is what it ends with."""
+    """A signal asks the process to end; ``status`` is what it ends with.
+
+    ``last`` is the one that came last, for calls that swallow exceptions of signal handlers.
+    """
+
+    last: "Interrupted | None" = None
 
     def __init__(self, status: int) -> None:
         super().__init__()
         self.status = status
+        Interrupted.last = self
 
 
 class LazyGroup(click.Group):
@@ -197,8 +206,10 @@ def _explain(problem: BaseException, command: str | None) -> int:  # noqa: PLR09
         case ShmError():
             if problem.errno == errno.EPIPE:
                 raise problem
+            if problem.errno == errno.EINTR and Interrupted.last:
+                return Interrupted.last.status
             report.failure(command, problem)
-            return ExitStatus.FAILED
+            return ExitStatus.TIMED_OUT if problem.errno == errno.ETIMEDOUT else ExitStatus.FAILED
         case OSError():
             return _output_failed(problem, command)
         case MemoryError():

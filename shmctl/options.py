@@ -12,7 +12,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from shmctl.core.errors import FileError
-from shmctl.core.models import DEV_SHM, Directory
+from shmctl.core.models import DEV_SHM, Directory, Kind, ObjectInfo
 from shmctl.core.names import SHELL_PREFIX, escape, parse_name
 from shmctl.core.sizes import parse_duration, parse_mode, parse_resize, parse_size
 
@@ -99,13 +99,17 @@ class PatternType(click.ParamType[str]):
         return complete_names(incomplete)
 
 
-def complete_names(incomplete: str) -> list[CompletionItem]:
-    """Completion items for ``/shm``, ``shm`` and ``/dev/shm/shm``."""
+def complete_names(incomplete: str, kind: Kind | None = None) -> list[CompletionItem]:
+    """Completion items for ``/shm``, ``shm`` and ``/dev/shm/shm``: objects, or those of one kind."""
     from shmctl.core.inspect.listing import scan
 
     prefix = next((p for p in (SHELL_PREFIX, "/") if incomplete.startswith(p)), "")
-    names = (escape(info.name[1:]) for info in scan() if info.kind.is_object)
+    names = (escape(info.name[1:]) for info in scan() if _is_wanted(info, kind))
     return [CompletionItem(prefix + name) for name in sorted(names) if (prefix + name).startswith(incomplete)]
+
+
+def _is_wanted(info: ObjectInfo, kind: Kind | None) -> bool:
+    return info.kind.is_object if kind is None else info.kind is kind
 
 
 NAME = NameType()

@@ -9,7 +9,7 @@ from typing import NoReturn, TypeVar
 import click
 
 from shmctl.core.errors import FileError, ShmError
-from shmctl.core.names import escape, printable
+from shmctl.core.names import Name, escape, printable
 from shmctl.core.objects.lifecycle import OpenObject
 
 Operand = TypeVar("Operand")
@@ -41,9 +41,12 @@ def error(message: str, hint: str | None = None, command: str | None = None) -> 
     """Print ``shmctl: command: message`` and a ``hint:`` line on standard error, safe for any terminal."""
     prefix = f"shmctl: {command}: " if command else "shmctl: "
     flush_output()
-    print(printable(prefix + message), file=sys.stderr)
+    text = printable(prefix + message) + "\n"
     if hint:
-        print(printable(f"hint: {hint}"), file=sys.stderr)
+        text += printable(f"hint: {hint}") + "\n"
+    # In one piece, so that no other program's line gets between.
+    sys.stderr.write(text)
+    sys.stderr.flush()
 
 
 def internal_error(problem: Exception, command: str | None) -> None:
@@ -93,6 +96,20 @@ def for_each(operands: Iterable[Operand], action: Callable[[Operand], None]) -> 
         fail()
 
 
+def missing(names: Iterable[Name]) -> None:
+    """Report names that nothing bears, if any, and end with status 1."""
+
+    def report_one(name: Name) -> None:
+        raise ShmError("fstatat", name, errno.ENOENT)
+
+    for_each(names, report_one)
+
+
+def end_with(status: int) -> NoReturn:
+    """End the command with the status of a program that it ran."""
+    raise click.exceptions.Exit(status)
+
+
 def fail() -> NoReturn:
     """End the command with status 1; what went wrong has been said."""
     raise click.exceptions.Exit(ExitStatus.FAILED)
@@ -101,7 +118,7 @@ def fail() -> NoReturn:
 def current_command() -> str | None:
     """The name of the command that is running."""
     context = click.get_current_context(silent=True)
-    return context.info_name if context else None
+    return context.command_path.split()[1] if context else None
 
 
 def flush_output() -> None:

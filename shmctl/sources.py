@@ -134,7 +134,7 @@ def _stream_writer(options: dict[str, Any], offset: int, fit: Fit) -> Writer:
 
         path: str | None = options["input_file"]
         fd, source_name = (
-            (0, _STANDARD_INPUT) if path in (None, "-") else (_open_input(path), os.fsencode(path))
+            (0, _STANDARD_INPUT) if path in (None, "-") else (open_input(path), os.fsencode(path))
         )
         try:
             source = Source(fd, source_name, options["length"])
@@ -147,7 +147,8 @@ def _stream_writer(options: dict[str, Any], offset: int, fit: Fit) -> Writer:
     return write
 
 
-def _open_input(path: str) -> int:
+def open_input(path: str) -> int:
+    """A descriptor to read a file from. Raises FileError."""
     try:
         return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except OSError as error:

@@ -1,3 +1,5 @@
+import json
+import os
 import re
 import subprocess
 import sys
@@ -51,7 +53,7 @@ def params(page: str) -> list[click.Parameter]:
         return command.get_params(click.Context(command, parent=root))
 
 
-def test_pages_are_what_the_generator_makes(tmp_path: Path) -> None:
+def test_pages_are_what_the_generator_makes() -> None:
     script = (
         "import importlib.util, json, sys\n"
         "spec = importlib.util.spec_from_file_location('generate', sys.argv[1])\n"
@@ -62,12 +64,10 @@ def test_pages_are_what_the_generator_makes(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-B", "-c", script, str(MAN / "generate.py")], capture_output=True, check=True
     )
-    import json
-
     made = json.loads(done.stdout)
     stale = [page for page, text in made.items() if (MAN / page).read_text() != text]
     assert not stale, "run .venv/bin/python man/generate.py"
-    assert sorted(made) == sorted(path.name for path in MAN.glob("*.1"))
+    assert sorted(PAGES) == sorted(made) == sorted(path.name for path in MAN.glob("*.1"))
 
 
 def test_every_page_is_installed() -> None:
@@ -103,6 +103,17 @@ def test_page_is_clean(page: str) -> None:
 
 
 @pytest.mark.parametrize("page", PAGES)
+def test_groff_has_nothing_to_say(page: str) -> None:
+    done = subprocess.run(
+        ["man", "--warnings", "--encoding=UTF-8", "--local-file", "-Tutf8", "-Z", str(MAN / page)],
+        env={**os.environ, "MANROFFSEQ": "", "MANWIDTH": "80", "LC_ALL": "C.UTF-8"},
+        capture_output=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr.decode()) == (0, "")
+
+
+@pytest.mark.parametrize("page", PAGES)
 def test_examples_can_be_copied_from_the_page(page: str) -> None:
     shown = rendered(page)
     assert examples(page)
@@ -119,5 +130,6 @@ def test_main_page_names_every_command() -> None:
 @pytest.mark.needs_root
 @pytest.mark.parametrize("page", PAGES)
 def test_examples_run(page: str, tmp_path: Path) -> None:
-    own_shm = ["unshare", "-m", "sh", "-c", 'mount -t tmpfs -o mode=1777 tmpfs /dev/shm && exec "$@"', "sh"]
+    mount = "mount -t tmpfs -o mode=1777,size=64M,nr_inodes=1024 tmpfs /dev/shm"
+    own_shm = ["unshare", "-m", "sh", "-c", f'{mount} && exec "$@"', "sh"]
     check_session(examples(page), tmp_path, wrapper=own_shm)

@@ -31,7 +31,9 @@ def tour_names() -> Iterator[None]:
     try:
         fcntl.flock(with_lock, fcntl.LOCK_EX)
         there = tour_objects()
-        assert not there, f"the tour of README.md needs these names, and somebody's objects bear them: {there}"
+        assert not there, (
+            f"the tour of README.md needs these names, and somebody's objects bear them: {there}"
+        )
         try:
             yield
         finally:
@@ -56,7 +58,21 @@ def test_tour(tour_names: None, tmp_path: Path) -> None:
 
 
 def test_tour_uses_every_part_that_it_promises() -> None:
-    for part in ("--struct", "--type", "--hex", "--trace", "--json", "-0", "gcc", "--reserve", "rm --dry-run"):
+    for part in (
+        "--struct",
+        "--type",
+        "--hex",
+        "--trace",
+        "--json",
+        "-0",
+        "gcc",
+        "--reserve",
+        "rm --dry-run",
+        "df",
+        "holders",
+        "leaks",
+        "gc",
+    ):
         assert part in TOUR
 
 

@@ -10,7 +10,7 @@ from shmctl.core.inspect.cleaning import Removal, remove_orphan
 from shmctl.core.inspect.listing import matcher
 from shmctl.core.inspect.verdicts import DEFAULT_MIN_AGE, Judgement, Rules, Verdict
 from shmctl.core.names import escape
-from shmctl.inspection import judge_directory
+from shmctl.inspection import Inspection, keep_sets_whole
 from shmctl.options import DURATION, PATTERN, Parsed, Session, json_option, pass_session, user_id
 
 
@@ -47,28 +47,57 @@ def command(
     given. Each object is looked at once more under the kernel's lease when its turn comes, and left
     if it is in use or is another one by then.
     """
-    judgements, _ = judge_directory(session.directory, patterns, Rules(min_age, semaphores))
-    kept = matcher(keep) if keep else lambda _: False
-    orphans = [
-        each
-        for each in judgements
-        if each.verdict is Verdict.ORPHAN
-        and not kept(each.info.name)
-        and (owner is None or each.info.st.st_uid == owner)
-    ]
+
+    rules = Rules(min_age, semaphores)
+    inspection = Inspection(session.directory, patterns, rules)
+    orphans = _choose(inspection.judgements, keep, owner)
     if not as_json:
-        _show_plan(session, orphans, len(judgements))
-    if not orphans or not (yes or _confirmed(len(orphans))):
-        if as_json:
-            _write_json([Removal(each, left="nothing is removed without --yes") for each in orphans])
-        return
-    removals = _remove(orphans)
+        _show_plan(session, orphans, len(inspection.judgements))
+    inspection.report_missing()
+    if not yes and orphans:
+        if as_json or not _confirmed(len(orphans)):
+            if as_json:
+                _write_json([Removal(each, left="nothing is removed without --yes") for each in orphans])
+            return
+        again = Inspection(session.directory, patterns, rules).judgements
+        removals = _look_again(orphans, again, _choose(again, keep, owner))
+    else:
+        removals = [_remove(each) for each in orphans]
     if as_json:
         _write_json(removals)
-    else:
+    elif orphans:
         _show_outcome(session, removals)
     if any(removal.error for removal in removals):
         report.fail()
+
+
+def _choose(judgements: Sequence[Judgement], keep: Sequence[str], owner: int | None) -> list[Judgement]:
+    """The orphans that may go: what is kept by an option keeps what belongs together with it."""
+    kept = matcher(keep) if keep else lambda _: False
+    orphans = [each for each in judgements if each.verdict is Verdict.ORPHAN]
+    staying = [
+        each
+        for each in judgements
+        if kept(each.info.name) or (owner is not None and each.info.st.st_uid != owner)
+    ]
+    return keep_sets_whole([each for each in orphans if each not in staying], staying)
+
+
+def _look_again(
+    planned: Sequence[Judgement], now: Sequence[Judgement], orphans: Sequence[Judgement]
+) -> list[Removal]:
+    """Remove what was in the plan and still is an orphan: an answer may take its time."""
+    still = {each.info.name for each in orphans}
+    verdicts = {each.info.name: each.verdict for each in now}
+    reasons = {None: "it is gone already", Verdict.HELD: "it came into use"}
+    removals = []
+    for each in planned:
+        verdict = verdicts.get(each.info.name)
+        if each.info.name in still:
+            removals.append(_remove(each))
+        else:
+            removals.append(Removal(each, left=reasons.get(verdict, f"it is {verdict} by now")))
+    return removals
 
 
 def _show_plan(session: Session, orphans: Sequence[Judgement], judged: int) -> None:
@@ -90,14 +119,11 @@ def _confirmed(count: int) -> bool:
         return False
 
 
-def _remove(orphans: Sequence[Judgement]) -> list[Removal]:
-    removals = []
-    for each in orphans:
-        removal = remove_orphan(each)
-        removals.append(removal)
-        if removal.error is not None:
-            report.failure("gc", removal.error)
-    return removals
+def _remove(orphan: Judgement) -> Removal:
+    removal = remove_orphan(orphan)
+    if removal.error is not None:
+        report.failure("gc", removal.error)
+    return removal
 
 
 def _write_json(removals: Sequence[Removal]) -> None:

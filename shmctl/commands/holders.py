@@ -96,7 +96,9 @@ def _show_unlinked(session: Session, as_json: bool) -> None:
     from shmctl.render.holders import unlinked_record, write_unlinked
 
     unlinked: list[Unlinked]
-    unlinked, uninspected = find_unlinked(session.device())
+    unlinked, uninspected = find_unlinked(
+        session.device(), {info.st.st_ino for info in scan(session.directory)}
+    )
     if as_json:
         from shmctl.render.jsonlines import write_array
 

@@ -6,7 +6,7 @@ import click
 
 from shmctl import report
 from shmctl.core.inspect.verdicts import DEFAULT_MIN_AGE, Rules, Verdict
-from shmctl.inspection import judge_directory
+from shmctl.inspection import Inspection
 from shmctl.options import DURATION, PATTERN, Session, json_option, pass_session
 
 
@@ -30,11 +30,13 @@ def command(
     A verdict for each object: held (in use), orphan (nobody uses it, and nothing says that it
     should stay), kept (nobody uses it, but it is meant to stay) or unknown, with the reasons.
     """
-    judgements, holders = judge_directory(session.directory, patterns, Rules(min_age))
+    inspection = Inspection(session.directory, patterns, Rules(min_age))
+    judgements = inspection.judgements
     if as_json:
         from shmctl.render.jsonlines import write_array
         from shmctl.render.verdicts import judgement_record
 
+        holders = inspection.pids()
         write_array(
             sys.stdout, (judgement_record(each, holders.get(each.info.name, [])) for each in judgements)
         )
@@ -42,5 +44,6 @@ def command(
         from shmctl.render.verdicts import write_judgements
 
         write_judgements(session.output(), judgements)
+    inspection.report_missing()
     if exit_code and any(each.verdict is Verdict.ORPHAN for each in judgements):
         report.fail()

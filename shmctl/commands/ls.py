@@ -1,16 +1,13 @@
 """shmctl ls."""
 
-import errno
 import sys
 import time
 
 import click
 
 from shmctl import report
-from shmctl.core.errors import ShmError
-from shmctl.core.inspect.listing import is_pattern, matcher, scan, select
-from shmctl.core.models import Kind, ObjectInfo
-from shmctl.core.names import Name, parse_name
+from shmctl.core.inspect.listing import matcher, missing_names, scan, select
+from shmctl.core.models import Kind
 from shmctl.options import (
     DURATION,
     PATTERN,
@@ -26,6 +23,8 @@ from shmctl.render.listing import (
     COLUMNS,
     DEFAULT_COLUMNS,
     GATHERED_COLUMNS,
+    Column,
+    gathered_columns,
     parse_column,
     parse_columns,
     write_listing,
@@ -115,13 +114,11 @@ def command(
     )
     available = COLUMNS
     if verdict or not {sort, *columns}.isdisjoint(GATHERED_COLUMNS):
-        from shmctl.inspection import gather_columns
-
-        available = COLUMNS | gather_columns(session.directory, pattern)
+        available = COLUMNS | _gather_columns(session, pattern, holders="holders" in {sort, *columns})
     infos = sorted(chosen, key=lambda info: (available[sort].key(info), info.name), reverse=reverse)
     if verdict:
         infos = [info for info in infos if available["verdict"].key(info) in verdict]
-    missing = _missing(pattern, found)
+    missing = missing_names(pattern, found)
     if null:
         sys.stdout.buffer.write(b"".join(info.name + b"\0" for info in infos))
     elif as_json:
@@ -131,7 +128,7 @@ def command(
         extra = {column: available[column] for column in columns if column in GATHERED_COLUMNS}
         write_array(
             sys.stdout,
-            (object_record(info) | {key: extra[key].key(info) for key in extra} for info in infos),
+            (object_record(info) | {key: extra[key].value(info) for key in extra} for info in infos),
         )
     elif infos or not missing:
         write_listing(
@@ -139,15 +136,14 @@ def command(
             infos,
             [available[column] for column in columns],
         )
-    report.for_each(missing, _report_missing)
+    report.missing(missing)
 
 
-def _missing(patterns: tuple[str, ...], found: list[ObjectInfo]) -> list[Name]:
-    """The plain names among the patterns that nothing bears."""
-    there = {info.name for info in found}
-    names = (parse_name(pattern) for pattern in patterns if not is_pattern(pattern))
-    return [name for name in names if name not in there]
+def _gather_columns(session: Session, patterns: tuple[str, ...], *, holders: bool) -> dict[str, Column]:
+    """The columns that take a look at processes; who holds what only if that is asked for."""
+    from shmctl.core.inspect.verdicts import Rules
+    from shmctl.inspection import Inspection
 
-
-def _report_missing(name: Name) -> None:
-    raise ShmError("fstatat", name, errno.ENOENT)
+    inspection = Inspection(session.directory, patterns, Rules())
+    judgements = {each.info.name: each for each in inspection.judgements}
+    return gathered_columns(inspection.pids() if holders else {}, judgements)

@@ -87,7 +87,8 @@ def _read_range(session: Session, target: OpenObject, options: dict[str, Any]) -
     elif form == "hex" or (form is None and sys.stdout.isatty()):
         from shmctl.render.hexdump import write_hexdump
 
-        write_hexdump(sys.stdout, chunks(target, offset, length), offset, color=session.in_color)
+        if options["length"] != 0:
+            write_hexdump(sys.stdout, chunks(target, offset, length), offset, color=session.in_color)
     else:
         _copy_raw(target, offset, length)
 

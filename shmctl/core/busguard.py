@@ -8,10 +8,11 @@ handled SIGBUS before.
 """
 
 import ctypes
-import mmap
 import signal
 import threading
 from types import TracebackType
+
+from shmctl.core.posix import PAGE_SIZE, PROT_READ, PROT_WRITE
 
 libc = ctypes.CDLL(None, use_errno=True)
 libc.mmap.restype = ctypes.c_void_p
@@ -26,7 +27,7 @@ libc.mmap.argtypes = [
 libc.munmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t]
 
 _Handler = ctypes.CFUNCTYPE(None, ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p)
-_MAP_FIXED = 0x10
+_MAP_PRIVATE, _MAP_FIXED, _MAP_ANONYMOUS = 0x02, 0x10, 0x20
 _SA_SIGINFO = 4
 _SI_ADDR_OFFSET = 16  # of si_addr in siginfo_t, on 64-bit Linux
 
@@ -68,14 +69,13 @@ class BusGuard:
             if not _standing:
                 libc.sigaction(signal.SIGBUS, ctypes.byref(_previous), None)
 
-    @property
     def tripped(self) -> bool:
         """Whether a fault has been survived: what was loaded is void, and what was stored is lost."""
         return bool(self.pages)
 
     def covers(self, address: int) -> bool:
         """Whether ``address`` is in its range, which reaches to the end of the last page."""
-        return self._start <= address < -(-self._end // mmap.PAGESIZE) * mmap.PAGESIZE
+        return self._start <= address < -(-self._end // PAGE_SIZE) * PAGE_SIZE
 
 
 _lock = threading.Lock()
@@ -88,10 +88,10 @@ def _on_fault(signal_number: int, info: int, context: int) -> None:
     address: int = ctypes.c_size_t.from_address(info + _SI_ADDR_OFFSET).value
     for guard in _standing:
         if guard.covers(address):
-            page = address - address % mmap.PAGESIZE
+            page = address - address % PAGE_SIZE
             guard.pages.append(page)
-            flags = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | _MAP_FIXED
-            libc.mmap(page, mmap.PAGESIZE, mmap.PROT_READ | mmap.PROT_WRITE, flags, -1, 0)
+            flags = _MAP_PRIVATE | _MAP_FIXED | _MAP_ANONYMOUS
+            libc.mmap(page, PAGE_SIZE, PROT_READ | PROT_WRITE, flags, -1, 0)
             return
     # Not ours: the instruction faults again, and gets what it would have got without us.
     libc.sigaction(signal.SIGBUS, ctypes.byref(_previous), None)

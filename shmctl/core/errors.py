@@ -44,6 +44,10 @@ class FileError(ShmError):
     """A call failed on a file or stream beside the objects; ``name`` is its path, or says what it is."""
 
 
+STANDARD_OUTPUT = b"standard output"
+"""The name of a FileError about it."""
+
+
 class InputError(ValueError):
     """What was asked for makes no sense, whatever the system would say to it.
 

@@ -3,6 +3,7 @@
 import errno
 import fcntl
 import signal
+import time
 
 from shmctl.core.errors import ShmError
 from shmctl.core.names import Name
@@ -15,6 +16,36 @@ def flock(fd: int, name: Name, *, exclusive: bool) -> None:
     """Wait for the lock that flock(1) takes: flock(2). It goes with the descriptor."""
     operation = fcntl.LOCK_EX if exclusive else fcntl.LOCK_SH
     call("flock", name, lambda: fcntl.flock(fd, operation), lambda _: f"{fd}, {_LOCK_NAMES[operation]}")
+
+
+def try_flock(fd: int, name: Name, *, exclusive: bool) -> bool:
+    """Take the lock of `flock` if it is free; whether it was."""
+    operation = fcntl.LOCK_EX if exclusive else fcntl.LOCK_SH
+    try:
+        call(
+            "flock",
+            name,
+            lambda: fcntl.flock(fd, operation | fcntl.LOCK_NB),
+            lambda _: f"{fd}, {_LOCK_NAMES[operation]}|LOCK_NB",
+        )
+    except ShmError as error:
+        if error.errno == errno.EAGAIN:
+            return False
+        raise
+    return True
+
+
+def flock_within(fd: int, name: Name, seconds: float, *, exclusive: bool) -> bool:
+    """Try for the lock of `flock`, again and again, for as long as ``seconds``; whether it was had."""
+    deadline = time.monotonic() + seconds
+    pause = 0.0005
+    while not try_flock(fd, name, exclusive=exclusive):
+        left = deadline - time.monotonic()
+        if left <= 0:
+            return False
+        time.sleep(min(pause, left))
+        pause = min(pause * 2, 0.01)
+    return True
 
 
 def take_lease(fd: int, name: Name | bytes) -> bool:

@@ -10,7 +10,7 @@ Name = NewType("Name", bytes)
 
 NAME_MAX = 255
 SHELL_PREFIX = "/dev/shm/"
-_SEMAPHORE_PREFIX = b"/sem."
+SEMAPHORE_PREFIX = b"/sem."
 _LETTER_ESCAPES = {"\n": r"\n", "\t": r"\t", "\r": r"\r", "\\": r"\\"}
 
 
@@ -45,7 +45,7 @@ def _problem(bare: bytes) -> str | None:
 
 def is_semaphore(name: Name) -> bool:
     """Whether sem_open(3) made it, going by the name alone (sem_overview(7))."""
-    return name.startswith(_SEMAPHORE_PREFIX)
+    return name.startswith(SEMAPHORE_PREFIX)
 
 
 def escape(data: bytes | str, keep: str = "") -> str:

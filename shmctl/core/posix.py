@@ -15,7 +15,7 @@ from contextlib import contextmanager
 import posix_ipc
 
 from shmctl.core.models import DEV_SHM, Directory
-from shmctl.core.names import Name
+from shmctl.core.names import SEMAPHORE_PREFIX, Name
 from shmctl.core.tracing import c_string, call, open_flags, stat_struct
 
 PAGE_SIZE = _mmap.PAGESIZE
@@ -60,7 +60,9 @@ def _posix_ipc_open(name: str, oflag: int, mode: int) -> int:
 
 
 @contextmanager
-def _errno_restored(existential: int) -> Iterator[None]:
+def _errno_restored(
+    existential: int, *, invalid: int = errno.EINVAL, busy: int = errno.EAGAIN
+) -> Iterator[None]:
     """posix_ipc's errors carry no errno: give each the one that it stands for."""
     try:
         yield
@@ -69,7 +71,11 @@ def _errno_restored(existential: int) -> Iterator[None]:
     except posix_ipc.PermissionsError as error:
         raise OSError(errno.EACCES, "") from error
     except ValueError as error:
-        raise OSError(errno.EINVAL, "") from error
+        raise OSError(invalid, "") from error
+    except posix_ipc.SignalError as error:
+        raise OSError(errno.EINTR, "") from error
+    except posix_ipc.BusyError as error:
+        raise OSError(busy, "") from error
     except OSError as error:
         if error.errno is None:
             raise OSError(errno.ENFILE if "system" in str(error) else errno.EMFILE, "") from error
@@ -149,6 +155,13 @@ def open_path(name: Name, directory: Directory = DEV_SHM) -> int:
         lambda _: f"{_shown(name, directory)}, {open_flags(oflag)}",
         shown_as=_in_directory("openat", directory),
     )
+
+
+def open_again(fd: int, name: Name | bytes) -> int:
+    """A second, read-only descriptor of what ``fd`` has open, by way of /proc: open(2)."""
+    oflag = os.O_RDONLY | os.O_CLOEXEC
+    path = f"/proc/self/fd/{fd}"
+    return call("open", name, lambda: os.open(path, oflag), lambda _: f'"{path}", {open_flags(oflag)}')
 
 
 def open_directory(directory: Directory = DEV_SHM) -> int:
@@ -294,3 +307,71 @@ def _last_error() -> OSError:
     from ctypes import get_errno
 
     return OSError(get_errno(), "")
+
+
+def sem_open(name: Name, oflag: int, mode: int = 0, value: int = 0) -> "posix_ipc.Semaphore":
+    """Open a named semaphore, and with O_CREAT make it with ``value``: sem_open(3)."""
+    flags = "|".join(flag for flag in ("O_CREAT", "O_EXCL") if oflag & getattr(os, flag)) or "0"
+    shown = f"{c_string(name)}, {flags}" + (f", {mode:04o}, {value}" if oflag & os.O_CREAT else "")
+
+    def open_it() -> "posix_ipc.Semaphore":
+        with _errno_restored(existential=errno.EEXIST if oflag & os.O_EXCL else errno.ENOENT):
+            return posix_ipc.Semaphore(os.fsdecode(name), oflag, mode=mode, initial_value=value)
+
+    return call("sem_open", name, open_it, lambda _: shown)
+
+
+def sem_post(semaphore: "posix_ipc.Semaphore", name: Name) -> None:
+    """Add one to a semaphore's value: sem_post(3). EOVERFLOW at SEM_VALUE_MAX."""
+
+    def post() -> None:
+        with _errno_restored(existential=errno.EINVAL, invalid=errno.EOVERFLOW):
+            semaphore.release()
+
+    call("sem_post", name, post, lambda _: c_string(name))
+
+
+def sem_wait(semaphore: "posix_ipc.Semaphore", seconds: float | None, name: Name) -> None:
+    """Take one from a semaphore's value, waiting while it is 0: sem_wait(3).
+
+    At most ``seconds``, with sem_timedwait(3): ETIMEDOUT; for 0, with
+    sem_trywait(3): EAGAIN.
+    """
+    function = "sem_wait" if seconds is None else "sem_timedwait" if seconds else "sem_trywait"
+
+    def wait() -> None:
+        with _errno_restored(existential=errno.EINVAL, busy=errno.ETIMEDOUT if seconds else errno.EAGAIN):
+            semaphore.acquire(seconds)
+
+    shown = c_string(name) + (f", {seconds:g} s" if seconds else "")
+    call(function, name, wait, lambda _: shown)
+
+
+def sem_getvalue(semaphore: "posix_ipc.Semaphore", name: Name) -> int:
+    """A semaphore's value, as it is at this moment: sem_getvalue(3)."""
+    value = call(
+        "sem_getvalue",
+        name,
+        lambda: semaphore.value,
+        lambda value: f"{c_string(name)}, {value}",
+        returned=lambda _: 0,
+    )
+    return int(value)
+
+
+def sem_close(semaphore: "posix_ipc.Semaphore", name: Name) -> None:
+    """Let go of a semaphore: sem_close(3)."""
+    call("sem_close", name, semaphore.close, lambda _: c_string(name))
+
+
+def sem_unlink(name: Name) -> None:
+    """Remove a semaphore's name: sem_unlink(3)."""
+
+    def unlink_it() -> None:
+        with _errno_restored(existential=errno.ENOENT):
+            if _is_utf8(name):
+                posix_ipc.unlink_semaphore(name.decode())
+            else:
+                os.unlink(DEV_SHM.path + SEMAPHORE_PREFIX + name[1:])
+
+    call("sem_unlink", name, unlink_it, lambda _: c_string(name))

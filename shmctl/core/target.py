@@ -11,7 +11,16 @@ from shmctl.core.models import Directory
 
 @contextmanager
 def directory_of(pid: int) -> Iterator[Directory]:
-    """The /dev/shm of process ``pid``, as a directory that is open meanwhile.
+    """`open_directory_of`, closed at the end."""
+    directory = open_directory_of(pid)
+    try:
+        yield directory
+    finally:
+        os.close(directory.fd or 0)
+
+
+def open_directory_of(pid: int) -> Directory:
+    """The /dev/shm of process ``pid``, with a descriptor that the caller closes.
 
     Each step from its root is opened by itself and follows no link, so that
     nothing the process has planted leads out. Raises FileError.
@@ -20,16 +29,18 @@ def directory_of(pid: int) -> Iterator[Directory]:
     root = _open_root(pid, root_path)
     try:
         dev = _step(root, b"dev", root_path)
-        try:
-            shm = _step(dev, b"shm", root_path + "/dev")
-        finally:
-            os.close(dev)
     finally:
         os.close(root)
     try:
-        yield Directory(f"{root_path}/dev/shm".encode(), shm)
+        return Directory(f"{root_path}/dev/shm".encode(), _step(dev, b"shm", root_path + "/dev"))
     finally:
-        os.close(shm)
+        os.close(dev)
+
+
+def is_mount_point(directory: Directory) -> bool:
+    """Whether another file system begins at an open directory."""
+    own, above = os.stat(directory.fd or 0), os.stat("..", dir_fd=directory.fd)
+    return own.st_dev != above.st_dev
 
 
 def _open_root(pid: int, path: str) -> int:

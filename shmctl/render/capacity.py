@@ -51,7 +51,8 @@ def _total_rows(output: Output, where: Mounted, filling: Filling) -> Iterator[li
     note = "" if where.pid is None else f"seen by PID {where.pid}"
     if where.container:
         note += f", container {where.container[:12]}"
-    yield _row(output, "total", "capacity", filling.capacity, note or escape(filling.path))
+    limit = "" if filling.capacity else ", which has no limit"
+    yield _row(output, "total", "capacity", filling.capacity, (note or escape(filling.path)) + limit)
     used = f"{100 * filling.used // filling.capacity} %" if filling.capacity else ""
     inodes = f"{filling.inodes_used} of {filling.inodes} inodes"
     yield _row(output, "total", "used", filling.used, ", ".join(filter(None, (used, inodes))))

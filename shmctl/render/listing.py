@@ -25,13 +25,18 @@ _KIND_STYLES = {
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column: what it shows of an object, and what it sorts by."""
+    """One column: what it shows of an object, what it sorts by, and what JSON has, if that is neither."""
 
     heading: str
     text: Callable[[ObjectInfo, Output], str]
     key: Callable[[ObjectInfo], Any]
     right: bool = False
     style: str = ""
+    json: Callable[[ObjectInfo], Any] | None = None
+
+    def value(self, info: ObjectInfo) -> Any:
+        """What JSON has."""
+        return (self.json or self.key)(info)
 
 
 def _number(heading: str, value: Callable[[ObjectInfo], int]) -> Column:
@@ -98,21 +103,25 @@ def gathered_columns(
 ) -> dict[str, Column]:
     """The columns that show what was gathered, by name; ``-`` where nothing is known of an object."""
 
-    def software(info: ObjectInfo) -> str:
-        return (info.name in judgements and judgements[info.name].software) or "-"
+    def software(info: ObjectInfo) -> str | None:
+        return judgements[info.name].software if info.name in judgements else None
 
-    def verdict(info: ObjectInfo) -> str:
-        return judgements[info.name].verdict.value if info.name in judgements else "-"
+    def verdict(info: ObjectInfo) -> str | None:
+        return judgements[info.name].verdict.value if info.name in judgements else None
 
-    def pids(info: ObjectInfo) -> str:
-        return ",".join(map(str, holders.get(info.name, ()))) or "-"
+    def pids(info: ObjectInfo) -> list[int]:
+        return list(holders.get(info.name, ()))
+
+    def text(heading: str, value: Callable[[ObjectInfo], str | None]) -> Column:
+        def show(info: ObjectInfo, output: Output) -> str:
+            return escape(value(info) or "-", keep=" " if output.terminal else "")
+
+        return Column(heading, show, lambda info: value(info) or "", json=value)
 
     return {
-        "holders": Column(
-            "HOLDERS", lambda info, _: pids(info), lambda info: list(holders.get(info.name, ()))
-        ),
-        "verdict": _text("VERDICT", verdict),
-        "software": _text("SOFTWARE", software),
+        "holders": Column("HOLDERS", lambda info, _: ",".join(map(str, pids(info))) or "-", pids),
+        "verdict": text("VERDICT", verdict),
+        "software": text("SOFTWARE", software),
     }
 
 

@@ -105,6 +105,8 @@ def _fill(match: "re.Match[str]", info: ObjectInfo) -> str:
     else:
         value, base = _NUMBERS[letter]
         text = _number(value(info), base, flags, match["precision"])
+        # stat(1) heeds the flags + and space for what may be negative alone.
+        text = _signed(text, flags) if letter == "s" else text
     if "-" in flags:
         return text.ljust(width)
     zeros = "0" in flags and letter not in _TEXTS
@@ -115,7 +117,7 @@ def _number(value: int, base: str, flags: str, precision: str | None) -> str:
     digits = format(value, base).zfill(int(precision or 0))
     if "#" in flags and value:
         digits = {"o": "0", "x": "0x", "d": ""}[base] + digits
-    return _signed(digits, flags) if base == "d" else digits
+    return digits
 
 
 def _signed(digits: str, flags: str) -> str:

@@ -37,7 +37,7 @@ def removal_record(removal: Removal) -> dict[str, Any]:
 
 def write_judgements(output: Output, judgements: Sequence[Judgement]) -> None:
     """Write objects with their verdicts and reasons, and the totals."""
-    headings = [Heading("NAME"), Heading("SIZE", right=True), Heading("VERDICT"), Heading("REASONS")]
+    headings = [Heading("NAME"), Heading("ALLOCATED", right=True), Heading("VERDICT"), Heading("REASONS")]
     output.write_table(headings, [_row(output, each) for each in judgements])
     if output.headings:
         output.stream.write("\n")

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from shmctl.core import posix
 from shmctl.core.inspect.processes import Unlinked, find_unlinked
 from shmctl.core.models import Directory, ObjectInfo, user_name
+from shmctl.core.target import is_mount_point, open_directory_of
 
 INSIDE_DIRECTORIES = "in directories"
 
@@ -52,10 +53,11 @@ def measure(directory: Directory, infos: Iterable[ObjectInfo]) -> Filling:
             seen.add(st.st_ino)
             by_kind[INSIDE_DIRECTORIES] += st.st_blocks * 512
             by_owner[user_name(st.st_uid)] += st.st_blocks * 512
-    unlinked, uninspected = find_unlinked(device)
+    unlinked, uninspected = find_unlinked(device, seen)
     vfs = posix.statvfs(directory)
-    used = (vfs.f_blocks - vfs.f_bfree) * vfs.f_frsize
     explained = sum(by_kind.values()) + sum(each.allocated or 0 for each in unlinked)
+    # A tmpfs without a limit does not say how much of it is used.
+    used = (vfs.f_blocks - vfs.f_bfree) * vfs.f_frsize if vfs.f_blocks else explained
     return Filling(
         path=directory.path,
         capacity=vfs.f_blocks * vfs.f_frsize,
@@ -104,20 +106,21 @@ def all_mounted() -> tuple[list[Mounted], int]:
     The caller closes the directories' descriptors.
     """
     found: dict[int, Mounted] = {}
-    namespaces: set[str] = set()
+    roots: set[str] = set()
     uninspected = 0
     for pid in sorted(int(entry) for entry in os.listdir("/proc") if entry.isdigit()):
         try:
             namespace = os.readlink(f"/proc/{pid}/ns/mnt")
             root = os.readlink(f"/proc/{pid}/root")
-            if f"{namespace} {root}" in namespaces:
+            if f"{namespace} {root}" in roots:
                 continue
-            namespaces.add(f"{namespace} {root}")
-            path = f"/proc/{pid}/root/dev/shm"
-            st = os.stat(path, follow_symlinks=False)
-            if st.st_dev not in found and os.path.isdir(path):
-                fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
-                found[st.st_dev] = Mounted(Directory(path.encode(), fd), pid, _container(pid))
+            roots.add(f"{namespace} {root}")
+            directory = open_directory_of(pid)
+            device = os.stat(directory.fd or 0).st_dev
+            if device in found or not is_mount_point(directory):
+                os.close(directory.fd or 0)
+            else:
+                found[device] = Mounted(directory, pid, _container(pid))
         except PermissionError:
             uninspected += 1
         except OSError:

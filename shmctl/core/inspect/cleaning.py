@@ -49,8 +49,11 @@ def remove_orphan(judgement: Judgement) -> Removal:
 def _unlink_if_unused(info: ObjectInfo) -> str | None:
     fd = posix.shm_open(info.name, os.O_RDONLY | os.O_NONBLOCK, 0, info.directory)
     with posix.closing(fd, info.name):
-        if not _is_same(posix.fstat(fd, info.name), info.st):
+        now = posix.fstat(fd, info.name)
+        if not _is_same(now, info.st):
             return "another object bears its name by now"
+        if _last_change(now) != _last_change(info.st):
+            return "it has been changed since"
         if not locking.take_lease(fd, info.name):
             return "it came into use"
         try:
@@ -71,6 +74,10 @@ def _stat_name(info: ObjectInfo) -> os.stat_result:
 
 def _is_same(one: os.stat_result, other: os.stat_result) -> bool:
     return (one.st_dev, one.st_ino) == (other.st_dev, other.st_ino)
+
+
+def _last_change(st: os.stat_result) -> tuple[int, int, int]:
+    return st.st_mtime_ns, st.st_ctime_ns, st.st_size
 
 
 def _free_bytes(info: ObjectInfo) -> int:

@@ -80,3 +80,10 @@ def select(
         if modified_before is not None and info.st.st_mtime >= modified_before:
             continue
         yield info
+
+
+def missing_names(patterns: Sequence[str], found: Iterable[ObjectInfo]) -> list[Name]:
+    """The plain names among the patterns that nothing bears."""
+    there = {info.name for info in found}
+    names = (parse_name(pattern) for pattern in patterns if not is_pattern(pattern))
+    return [name for name in names if name not in there]

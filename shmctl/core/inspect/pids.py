@@ -21,9 +21,11 @@ class PidTable:
     def started(self, pid: int) -> float | None:
         """When the process with that PID started, in seconds since the epoch; None if there is none.
 
-        Of several, in different namespaces, the first one.
+        Of several, in different namespaces, the first one. Of one that /proc
+        hides (hidepid), 0.
         """
-        return self._load().get(pid)
+        started = self._load().get(pid)
+        return 0.0 if started is None and pid > 0 and _is_alive(pid) else started
 
     def _load(self) -> dict[int, float]:
         if self._start_times is None:
@@ -52,6 +54,17 @@ def _process_directories() -> list[str]:
         return []
 
 
+def _is_alive(pid: int) -> bool:
+    """Signal 0 asks without touching: kill(2). EPERM comes from a process that is there."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
+    return True
+
+
 def _blind_spot() -> str | None:
     try:
         namespace = os.readlink("/proc/self/ns/pid")
@@ -59,6 +72,8 @@ def _blind_spot() -> str | None:
         return "/proc is not there"
     if namespace != _INITIAL_PID_NAMESPACE:
         return "it may live in a PID namespace that is not visible from here"
+    if not os.path.exists("/proc/1"):
+        return "/proc hides other users' processes (hidepid)"
     return None
 
 

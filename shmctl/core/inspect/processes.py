@@ -15,11 +15,11 @@ Identity = tuple[int, int]
 _DELETED = " (deleted)"
 _O_PATH_FLAG = os.O_PATH
 
-# The PROCMAP_QUERY ioctl of /proc/PID/maps (linux/fs.h, Linux 6.11): the next mapping that is
-# shared and has a file, with its device and inode, and without formatting any other.
+# The PROCMAP_QUERY ioctl of /proc/PID/maps (linux/fs.h, Linux 6.11): the next mapping that has a
+# file, with its device and inode. Nothing is formatted, and anonymous memory is passed over.
 _PROCMAP_QUERY = 0xC0686611
 _QUERY = struct.Struct("=9Q2I2I2Q")
-_NEXT_SHARED_FILE = 0x10 | 0x20 | 0x08
+_NEXT_FILE = 0x10 | 0x20
 _READABLE, _WRITABLE, _EXECUTABLE = 0x01, 0x02, 0x04
 
 
@@ -83,7 +83,8 @@ def scan_processes(devices: Collection[int], inodes: Collection[int] | None = No
 
 def find_holders(infos: Collection[ObjectInfo]) -> Scan:
     """The holders of certain objects alone."""
-    return scan_processes({info.st.st_dev for info in infos}, {info.st.st_ino for info in infos})
+    devices, inodes = {info.st.st_dev for info in infos}, {info.st.st_ino for info in infos}
+    return scan_processes(devices, inodes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,14 +101,20 @@ class Unlinked:
     holders: tuple[Holder, ...]
 
 
-def find_unlinked(device: int) -> tuple[list[Unlinked], int]:
-    """Every held object without a name on ``device``, the largest first; and how many processes kept shut."""
+def find_unlinked(device: int, named: Collection[int]) -> tuple[list[Unlinked], int]:
+    """Every held object on ``device`` without a name, the largest first; and how many processes kept shut.
+
+    ``named`` are the inodes that the directory has: what /proc shows as
+    ``x (deleted)`` may be a live object of that very name.
+    """
     scan = scan_processes({device})
     by_identity: dict[Identity, list[Holder]] = {}
     for holder in scan.holders:
         by_identity.setdefault(holder.identity, []).append(holder)
     unlinked = []
     for identity, holders in by_identity.items():
+        if identity[1] in named:
+            continue
         st, path = _look_through(holders)
         if path.endswith(_DELETED) and (st is None or st.st_nlink == 0):
             name = os.fsencode(path.removesuffix(_DELETED))
@@ -235,7 +242,7 @@ class _Mapped:
 def _query_mappings(fd: int) -> Iterator[_Mapped]:
     address = 0
     while True:
-        query = bytearray(_QUERY.pack(_QUERY.size, _NEXT_SHARED_FILE, address, *[0] * 12))
+        query = bytearray(_QUERY.pack(_QUERY.size, _NEXT_FILE, address, *[0] * 12))
         try:
             fcntl.ioctl(fd, _PROCMAP_QUERY, query)
         except OSError as error:
@@ -250,7 +257,7 @@ def _query_mappings(fd: int) -> Iterator[_Mapped]:
 
 
 def _parse_mappings(fd: int) -> Iterator[_Mapped]:
-    """The same from the text, for older kernels (proc_pid_maps(5)); private mappings too."""
+    """The same from the text, for older kernels (proc_pid_maps(5))."""
     with open(fd, "rb", closefd=False) as file:
         for line in file:
             addresses, permissions, _, device, inode, *_ = line.split(maxsplit=5)

@@ -2,7 +2,7 @@
 
 import errno
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -11,7 +11,6 @@ from shmctl.core.errors import ShmError
 from shmctl.core.inspect.locks import Locks
 from shmctl.core.inspect.processes import Scan
 from shmctl.core.models import DEV_SHM, Directory, ObjectInfo
-from shmctl.core.names import Name
 
 
 class State(StrEnum):
@@ -112,7 +111,7 @@ def lease_problem(directory: Directory = DEV_SHM) -> str | None:
     name = directory.path
     try:
         with posix.closing(posix.open_unnamed(directory), name) as fd:
-            with posix.closing(os.open(f"/proc/self/fd/{fd}", os.O_RDONLY | os.O_CLOEXEC), name):
+            with posix.closing(posix.open_again(fd, name), name):
                 if locking.take_lease(fd, name):
                     return "this kernel grants leases on objects in use"
             if not locking.take_lease(fd, name):
@@ -122,11 +121,3 @@ def lease_problem(directory: Directory = DEV_SHM) -> str | None:
         symbol = errno.errorcode.get(error.errno or 0, "?")
         return f"leases do not work here ({symbol})"
     return None
-
-
-def holders_of(scan: Scan, infos: Iterable[ObjectInfo]) -> dict[Name, list[int]]:
-    """The PIDs that hold each object, by name."""
-    by_identity: dict[tuple[int, int], list[int]] = {}
-    for holder in scan.holders:
-        by_identity.setdefault(holder.identity, []).append(holder.pid)
-    return {info.name: sorted(by_identity.get((info.st.st_dev, info.st.st_ino), [])) for info in infos}

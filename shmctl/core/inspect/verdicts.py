@@ -28,7 +28,8 @@ class Judgement:
     """A verdict on an object, with its reasons in words.
 
     ``software`` made it, going by its name; ``creator_pid`` stands in the
-    name. Each is None where nothing tells.
+    name; objects with an equal ``set_key`` belong together. Each is None
+    where nothing tells.
     """
 
     info: ObjectInfo
@@ -36,6 +37,7 @@ class Judgement:
     reasons: tuple[str, ...]
     software: str | None = None
     creator_pid: int | None = None
+    set_key: tuple[str, str] | None = None
 
 
 @dataclass(slots=True)
@@ -160,6 +162,7 @@ def _judgement(case: _Case) -> Judgement:
         tuple(case.reasons),
         case.match.family.software if case.match else None,
         case.match.pid if case.match else None,
+        _set_of(case),
     )
 
 

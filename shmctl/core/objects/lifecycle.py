@@ -98,6 +98,31 @@ def removed_on_failure(target: OpenObject) -> Iterator[None]:
         raise
 
 
+@dataclass(slots=True)
+class LastingObject:
+    """An object that is removed when the body that it was made for ends, unless it ``outlives`` that."""
+
+    opened: OpenObject
+    outlives: bool = False
+
+    @property
+    def name(self) -> Name:
+        """Its name."""
+        return self.opened.name
+
+
+@contextmanager
+def lasting_as_long(name: Name, mode: int, directory: Directory = DEV_SHM) -> Iterator[LastingObject]:
+    """A new object, held open, and removed however the body ends; EEXIST where the name is taken."""
+    with _closing_object(make(name, mode, directory)) as target:
+        lasting = LastingObject(target)
+        try:
+            yield lasting
+        finally:
+            if not lasting.outlives:
+                _remove_if_same(target)
+
+
 def _remove_if_same(target: OpenObject) -> None:
     """Unlink the name, unless it belongs to another object by now."""
     ours = target.stat()

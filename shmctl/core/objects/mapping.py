@@ -48,9 +48,9 @@ class Mapping:
 
     def load(self, start: int, length: int) -> bytes:
         """``length`` bytes from byte ``start`` of the mapping on. Raises ShmError if they have gone."""
-        if not self._guard.tripped:
+        if not self._guard.tripped():
             data = self._load(self._start + start, length)
-            if not self._guard.tripped:
+            if not self._guard.tripped():
                 return data
             self._trace_stand_ins()
         # Loading from a hole allocates a page, which a full /dev/shm cannot give; pread(2) needs none.
@@ -67,7 +67,7 @@ class Mapping:
             scalar.from_address(address).value = int.from_bytes(data, _NATIVE)
         else:
             ctypes.memmove(address, data, len(data))
-        if self._guard.tripped:
+        if self._guard.tripped():
             self._trace_stand_ins()
             raise self._bus_error()
 

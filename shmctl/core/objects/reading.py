@@ -10,7 +10,6 @@ from shmctl.core.errors import ShmError
 from shmctl.core.models import DEV_SHM, Directory
 from shmctl.core.names import Name
 from shmctl.core.objects.lifecycle import OpenObject, opened
-from shmctl.core.objects.mapping import Mapping, windows
 
 CHUNK = 256 * 1024
 
@@ -39,6 +38,8 @@ def read_bytes(target: OpenObject, offset: int, length: int) -> bytes:
         raise ShmError("mmap", target.name, errno.EINVAL, detail=detail)
     if not length:
         return b""
+    from shmctl.core.objects.mapping import Mapping
+
     with Mapping(target.fd, offset, length, posix.PROT_READ, target.name) as mapping:
         return mapping.load(0, length)
 
@@ -48,6 +49,8 @@ def chunks(target: OpenObject, offset: int, length: int) -> Iterator[bytes]:
 
     Holes come as zeros and are not touched: a load would allocate them.
     """
+    from shmctl.core.objects.mapping import Mapping, windows
+
     for start, size, is_data in _extents(target, offset, length):
         if not is_data:
             yield from (bytes(min(CHUNK, size - begin)) for begin in range(0, size, CHUNK))

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from shmctl.core import posix, transfer
-from shmctl.core.errors import FileError, ShmError
+from shmctl.core.errors import STANDARD_OUTPUT, FileError, ShmError
 from shmctl.core.names import Name
 from shmctl.core.objects.lifecycle import OpenObject, does_not_fit, room
 from shmctl.core.objects.writing import Fit, check_range
@@ -16,7 +16,6 @@ from shmctl.core.sizes import OFF_T_MAX
 
 BUFFER_SIZE = 256 * 1024
 SENDFILE_COUNT = 16 << 20
-STANDARD_OUTPUT = b"standard output"
 Progress = Callable[[int], None]
 
 

@@ -11,7 +11,6 @@ from shmctl.core.errors import ShmError
 from shmctl.core.models import DEV_SHM, Directory, Store
 from shmctl.core.names import Name
 from shmctl.core.objects.lifecycle import DEFAULT_MODE, OpenObject, opened, opened_or_made, room
-from shmctl.core.objects.mapping import Mapping, windows
 from shmctl.core.sizes import OFF_T_MAX
 
 CHUNK = 256 * 1024
@@ -59,6 +58,8 @@ def write_stores(
     ``stores`` says which, relative to ``offset``; it is given the function
     that loads (start, length) of what stands there now.
     """
+    from shmctl.core.objects.mapping import Mapping
+
     check_range(target.name, offset, length)
     with room(target, offset, length, grow=fit.grow, exact=fit.exact):
         if not length:
@@ -70,6 +71,8 @@ def write_stores(
 
 def fill(target: OpenObject, offset: int, length: int | None, byte: int, fit: Fit) -> int:
     """Store ``byte`` ``length`` times (None: up to the object's end). Returns how often."""
+    from shmctl.core.objects.mapping import Mapping, windows
+
     if length is None:
         length = max(0, target.size - offset)
     check_range(target.name, offset, length)

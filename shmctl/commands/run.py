@@ -1,0 +1,70 @@
+"""shmctl run."""
+
+import errno
+import os
+import secrets
+
+import click
+
+from shmctl import report
+from shmctl.child import run_child
+from shmctl.core import posix
+from shmctl.core.errors import ShmError
+from shmctl.core.names import Name, parse_name
+from shmctl.core.objects.lifecycle import DEFAULT_MODE, LastingObject, lasting_as_long
+from shmctl.core.objects.streams import Source, copy_in
+from shmctl.core.objects.writing import Fit
+from shmctl.options import NAME, SIZE, Session, pass_session
+from shmctl.sources import open_input
+
+
+@click.command()
+@click.argument("argv", metavar="-- CMD...", nargs=-1, type=click.UNPROCESSED, required=True)
+@click.option("-s", "--size", type=SIZE, metavar="SIZE", help="Size in bytes: 100, 4K, 2GiB (0, or FILE's).")
+@click.option("--name", type=NAME, metavar="NAME", help="The object's name (a random one).")
+@click.option(
+    "--from", "source_file", metavar="FILE", type=click.Path(), help="Fill it with what FILE holds first."
+)
+@click.option("--keep-on-failure", is_flag=True, help="Leave the object there if CMD fails.")
+@pass_session
+def command(
+    session: Session,
+    argv: tuple[str, ...],
+    size: int | None,
+    name: Name | None,
+    source_file: str | None,
+    keep_on_failure: bool,
+) -> None:
+    """Run CMD with an object that lives exactly as long (shm_open, shm_unlink).
+
+    The object is made with O_EXCL and removed when CMD ends, or when a signal ends either of them.
+    Its name is in the environment variable SHM_NAME and stands for each {} in CMD. CMD's status is
+    returned.
+    """
+    with lasting_as_long(name or _random_name(), DEFAULT_MODE, session.directory) as target:
+        _fill(target, size, source_file)
+        shown = os.fsdecode(target.name)
+        environment = {**os.environ, "SHM_NAME": shown}
+        status = run_child([word.replace("{}", shown) for word in argv], environment)
+        if status and keep_on_failure:
+            target.outlives = True
+    report.end_with(status)
+
+
+def _fill(target: LastingObject, size: int | None, source_file: str | None) -> None:
+    if source_file is not None:
+        fd = open_input(source_file)
+        try:
+            copy_in(target.opened, 0, Source(fd, os.fsencode(source_file)), Fit(grow=True))
+        finally:
+            os.close(fd)
+    if size is not None:
+        if target.opened.stat().st_size > size:
+            detail = f"FILE holds more than {size} bytes"
+            raise ShmError("ftruncate", target.name, errno.EFBIG, detail=detail)
+        posix.ftruncate(target.opened.fd, size, target.name)
+
+
+def _random_name() -> Name:
+    """Names its maker, so that 'shmctl leaks' can tell whose it was if this process is killed."""
+    return parse_name(f"shmctl-run-{os.getpid()}-{secrets.token_hex(4)}")

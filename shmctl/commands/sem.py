@@ -1,0 +1,165 @@
+"""shmctl sem."""
+
+import errno
+import sys
+
+import click
+
+from shmctl import report
+from shmctl.core import posix
+from shmctl.core.errors import ShmError
+from shmctl.core.inspect.listing import matcher, scan
+from shmctl.core.models import DEV_SHM, Kind
+from shmctl.core.names import Name, escape
+from shmctl.core.sync import semaphores
+from shmctl.options import (
+    DURATION,
+    MODE,
+    PATTERN,
+    Parsed,
+    Session,
+    complete_names,
+    json_option,
+    pass_session,
+    verbose_option,
+)
+
+
+class SemaphoreType(Parsed):
+    """A semaphore's name."""
+
+    def __init__(self) -> None:
+        super().__init__("name", semaphores.parse_semaphore_name)
+
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[click.shell_completion.CompletionItem]:
+        """The semaphores whose names begin with what is typed."""
+        return complete_names(incomplete, Kind.SEMAPHORE)
+
+
+SEMAPHORE = SemaphoreType()
+_one_name = click.argument("name", type=SEMAPHORE)
+_names = click.argument("names", metavar="NAME...", type=SEMAPHORE, nargs=-1, required=True)
+
+
+@click.group()
+@click.pass_context
+@pass_session
+def command(session: Session, context: click.Context) -> None:
+    """Use POSIX named semaphores (sem_open).
+
+    A semaphore /free lives in /dev/shm as sem.free; both names are understood.
+    """
+    if session.directory != DEV_SHM and context.invoked_subcommand not in ("ls", "unlink"):
+        path = session.directory.path
+        detail = "the C library finds semaphores in its own /dev/shm only; ls and unlink work elsewhere"
+        raise ShmError("sem_open", path, errno.ENOTSUP, detail=detail)
+
+
+@command.command()
+@_names
+@click.option(
+    "--value",
+    type=click.IntRange(0, semaphores.VALUE_MAX),
+    default=0,
+    metavar="N",
+    help="The value to begin with (0).",
+)
+@click.option(
+    "-m",
+    "--mode",
+    type=MODE,
+    default=0o600,
+    metavar="MODE",
+    help="Permissions in octal, less the umask (600).",
+)
+@click.option(
+    "--excl/--no-excl",
+    "exclusive",
+    default=True,
+    help="Refuse a name that exists (O_EXCL), or leave it as it is.",
+)
+def create(names: tuple[Name, ...], value: int, mode: int, exclusive: bool) -> None:
+    """Make semaphores (sem_open)."""
+    report.for_each(names, lambda name: semaphores.create_semaphore(name, value, mode, exclusive=exclusive))
+
+
+@command.command()
+@_names
+def post(names: tuple[Name, ...]) -> None:
+    """Add one to the value, and wake a waiter (sem_post)."""
+
+    def post_one(name: Name) -> None:
+        with semaphores.opened_semaphore(name) as semaphore:
+            semaphore.post()
+
+    report.for_each(names, post_one)
+
+
+@command.command()
+@_one_name
+@click.option(
+    "--timeout", type=DURATION, metavar="DURATION", help="Give up after this time, with status 124."
+)
+@click.option("--nonblock", is_flag=True, help="Fail with status 1 if the value is 0.")
+def wait(name: Name, timeout: float | None, nonblock: bool) -> None:
+    """Take one from the value, waiting while it is 0 (sem_wait)."""
+    if nonblock and timeout is not None:
+        raise click.UsageError("--nonblock and --timeout exclude each other", click.get_current_context())
+    with semaphores.opened_semaphore(name) as semaphore:
+        semaphore.wait(0 if nonblock else timeout)
+
+
+@command.command()
+@_names
+def value(names: tuple[Name, ...]) -> None:
+    """Print the value, one a line (sem_getvalue)."""
+
+    def print_one(name: Name) -> None:
+        with semaphores.opened_semaphore(name) as semaphore:
+            click.echo(semaphore.value())
+
+    report.for_each(names, print_one)
+
+
+@command.command()
+@_names
+@verbose_option
+@pass_session
+def unlink(session: Session, names: tuple[Name, ...], verbose: bool) -> None:
+    """Remove semaphores (sem_unlink)."""
+
+    def unlink_one(name: Name) -> None:
+        if session.directory == DEV_SHM:
+            posix.sem_unlink(name)
+        else:
+            posix.unlink(semaphores.file_of(name), session.directory)
+        if verbose:
+            click.echo(f"removed {escape(name)}")
+
+    report.for_each(names, unlink_one)
+
+
+@command.command()
+@click.argument("patterns", metavar="[PATTERN]...", type=PATTERN, nargs=-1)
+@json_option
+@pass_session
+def ls(session: Session, patterns: tuple[str, ...], as_json: bool) -> None:
+    """List semaphores and their values (readdir, sem_getvalue)."""
+    from shmctl.render.semaphores import semaphore_record, write_semaphores
+
+    matches = matcher(patterns)
+    infos = [
+        info
+        for info in sorted(scan(session.directory), key=lambda info: info.name)
+        if info.kind is Kind.SEMAPHORE and (matches(info.name) or matches(semaphores.bare_name(info.name)))
+    ]
+    readable = session.directory == DEV_SHM
+    rows = [(info, semaphores.value_of(info) if readable else None) for info in infos]
+    if as_json:
+        from shmctl.render.jsonlines import write_array
+
+        write_array(sys.stdout, (semaphore_record(*row) for row in rows))
+    else:
+        write_semaphores(session.output(), rows)

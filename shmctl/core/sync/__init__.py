@@ -1,0 +1,1 @@
+"""Wait for objects, and keep their users in step."""

@@ -1,0 +1,119 @@
+"""POSIX named semaphores, which live in /dev/shm as ``sem.NAME`` (sem_overview(7))."""
+
+import errno
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from shmctl.core import posix
+from shmctl.core.busguard import BusGuard
+from shmctl.core.errors import InputError, ShmError
+from shmctl.core.models import ObjectInfo
+from shmctl.core.names import NAME_MAX, SEMAPHORE_PREFIX, Name, parse_name
+from shmctl.core.objects.lifecycle import describe
+
+VALUE_MAX = 2**31 - 1
+_ALL_ADDRESSES = (0, 1 << 56)
+Result = TypeVar("Result")
+
+
+def parse_semaphore_name(text: str | bytes) -> Name:
+    """``/free``, ``free``, and ``/sem.free`` as the listing shows it. Raises InputError."""
+    name = parse_name(text)
+    if name.startswith(SEMAPHORE_PREFIX):
+        name = parse_name(bare_name(name))
+    if len(file_of(name)) - 1 > NAME_MAX:
+        raise InputError(
+            f"invalid semaphore name: it has {len(name) - 1} bytes, and {NAME_MAX - 4} are allowed"
+        )
+    return name
+
+
+def bare_name(file: Name) -> Name:
+    """The semaphore's name of a file: ``/free`` of ``/sem.free``."""
+    return Name(b"/" + file.removeprefix(SEMAPHORE_PREFIX))
+
+
+def file_of(name: Name) -> Name:
+    """The name of the file behind a semaphore: ``/sem.free``."""
+    return Name(SEMAPHORE_PREFIX + name[1:])
+
+
+@dataclass(frozen=True, slots=True)
+class Semaphore:
+    """An open semaphore."""
+
+    name: Name
+    handle: Any
+
+    def post(self) -> None:
+        """Add one to its value: sem_post(3)."""
+        self._guarded(lambda: posix.sem_post(self.handle, self.name))
+
+    def wait(self, seconds: float | None = None) -> None:
+        """Take one from its value, waiting at most ``seconds`` (None: for ever; 0: not at all): sem_wait(3).
+
+        Raises ShmError: ETIMEDOUT, EAGAIN for 0, and EINTR after a signal with
+        a handler, whose own exception posix_ipc may have swallowed.
+        """
+        try:
+            self._guarded(lambda: posix.sem_wait(self.handle, seconds, self.name))
+        except ShmError as error:
+            raise self._busy(error, seconds) from error
+
+    def _busy(self, error: ShmError, seconds: float | None) -> ShmError:
+        details = {
+            errno.EAGAIN: "its value is 0",
+            errno.ETIMEDOUT: f"timed out after {seconds or 0:g} s: its value is 0",
+        }
+        number = error.errno or errno.EIO
+        return ShmError(error.call, self.name, number, detail=details.get(number))
+
+    def value(self) -> int:
+        """Its value at this moment: sem_getvalue(3)."""
+        return self._guarded(lambda: posix.sem_getvalue(self.handle, self.name))
+
+    def _guarded(self, action: Callable[[], Result]) -> Result:
+        """The C library maps the file by itself, and whoever may write to it may have shrunk it."""
+        with BusGuard(*_ALL_ADDRESSES) as guard:
+            result = action()
+        if guard.tripped():
+            detail = "its file was shrunk: it is no semaphore any more"
+            raise ShmError("sem_open", self.name, errno.EFAULT, detail=detail)
+        return result
+
+
+@contextmanager
+def opened_semaphore(name: Name) -> Iterator[Semaphore]:
+    """An existing semaphore. Raises ShmError for what is none, without waiting for it or following it."""
+    describe(file_of(name))
+    semaphore = Semaphore(name, posix.sem_open(name, 0))
+    try:
+        yield semaphore
+    finally:
+        posix.sem_close(semaphore.handle, name)
+
+
+def create_semaphore(name: Name, value: int = 0, mode: int = 0o600, *, exclusive: bool = True) -> None:
+    """Make a semaphore with ``value``; one that exists is an error, or is left as it is."""
+    oflag = os.O_CREAT | (os.O_EXCL if exclusive else 0)
+    if not exclusive:
+        try:
+            describe(file_of(name))
+        except ShmError as error:
+            if error.errno != errno.ENOENT:
+                raise
+        else:
+            oflag = 0
+    posix.sem_close(posix.sem_open(name, oflag, mode, value), name)
+
+
+def value_of(info: ObjectInfo) -> int | None:
+    """The value of the semaphore that ``info`` describes; None where it cannot be read."""
+    try:
+        with opened_semaphore(parse_semaphore_name(info.name)) as semaphore:
+            return semaphore.value()
+    except ShmError:
+        return None

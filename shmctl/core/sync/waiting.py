@@ -1,0 +1,162 @@
+"""Wait until an object is there, gone, unused, changed, or holds a value."""
+
+import errno
+import os
+from collections.abc import Callable
+from contextlib import suppress
+from hashlib import blake2b
+from typing import TypeVar
+
+from shmctl.core import posix
+from shmctl.core.errors import ShmError
+from shmctl.core.inspect.usage import State, UsageTest
+from shmctl.core.models import DEV_SHM, Directory
+from shmctl.core.names import Name
+from shmctl.core.objects.lifecycle import OpenObject, describe, opened
+from shmctl.core.objects.mapping import Mapping
+from shmctl.core.objects.reading import chunks
+from shmctl.core.sync.pacing import Pacer
+
+Load = Callable[[int, int], bytes]
+"""Gives (start, length) bytes of the range that is waited on."""
+Found = TypeVar("Found")
+
+
+def wait_until_there(name: Name, pacer: Pacer, directory: Directory = DEV_SHM) -> None:
+    """Return once an object bears the name."""
+    while not _is_there(name, directory):
+        pacer.until_the_name_changes()
+
+
+def wait_until_gone(name: Name, pacer: Pacer, directory: Directory = DEV_SHM) -> None:
+    """Return once no object bears the name."""
+    while _is_there(name, directory):
+        pacer.until_the_name_changes()
+
+
+def _is_there(name: Name, directory: Directory) -> bool:
+    try:
+        describe(name, directory)
+    except ShmError as error:
+        if error.errno != errno.ENOENT:
+            raise
+        return False
+    return True
+
+
+def wait_until_unused(name: Name, pacer: Pacer, test: UsageTest, directory: Directory = DEV_SHM) -> None:
+    """Return once nobody has the object open or mapped. Raises ShmError if that cannot be told."""
+    while True:
+        usage = test.ask(describe(name, directory))
+        if usage.state is State.FREE:
+            return
+        if usage.state is State.UNKNOWN:
+            raise ShmError("fcntl", name, errno.ENOTSUP, detail=usage.evidence)
+        pacer.pause()
+
+
+def wait_for_value(
+    name: Name,
+    offset: int,
+    length: int,
+    look: Callable[[Load], Found | None],
+    pacer: Pacer,
+    *,
+    directory: Directory = DEV_SHM,
+) -> Found:
+    """Return what ``look`` finds, once it finds something in the ``length`` bytes at ``offset``.
+
+    Waits for the object to be made and to be large enough first, and goes on
+    with the new one when another object takes the name. Raises ShmError if
+    it is shrunk below the range.
+    """
+    while True:
+        wait_until_there(name, pacer, directory)
+        try:
+            with opened(name, os.O_RDONLY, directory) as target:
+                return _wait_in(target, offset, length, look, pacer)
+        except _ReplacedError:
+            continue
+        except ShmError as error:
+            if error.call != "shm_open" or error.errno != errno.ENOENT:
+                raise
+
+
+def _wait_in(
+    target: OpenObject, offset: int, length: int, look: Callable[[Load], Found | None], pacer: Pacer
+) -> Found:
+    end = offset + length
+    _wait_for_size(target, end, pacer)
+    with Mapping(target.fd, offset, length, posix.PROT_READ, target.name) as mapping:
+        return _poll(target, end, lambda: look(mapping.load), pacer)
+
+
+def wait_for_change(
+    name: Name, offset: int, length: int | None, pacer: Pacer, *, directory: Directory = DEV_SHM
+) -> None:
+    """Return once the bytes of the range, or how many there are of them, are other than now.
+
+    ``length`` None means up to the object's end. An object that takes the name counts as a change.
+    """
+    with opened(name, os.O_RDONLY, directory) as target:
+        before = _fingerprint(target, offset, length)
+
+        def changed() -> bool | None:
+            try:
+                return _fingerprint(target, offset, length) != before or None
+            except ShmError as error:
+                if error.errno != errno.EFAULT:
+                    raise
+                return True  # it was shrunk under our hands
+
+        with suppress(_ReplacedError):
+            _poll(target, 0, changed, pacer)
+
+
+class _ReplacedError(Exception):
+    """Another object bears the name by now."""
+
+
+def _wait_for_size(target: OpenObject, end: int, pacer: Pacer) -> None:
+    """An object is empty between shm_open and ftruncate: that is no reason to give up."""
+    while target.stat().st_size < end:
+        _look_from_outside(target, 0)
+        pacer.pause()
+
+
+def _poll(target: OpenObject, end: int, look: Callable[[], Found | None], pacer: Pacer) -> Found:
+    while True:
+        found = look()
+        if found is not None:
+            # What shrinking cut off reads as zeros: that is no value of anybody's.
+            _check_size(target, end)
+            return found
+        if pacer.pause():
+            _look_from_outside(target, end)
+
+
+def _look_from_outside(target: OpenObject, end: int) -> None:
+    st = _check_size(target, end)
+    if st.st_nlink == 0:
+        with suppress(ShmError):
+            now = describe(target.name, target.directory).st
+            if (now.st_dev, now.st_ino) != (st.st_dev, st.st_ino):
+                raise _ReplacedError
+
+
+def _check_size(target: OpenObject, end: int) -> os.stat_result:
+    st = os.fstat(target.fd)
+    if st.st_size < end:
+        detail = f"it was shrunk to {st.st_size} bytes, and the value ends at {end}"
+        raise ShmError("mmap", target.name, errno.EFAULT, detail=detail)
+    return st
+
+
+def _fingerprint(target: OpenObject, offset: int, length: int | None) -> tuple[int, bytes]:
+    """How many bytes of the range there are, and a hash of them."""
+    size = os.fstat(target.fd).st_size
+    there = max(0, size - offset if length is None else min(length, size - offset))
+    digest = blake2b()
+    for chunk in chunks(target, offset, there):
+        digest.update(chunk)
+    return there, digest.digest()

@@ -1,0 +1,183 @@
+"""shmctl ls."""
+
+import json
+import os
+import time
+
+import pytest
+
+from tests.support import PREFIX, done, path_of, run
+
+DEFAULT = ["NAME", "SIZE", "ALLOCATED", "MODE", "OWNER", "GROUP", "MODIFIED", "KIND"]
+
+
+@pytest.fixture
+def three(names: list[str]) -> list[str]:
+    """Objects of 5, 5000 and 2,000,000 bytes, modified 1000, 10 and 100,000 seconds ago."""
+    for name, size, age in zip(names, (5, 5000, 2_000_000), (1000, 10, 100_000), strict=True):
+        path_of(name).write_bytes(b"x" * size)
+        path_of(name).chmod(0o600)
+        moment = time.time() - age
+        os.utime(path_of(name), (moment, moment))
+    return names
+
+
+def listed(*args: str) -> list[str]:
+    """The names that are shown of this run's objects, in order."""
+    shown = done("ls", *args, "-o", "name", "--no-headings")
+    return [line for line in shown.splitlines() if PREFIX in line]
+
+
+def test_default_columns(three: list[str]) -> None:
+    heading, *rows = done("ls", *three).splitlines()
+    assert heading.split() == DEFAULT
+    assert [row.split()[0] for row in rows] == three
+    first = rows[0].split()
+    assert first[1:4] == ["5", "4096", "-rw-------"]
+    assert first[7] == "shm"
+    assert len({len(row.split()) for row in rows}) == 1
+    # Columns are aligned: each heading of a text stands where its values do.
+    assert all(row[heading.index("MODE") :].startswith("-rw") for row in rows)
+    assert not any(line.endswith(" ") for line in (heading, *rows))
+
+
+def test_nothing_to_list(name: str) -> None:
+    assert done("ls", name + "*").split() == DEFAULT
+    assert done("ls", "--no-headings", name + "*") == ""
+    assert done("ls", "-0", name + "*") == ""
+    assert json.loads(done("ls", "--json", name + "*")) == []
+
+
+@pytest.mark.parametrize(
+    ("columns", "headings"),
+    [
+        ("name", ["NAME"]),
+        ("size,name", ["SIZE", "NAME"]),
+        ("+inode", [*DEFAULT, "INODE"]),
+        ("+inode,nlink", [*DEFAULT, "INODE", "NLINK"]),
+        ("NAME,Path", ["NAME", "PATH"]),
+        ("uid,gid,device,atime,mtime,ctime", ["UID", "GID", "DEVICE", "ATIME", "MTIME", "CTIME"]),
+    ],
+)
+def test_columns(three: list[str], columns: str, headings: list[str]) -> None:
+    heading, *rows = done("ls", "-o", columns, *three).splitlines()
+    assert heading.split() == headings
+    assert all(len(row.split()) == len(headings) for row in rows)
+
+
+def test_values_of_columns(three: list[str]) -> None:
+    st = path_of(three[1]).stat()
+    columns = "path,uid,gid,nlink,inode,device,size,allocated"
+    expected = [str(path_of(three[1])), st.st_uid, st.st_gid, 1, st.st_ino, st.st_dev, 5000, 8192]
+    assert done("ls", "--no-headings", "--columns", columns, three[1]).split() == list(map(str, expected))
+
+
+@pytest.mark.parametrize("columns", ["", "nope", "name,,size", "name,nope", "+", "+nope", "name;size"])
+def test_bad_columns(columns: str) -> None:
+    result = run("ls", "-o", columns)
+    assert (result.status, result.out) == (2, b""), result
+    assert "size" in result.errors, "the hint names the columns"
+
+
+def test_sort(three: list[str]) -> None:
+    small, middle, large = three
+    assert listed(*three) == three
+    assert listed(*three, "-r") == three[::-1]
+    assert listed(*three, "--sort", "size", "-r") == [large, middle, small]
+    assert listed(*three, "--sort", "modified") == [large, small, middle]
+    assert listed(*three, "--sort", "allocated", "--reverse")[0] == large
+    assert run("ls", "--sort", "nope").status == 2
+
+
+def test_sizes(three: list[str]) -> None:
+    sizes = ["-o", "size", "--no-headings", "--sort", "size", *three]
+    assert done("ls", *sizes).split() == ["5", "5000", "2000000"]
+    assert done("ls", "-b", *sizes).split() == ["5", "5000", "2000000"]
+    assert done("ls", "--human", *sizes).split() == ["5", "4.9K", "2.0M"]
+    assert done("ls", "--human", "--bytes", *sizes).split() == ["5", "5000", "2000000"]
+
+
+def test_filters(three: list[str]) -> None:
+    small, middle, large = three
+    assert listed(*three, "--larger", "5") == [middle, large]
+    assert listed(*three, "--larger", "4999") == [middle, large]
+    assert listed(*three, "--larger", "1M") == [large]
+    assert listed(*three, "--older", "500") == [small, large]
+    assert listed(*three, "--older", "1d") == [large]
+    assert listed(*three, "--older", "5m", "--larger", "1K") == [large]
+    assert listed(*three, "--owner", str(os.geteuid())) == three
+    assert listed(*three, "--owner", "12345") == []
+    assert listed(*three, "--kind", "shm") == three
+    assert listed(*three, "--kind", "semaphore") == []
+    assert listed(*three, "--kind", "semaphore", "--kind", "shm") == three
+
+
+@pytest.mark.parametrize(
+    "args",
+    [["--owner", "nobody-of-that-name"], ["--owner", "-1"], ["--owner", str(2**32 - 1)], ["--kind", "nope"],
+     ["--older", "x"], ["--older", "-5"], ["--older", "5w"], ["--larger", "12Q"], ["--larger", "-1"]],
+    ids=" ".join,
+)  # fmt: skip
+def test_bad_filters(args: list[str]) -> None:
+    result = run("ls", *args)
+    assert (result.status, result.out) == (2, b""), result
+
+
+def test_patterns(three: list[str]) -> None:
+    stem = three[0].rstrip("0123456789")
+    assert set(listed(stem + "*")) >= set(three)
+    assert listed(three[0][1:]) == [three[0]]
+    assert listed("/dev/shm" + three[0]) == [three[0]]
+    siblings = [name for name in three if name[:-1] == three[0][:-1]]
+    assert listed("/dev/shm" + three[0][:-1] + "?", three[2], three[2]) == sorted({*siblings, three[2]})
+    assert listed(three[0][:-1] + f"[{three[0][-1]}]") == [three[0]]
+    assert three[0] not in listed(three[0][:-1] + f"[!{three[0][-1]}]")
+    assert listed(three[0] + "nothing*") == []
+
+
+def test_a_missing_name_is_an_error(three: list[str]) -> None:
+    """As it is to ls(1): the others are listed; a pattern without a match is none."""
+    result = run("ls", "--no-headings", "-o", "name", three[0], "/" + PREFIX + "missing", three[1])
+    assert result.status == 1
+    assert result.text.split() == three[:2]
+    assert result.errors == f"shmctl: ls: /{PREFIX}missing: No such file or directory (ENOENT)\n"
+
+
+def test_leading_dots_are_listed(name: str) -> None:
+    hidden = f"/.{name[1:]}"
+    path_of(hidden).touch()
+    assert hidden in listed()
+    assert hidden in listed(f"*{name[1:]}")
+
+
+def test_null(three: list[str]) -> None:
+    assert run("ls", "-0", *three).out == b"".join(name.encode() + b"\0" for name in three)
+    assert run("ls", "--null", "-r", *three).out.split(b"\0")[0] == three[2].encode()
+    assert run("ls", "-0", "--json").status == 2
+
+
+def test_json(three: list[str]) -> None:
+    shown = done("ls", "--json", *three)
+    assert len(shown.splitlines()) == 5, "one line an object"
+    records = json.loads(shown)
+    assert [record["name"] for record in records] == three
+    numbers = ["size", "allocated", "uid", "gid", "nlink", "inode", "device"]
+    texts = ["name", "path", "kind", "mode", "owner", "group", "atime", "mtime", "ctime"]
+    assert sorted(records[0]) == sorted(numbers + texts)
+    assert [record["size"] for record in records] == [5, 5000, 2_000_000]
+    assert all(isinstance(records[0][key], int) for key in numbers)
+    assert all(isinstance(records[0][key], str) for key in texts)
+    assert records[0]["mode"] == "0600"
+
+
+def test_semaphores(name: str) -> None:
+    semaphore = f"/sem.{name[1:]}"
+    path_of(semaphore).write_bytes(bytes(32))
+    path_of(name).touch()
+    shown = done("ls", "-o", "name,kind", "--no-headings", semaphore, name).splitlines()
+    assert sorted(line.split() for line in shown) == sorted([[semaphore, "semaphore"], [name, "shm"]])
+    assert listed("--kind", "semaphore") == [semaphore]
+
+
+def test_unknown_option() -> None:
+    assert run("ls", "--nonsense").status == 2

@@ -1,0 +1,230 @@
+"""What holds for the whole tree: which way imports go, what start-up may load, one source for one fact."""
+
+import ast
+import importlib.metadata
+import os
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import click
+import pytest
+
+import shmctl
+from shmctl.cli import COMMANDS, cli
+from tests.support import Result, done, run_command
+
+ROOT = Path(__file__).resolve().parent.parent
+PACKAGE = ROOT / "shmctl"
+SCRIPTS = Path(sys.executable).parent
+PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+
+
+def imports_of(path: Path) -> set[str]:
+    """The top-level names of all that a file imports, wherever in the file."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_bytes())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name.partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
+            found.add(node.module.partition(".")[0])
+    return found
+
+
+def importers(*modules: str, below: str = "") -> set[str]:
+    files = (PACKAGE / below).rglob("*.py")
+    return {str(path.relative_to(PACKAGE)) for path in files if imports_of(path) & set(modules)}
+
+
+def commands() -> list[tuple[str, click.Command]]:
+    with click.Context(cli, info_name="shmctl") as root:
+        return [(name, command) for name in COMMANDS if (command := cli.get_command(root, name))]
+
+
+# Which way imports go
+
+
+def test_layers_hold() -> None:
+    # Its warnings are its own business.
+    result = run_command([str(SCRIPTS / "lint-imports"), "--no-cache"], env={"PYTHONWARNINGS": "default"})
+    assert result.status == 0, result.text + result.errors
+
+
+def test_shared_memory_is_touched_in_one_file() -> None:
+    assert importers("posix_ipc") == {"core/posix.py"}
+    assert importers("mmap") == {"core/posix.py"}
+
+
+def test_core_knows_no_command_line_and_no_terminal() -> None:
+    assert importers("click", "rich", below="core") == set()
+
+
+def test_the_library_never_imports_click() -> None:
+    assert "click" not in modules_after("import sys, shmctl")
+
+
+# One source for one fact
+
+
+def test_every_command_is_in_the_table_and_has_a_file() -> None:
+    files = {path.stem for path in (PACKAGE / "commands").glob("*.py")} - {"__init__"}
+    assert files == set(COMMANDS)
+    assert [name for name, _ in commands()] == list(COMMANDS)
+
+
+def test_summaries_are_the_first_line_of_each_help() -> None:
+    for name, command in commands():
+        assert command.help is not None
+        assert command.help.splitlines()[0] == COMMANDS[name].summary
+
+
+def test_every_option_has_help_and_every_short_one_a_long_twin() -> None:
+    for name, command in [("shmctl", cli), *commands()]:
+        for option in command.get_params(click.Context(command)):
+            if isinstance(option, click.Option):
+                assert option.help, f"{name} {option.opts}"
+                assert any(opt.startswith("--") for opt in option.opts), f"{name} {option.opts}"
+
+
+def test_a_short_option_means_the_same_wherever_it_may() -> None:
+    """Two meanings exist by contract, after the tools that people know; no third one comes in unseen."""
+    meanings: dict[str, set[str]] = {}
+    for _, command in commands():
+        for option in command.params:
+            short = [opt for opt in option.opts if isinstance(option, click.Option) and opt[1] != "-"]
+            for opt in short:
+                meanings.setdefault(opt, set()).add(next(o for o in option.opts if o.startswith("--")))
+    assert {short: names for short, names in meanings.items() if len(names) > 1} == {
+        "-f": {"--format", "--force"},
+        "-i": {"--input", "--interactive"},
+        "-n": {"--length", "--dry-run"},
+        "-o": {"--offset", "--columns"},
+    }
+
+
+def test_version_has_one_source() -> None:
+    version = shmctl.__version__
+    assert PYPROJECT["project"]["dynamic"] == ["version"]
+    assert "version" not in PYPROJECT["project"]
+    assert PYPROJECT["tool"]["hatch"]["version"] == {"path": "shmctl/__init__.py"}
+    mentions = [path for path in PACKAGE.rglob("*.py") if f'"{version}"' in path.read_text()]
+    assert mentions == [PACKAGE / "__init__.py"]
+    assert done("--version") == f"shmctl {version}\n"
+
+
+def test_package_tells_type_checkers_that_it_is_typed() -> None:
+    assert (PACKAGE / "py.typed").exists()
+
+
+# Ways to start it
+
+
+def test_console_script() -> None:
+    (script,) = importlib.metadata.entry_points(group="console_scripts", name="shmctl")
+    assert script.value == PYPROJECT["project"]["scripts"]["shmctl"]
+    result = run_command([str(SCRIPTS / "shmctl"), "--version"])
+    assert result == Result(0, f"shmctl {shmctl.__version__}\n".encode(), b"")
+
+
+def test_module() -> None:
+    result = run_command([sys.executable, "-m", "shmctl", "--version"])
+    assert result == Result(0, f"shmctl {shmctl.__version__}\n".encode(), b"")
+
+
+# What start-up may load
+
+# Not difflib: click loads it for every short option.
+HEAVY = {
+    *("rich", "pygments", "markdown_it", "cffi", "_cffi_backend", "pycparser", "pcpp", "ctypes", "json"),
+    *("subprocess", "asyncio", "socket", "ssl", "logging", "tempfile", "unittest", "email", "http"),
+    *("urllib.request", "multiprocessing", "concurrent", "decimal", "traceback", "argparse"),
+}
+RUN = """
+import sys
+from shmctl.cli import run
+status = run(sys.argv[1:])
+sys.stdout.flush()
+assert status == 0, status
+"""
+LIST = "\nprint(*sys.modules, file=sys.stderr)\n"
+
+
+def modules_after(script: str, *args: str, stdin: bytes = b"") -> set[str]:
+    """The modules that a fresh interpreter has loaded when ``script`` is done."""
+    env = {key: value for key, value in os.environ.items() if not key.startswith(("PYTHON", "COV"))}
+    process = subprocess.run(
+        [sys.executable, "-c", script + LIST, *args],
+        input=stdin,
+        env=env,
+        cwd=ROOT,
+        capture_output=True,
+        check=False,
+    )
+    assert process.returncode == 0, process.stderr.decode()
+    return set(process.stderr.decode().splitlines()[-1].split())
+
+
+# platformdirs, which knows where the user's families.toml is, imports it.
+FAMILIES = {"tempfile"}
+# Loads and stores through a mapping.
+MAPPING = {"ctypes"}
+PATHS = {
+    "help": (["--help"], set()),
+    "version": (["--version"], set()),
+    "help of a command": (["read", "--help"], set()),
+    "create": (["create", "NEW", "--size", "10"], set()),
+    "create --reserve": (["create", "NEW", "--size", "10", "--reserve"], set()),
+    "truncate": (["truncate", "NAME", "--size", "+1"], set()),
+    "write a text": (["write", "NAME", "x"], MAPPING),
+    "write --type": (["write", "NAME", "--type", "int32", "-5"], MAPPING),
+    "write --hex": (["write", "NAME", "--hex", "ff"], MAPPING),
+    "write --fill": (["write", "NAME", "--fill", "0"], MAPPING),
+    "write a stream": (["write", "NAME"], MAPPING),
+    "read raw": (["read", "NAME"], MAPPING),
+    "read --text": (["read", "NAME", "--text"], MAPPING),
+    "read --hex": (["read", "NAME", "--hex"], MAPPING),
+    "read --type": (["read", "NAME", "--type", "int32"], MAPPING),
+    "read --json": (["read", "NAME", "--json"], {"json"} | MAPPING),
+    "stat": (["stat", "NAME"], set()),
+    "stat --format": (["stat", "NAME", "--format", "%n %s"], set()),
+    "stat --json": (["stat", "NAME", "--json"], {"json"}),
+    "ls": (["ls"], set()),
+    "ls -0": (["ls", "-0"], set()),
+    "ls NAME": (["ls", "NAME"], set()),
+    "ls --json": (["ls", "--json"], {"json"}),
+    "ls PATTERN": (["ls", "NAME*"], set()),
+    "ls with verdicts": (["ls", "--verdict", "kept", "NAME*"], FAMILIES),
+    "stat --holders": (["stat", "--holders", "NAME"], set()),
+    "holders": (["holders"], set()),
+    "holders NAME": (["holders", "NAME"], set()),
+    "holders --unlinked": (["holders", "--unlinked"], set()),
+    "leaks": (["leaks", "NAME*"], FAMILIES),
+    "leaks --json": (["leaks", "--json", "NAME*"], {"json"} | FAMILIES),
+    "gc": (["gc", "--min-age", "0", "NAME*"], FAMILIES),
+    "gc --yes": (["gc", "--min-age", "0", "--yes", "NAME*"], FAMILIES),
+    "df": (["df"], FAMILIES),
+    "df --json": (["df", "--json"], {"json"} | FAMILIES),
+    "chmod": (["chmod", "600", "NAME"], set()),
+    "chown": (["chown", ":OWN", "NAME"], set()),
+    "rm": (["rm", "NAME"], set()),
+    "rm PATTERN": (["rm", "NAME*"], set()),
+    "unlink": (["unlink", "NAME"], set()),
+}
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_import_budget(path: str, names: list[str]) -> None:
+    name, new, _ = names
+    done("create", name, "--size", "64")
+    words, allowed = PATHS[path]
+    args = [word.replace("NAME", name).replace("NEW", new).replace("OWN", str(os.getgid())) for word in words]
+    loaded = modules_after(RUN, *args, stdin=b"data")
+    assert loaded & HEAVY <= allowed
+
+
+@pytest.mark.parametrize("module", ["cffi", "pycparser"])
+def test_what_a_structure_needs_is_loaded_for_it(module: str, name: str) -> None:
+    """So that the budget above would notice: these are what it keeps out."""
+    done("create", name, "--size", "64")
+    assert module in modules_after(RUN, "read", name, "--struct", "int x;")
