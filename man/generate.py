@@ -54,17 +54,16 @@ def _page(title: str, command: click.Command, context: click.Context, summary: s
         "SYNOPSIS": list(_synopsis(command, context)),
         "DESCRIPTION": list(_blocks(description)),
     }
-    if command is cli:
-        sections["COMMANDS"] = list(_commands())
+    subcommands = _subcommands(command, context)
+    if isinstance(command, click.Group):
+        sections["COMMANDS"] = list(_commands() if command is cli else _subcommand_help(subcommands))
     sections["OPTIONS"] = list(_options(command, context, source))
-    if subcommands := _subcommands(command, context):
-        sections["COMMANDS"] = list(_subcommand_help(subcommands))
-        for inner, inner_context in subcommands:
-            inner_options = list(_options(inner, inner_context, source, prefix=f"{inner.name} "))
-            heading = f'.SS "Options of {_escape(inner_context.command_path)}"'
-            sections["OPTIONS"] += [heading, *inner_options] if inner_options else []
+    for inner, inner_context in subcommands:
+        if options := list(_options(inner, inner_context, source, prefix=f"{inner.name} ")):
+            sections["OPTIONS"] += [f'.SS "Options of {_escape(inner_context.command_path)}"', *options]
     closing = {name: source.pop(name) for name in LAST_SECTIONS if name in source}
-    closing["EXIT STATUS"] = (SOURCES / "exit-status.txt").read_text().splitlines()
+    statuses = (SOURCES / "exit-status.txt").read_text().splitlines()
+    closing["EXIT STATUS"] = [*closing.get("EXIT STATUS", []), "", *statuses]
     unknown = [name for name in source if name.split()[-1].startswith("-")]
     if unknown:
         raise SystemExit(f"man/src: {title} has no option {', '.join(unknown)}")

@@ -27,6 +27,8 @@ def run_child(
     reach it anyway.
     """
     waited_for = _PASSED_ON | {signal.SIGCHLD}
+    # Ignored, which is inherited, it would never come.
+    child_handler = signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, waited_for)
     for fd in inherited:
         os.set_inheritable(fd, True)
@@ -39,6 +41,7 @@ def run_child(
         for fd in inherited:
             os.set_inheritable(fd, False)
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        signal.signal(signal.SIGCHLD, child_handler)
 
 
 def _spawn(

@@ -41,7 +41,7 @@ def steps(session: str) -> list[Step]:
     for line in session.splitlines():
         if line.startswith("$ "):
             found.append(Step(line[2:]))
-        elif line.startswith("> ") and found and not found[-1].shown:
+        elif (line == ">" or line.startswith("> ")) and found and not found[-1].shown:
             found[-1].command += "\n" + line[2:]
         else:
             found[-1].shown.append(line)

@@ -169,6 +169,10 @@ def modules_after(script: str, *args: str, stdin: bytes = b"") -> set[str]:
 FAMILIES = {"tempfile"}
 # Loads and stores through a mapping.
 MAPPING = {"ctypes"}
+# inotify_simple looks for the C library, and ctypes.util is how.
+INOTIFY = {"ctypes", "subprocess", "tempfile"}
+# So do semaphores, under a guard against SIGBUS.
+SEMAPHORE = {"ctypes"}
 PATHS = {
     "help": (["--help"], set()),
     "version": (["--version"], set()),
@@ -207,6 +211,23 @@ PATHS = {
     "df --json": (["df", "--json"], {"json"} | FAMILIES),
     "chmod": (["chmod", "600", "NAME"], set()),
     "chown": (["chown", ":OWN", "NAME"], set()),
+    "wait": (["wait", "NAME"], INOTIFY),
+    "wait --gone": (["wait", "--gone", "NEW"], INOTIFY),
+    "wait --unused": (["wait", "--unused", "NAME"], INOTIFY),
+    "wait for a value": (["wait", "NAME", "--type", "int32", "== 0"], INOTIFY | MAPPING),
+    "wait --print": (["wait", "NAME", "--type", "int32", "== 0", "--print"], INOTIFY | MAPPING),
+    "lock": (["lock", "NAME", "--", "true"], set()),
+    "lock --timeout": (["lock", "--timeout", "1", "NAME", "--", "true"], set()),
+    "sem create": (["sem", "create", "NEW"], SEMAPHORE),
+    "sem post": (["sem", "post", "SEM"], SEMAPHORE),
+    "sem wait": (["sem", "wait", "SEM"], SEMAPHORE),
+    "sem wait --timeout": (["sem", "wait", "--timeout", "1", "SEM"], SEMAPHORE),
+    "sem value": (["sem", "value", "SEM"], SEMAPHORE),
+    "sem unlink": (["sem", "unlink", "SEM"], SEMAPHORE),
+    "sem ls": (["sem", "ls", "SEM"], SEMAPHORE),
+    "sem ls --json": (["sem", "ls", "--json", "SEM"], {"json"} | SEMAPHORE),
+    "run": (["run", "--size", "10", "--", "true"], set()),
+    "run --name": (["run", "--name", "NEW", "--", "true"], set()),
     "rm": (["rm", "NAME"], set()),
     "rm PATTERN": (["rm", "NAME*"], set()),
     "unlink": (["unlink", "NAME"], set()),
@@ -215,10 +236,13 @@ PATHS = {
 
 @pytest.mark.parametrize("path", PATHS)
 def test_import_budget(path: str, names: list[str]) -> None:
-    name, new, _ = names
+    name, new, semaphore = names
     done("create", name, "--size", "64")
+    if path.startswith("sem "):
+        done("sem", "create", semaphore, "--value", "1")
     words, allowed = PATHS[path]
-    args = [word.replace("NAME", name).replace("NEW", new).replace("OWN", str(os.getgid())) for word in words]
+    meant = {"NAME": name, "NEW": new, "SEM": semaphore, ":OWN": f":{os.getgid()}"}
+    args = [meant.get(word, word.replace("NAME", name)) for word in words]
     loaded = modules_after(RUN, *args, stdin=b"data")
     assert loaded & HEAVY <= allowed
 

@@ -50,7 +50,10 @@ def params(page: str) -> list[click.Parameter]:
             return cli.get_params(root)
         command = cli.get_command(root, page.removeprefix("shmctl-").removesuffix(".1"))
         assert command is not None
-        return command.get_params(click.Context(command, parent=root))
+        found = command.get_params(click.Context(command, parent=root))
+        if isinstance(command, click.Group):
+            found += [param for inner in command.commands.values() for param in inner.params]
+        return found
 
 
 def test_pages_are_what_the_generator_makes() -> None:

@@ -21,7 +21,7 @@ SHM = Path("/dev/shm")
 
 
 def tour_objects() -> list[str]:
-    return sorted(e for e in os.listdir(SHM) if e == "shmtest" or e.startswith("tour-"))
+    return sorted(e for e in os.listdir(SHM) if e == "shmtest" or e.startswith(("tour-", "sem.tour-")))
 
 
 @pytest.fixture
@@ -72,6 +72,10 @@ def test_tour_uses_every_part_that_it_promises() -> None:
         "holders",
         "leaks",
         "gc",
+        "wait",
+        "lock",
+        "sem",
+        "run",
     ):
         assert part in TOUR
 

@@ -90,16 +90,17 @@ def _read_range(session: Session, target: OpenObject, options: dict[str, Any]) -
         if options["length"] != 0:
             write_hexdump(sys.stdout, chunks(target, offset, length), offset, color=session.in_color)
     else:
-        _copy_raw(target, offset, length)
+        _copy_raw(target, offset, length, locked=options["lock"])
 
 
-def _copy_raw(target: OpenObject, offset: int, length: int) -> None:
+def _copy_raw(target: OpenObject, offset: int, length: int, *, locked: bool) -> None:
     from shmctl.core.objects.streams import copy_out
     from shmctl.render.progress import progress_bar
 
     fd = sys.stdout.fileno()
     with progress_bar(escape(target.name), length, wanted=not sys.stdout.isatty()) as progress:
-        copy_out(target, offset, length, fd, progress)
+        # What a lock protected must not change in the pipe when the lock is gone.
+        copy_out(target, offset, length, fd, progress, by_reference=not locked)
 
 
 def _write_text(target: OpenObject, offset: int, length: int) -> None:

@@ -121,7 +121,9 @@ def _wait_for_state(session: Session, name: Name, pacer: Pacer, options: dict[st
             from shmctl.core.inspect.usage import UsageTest
             from shmctl.core.objects.lifecycle import describe
 
-            test = UsageTest(session.directory, lambda: find_holders([describe(name, session.directory)]))
-            waiting.wait_until_unused(name, pacer, test, session.directory)
+            def new_test() -> UsageTest:
+                return UsageTest(session.directory, lambda: find_holders([describe(name, session.directory)]))
+
+            waiting.wait_until_unused(name, pacer, new_test, session.directory)
         case _:
             waiting.wait_until_there(name, pacer, session.directory)

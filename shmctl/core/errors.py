@@ -40,6 +40,12 @@ class ShmError(OSError):
         return f"{self.call}{where}: {self.detail or self.strerror} ({self.symbol})"
 
 
+def shrunk(call: str, name: bytes) -> ShmError:
+    """The error for bytes that were there when the object was opened, and have been cut off since."""
+    detail = "the object was shrunk by another process meanwhile"
+    return ShmError(call, name, _errno.EFAULT, detail=detail)
+
+
 class FileError(ShmError):
     """A call failed on a file or stream beside the objects; ``name`` is its path, or says what it is."""
 

@@ -3,11 +3,12 @@
 import errno
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from shmctl.core import locking, posix
+from shmctl.core.deferral import defer_signals, signals_deferred
 from shmctl.core.errors import InputError, ShmError
 from shmctl.core.models import DEV_SHM, Directory, ObjectInfo, group_name, type_name, user_name
 from shmctl.core.names import Name
@@ -43,7 +44,7 @@ def opened(name: Name, oflag: int, directory: Directory = DEV_SHM) -> Iterator[O
     Raises ShmError for anything that is not a shared-memory object, without
     ever blocking on it or following it.
     """
-    with _closing_object(_open_existing(name, oflag, directory)) as target:
+    with _owned(lambda: _open_existing(name, oflag, directory)) as target:
         yield target
 
 
@@ -55,7 +56,7 @@ def opened_or_made(
 
     An object that this call made is removed again when the body fails.
     """
-    with _closing_object(_open_or_make(name, mode, directory, oflag)) as target, removed_on_failure(target):
+    with _owned(lambda: _open_or_make(name, mode, directory, oflag)) as target:
         yield target
 
 
@@ -82,20 +83,23 @@ def make(name: Name, mode: int, directory: Directory = DEV_SHM, *, oflag: int = 
 
 
 @contextmanager
-def _closing_object(target: OpenObject) -> Iterator[OpenObject]:
-    with posix.closing(target.fd, target.name):
-        yield target
+def _owned(open_it: Callable[[], OpenObject]) -> Iterator[OpenObject]:
+    """What ``open_it`` opens or makes, closed at the end; what it made is removed when the body fails.
 
-
-@contextmanager
-def removed_on_failure(target: OpenObject) -> Iterator[None]:
-    """Take back an object that was just made when the body fails, or is interrupted."""
-    try:
-        yield
-    except BaseException:
-        if target.made:
-            _remove_if_same(target)
-        raise
+    No signal can come between, when nobody would know whose the object is.
+    """
+    with signals_deferred() as deliver:
+        target = open_it()
+        try:
+            deliver()
+            yield target
+        except BaseException:
+            defer_signals()
+            if target.made:
+                _remove_if_same(target)
+            raise
+        finally:
+            posix.close(target.fd, target.name)
 
 
 @dataclass(slots=True)
@@ -114,13 +118,18 @@ class LastingObject:
 @contextmanager
 def lasting_as_long(name: Name, mode: int, directory: Directory = DEV_SHM) -> Iterator[LastingObject]:
     """A new object, held open, and removed however the body ends; EEXIST where the name is taken."""
-    with _closing_object(make(name, mode, directory)) as target:
-        lasting = LastingObject(target)
+    with signals_deferred() as deliver:
+        lasting = LastingObject(make(name, mode, directory))
         try:
-            yield lasting
+            try:
+                deliver()
+                yield lasting
+            finally:
+                defer_signals()
         finally:
             if not lasting.outlives:
-                _remove_if_same(target)
+                _remove_if_same(lasting.opened)
+            posix.close(lasting.opened.fd, name)
 
 
 def _remove_if_same(target: OpenObject) -> None:
@@ -216,7 +225,7 @@ def created(
     """
     oflag = os.O_TRUNC if truncate else 0
     if exclusive:
-        with _closing_object(make(name, mode, directory, oflag=oflag)) as target, removed_on_failure(target):
+        with _owned(lambda: make(name, mode, directory, oflag=oflag)) as target:
             _set_size(target, 0, size or 0, reserve)
             yield target
         return

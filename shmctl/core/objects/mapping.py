@@ -8,7 +8,7 @@ from types import TracebackType
 
 from shmctl.core import posix, tracing, transfer
 from shmctl.core.busguard import BusGuard
-from shmctl.core.errors import ShmError
+from shmctl.core.errors import ShmError, shrunk
 from shmctl.core.names import Name
 
 _NATIVE = sys.byteorder
@@ -90,8 +90,7 @@ class Mapping:
         """What SIGBUS would have meant: memory that is gone, or memory that is not to be had."""
         end = self._offset + self._mapped - (self._start - self._address)
         if posix.fstat(self._fd, self._name).st_size < end:
-            detail = "the object was shrunk by another process meanwhile"
-            return ShmError("mmap", self._name, errno.EFAULT, detail=detail)
+            return shrunk("mmap", self._name)
         return ShmError("mmap", self._name, errno.ENOSPC)
 
 

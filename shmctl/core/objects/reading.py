@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from shmctl.core import posix, transfer
-from shmctl.core.errors import ShmError
+from shmctl.core.errors import ShmError, shrunk
 from shmctl.core.models import DEV_SHM, Directory
 from shmctl.core.names import Name
 from shmctl.core.objects.lifecycle import OpenObject, opened
@@ -68,6 +68,8 @@ def _extents(target: OpenObject, offset: int, length: int) -> Iterator[tuple[int
         data = transfer.seek_data(target.fd, offset, target.name)
         data = end if data is None else min(data, end)
         if data > offset:
+            if target.stat().st_size < data:
+                raise shrunk("lseek", target.name)  # past the end it looks like a hole, too
             yield offset, data - offset, False
         if data < end:
             hole = min(transfer.seek_hole(target.fd, data, target.name), end)

@@ -138,15 +138,24 @@ class _Pump:
 
 
 def copy_out(
-    target: OpenObject, offset: int, length: int, out_fd: int, progress: Progress = lambda _: None
+    target: OpenObject,
+    offset: int,
+    length: int,
+    out_fd: int,
+    progress: Progress = lambda _: None,
+    *,
+    by_reference: bool = True,
 ) -> None:
     """Copy ``length`` bytes at ``offset`` to a descriptor, inside the kernel where it can: sendfile(2).
+
+    That fills a pipe with references to the object's own pages, so that a
+    reader may see what is stored later; without ``by_reference`` it cannot.
 
     Raises ShmError for the output's errors and for an object that has shrunk,
     BrokenPipeError for a reader that went away. ``progress`` is told the
     bytes copied so far.
     """
-    copy_some = transfer.sendfile
+    copy_some = transfer.sendfile if by_reference else _read_and_write
     copied = 0
     while copied < length:
         wanted = min(SENDFILE_COUNT, length - copied)

@@ -18,6 +18,8 @@ _SPIN_SECONDS = 0.0002
 _FIRST_SLEEP = 0.00005
 _SPINS_BETWEEN_CHECKS = 64
 _SECONDS_BETWEEN_LOOKS = 0.01
+_SLEEP_PER_COST = 50
+_LONGEST_SLEEP = 1.0
 
 
 class NameWatch:
@@ -94,7 +96,7 @@ class Pacer:
         self._spin_until = float("inf") if spin else now + _SPIN_SECONDS
         self._sleep = min(_FIRST_SLEEP, interval)
         self._spins = 0
-        self._next_look = now
+        self._next_look = self._woke = now
 
     def until_the_name_changes(self) -> None:
         """Sleep until something happens to the name: nothing else is worth a look."""
@@ -112,11 +114,14 @@ class Pacer:
             if time.monotonic() < self._spin_until:
                 return True
             self._spin_until = 0.0
+        # A look at much takes long, and is taken the less often.
+        cost = time.monotonic() - self._woke
+        self._sleep = max(self._sleep, min(cost * _SLEEP_PER_COST, _LONGEST_SLEEP))
         left = self._left()
         time.sleep(self._sleep if left is None else min(self._sleep, left))
         self._sleep = min(self._sleep * 2, self._interval)
         self._check_deadline()
-        now = time.monotonic()
+        now = self._woke = time.monotonic()
         if now < self._next_look:
             return False
         self._next_look = now + _SECONDS_BETWEEN_LOOKS

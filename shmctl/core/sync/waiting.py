@@ -44,10 +44,15 @@ def _is_there(name: Name, directory: Directory) -> bool:
     return True
 
 
-def wait_until_unused(name: Name, pacer: Pacer, test: UsageTest, directory: Directory = DEV_SHM) -> None:
-    """Return once nobody has the object open or mapped. Raises ShmError if that cannot be told."""
+def wait_until_unused(
+    name: Name, pacer: Pacer, new_test: Callable[[], UsageTest], directory: Directory = DEV_SHM
+) -> None:
+    """Return once nobody has the object open or mapped. Raises ShmError if that cannot be told.
+
+    ``new_test`` makes a test for each look: what one has found out grows stale.
+    """
     while True:
-        usage = test.ask(describe(name, directory))
+        usage = new_test().ask(describe(name, directory))
         if usage.state is State.FREE:
             return
         if usage.state is State.UNKNOWN:

@@ -66,8 +66,8 @@ CASES = {
 }
 
 
-def holders(name: str, *, private: bool = True) -> list[Holder]:
-    return find_holders([describe(parse_name(name))], private=private).holders
+def holders(name: str) -> list[Holder]:
+    return find_holders([describe(parse_name(name))]).holders
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -85,35 +85,24 @@ def test_mappings(name: str, case: str) -> None:
     assert holders(name) == []
 
 
-def test_private_mappings_only_when_asked_for(name: str) -> None:
-    """Asking for them takes time."""
-    path_of(name).write_bytes(bytes(8 * PAGE))
-    with mapper(name, CASES["private"][0]):
-        assert holders(name, private=False) == []
-    with mapper(name, CASES["private and shared"][0]) as pid:
-        assert [(each.pid, each.mapped) for each in holders(name, private=False)] == [(pid, PAGE)]
-
-
 @pytest.fixture
 def without_ioctl(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
     """From its call on, an ioctl number is used that no kernel knows: ENOTTY, as older kernels answer."""
     return lambda: monkeypatch.setattr(processes, "_PROCMAP_QUERY", 0xC06866FE)
 
 
-@pytest.mark.parametrize("private", [True, False])
 @pytest.mark.parametrize("case", CASES)
-def test_ioctl_and_text_agree(name: str, case: str, private: bool, without_ioctl: Callable[[], None]) -> None:
+def test_ioctl_and_text_agree(name: str, case: str, without_ioctl: Callable[[], None]) -> None:
     """In all that they tell of a holder; where the kernel lacks the ioctl, both are the text."""
     code, _, pages = CASES[case]
     path_of(name).write_bytes(bytes(8 * PAGE))
     with mapper(name, code) as pid:
-        asked = holders(name, private=private)
+        asked = holders(name)
         without_ioctl()
-        read = holders(name, private=private)
+        read = holders(name)
+        assert [each.pid for each in read] == ([pid] if pages else [])
+        assert sum(each.mapped for each in read) == pages * PAGE
         assert asked == read
-        if private:
-            assert [each.pid for each in read] == ([pid] if pages else [])
-            assert sum(each.mapped for each in read) == pages * PAGE
 
 
 @pytest.mark.parametrize("odd", [" ", "\n", " (deleted)", "\\012", "\x1b[31m", "a" * 100])

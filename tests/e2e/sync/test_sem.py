@@ -1,0 +1,356 @@
+"""shmctl sem, with C's sem_open(3) on the other side."""
+
+import json
+import os
+import re
+import signal
+import stat
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.sync.processes import Servant, started, until
+from tests.support import PREFIX, Result, done, path_of, run, run_as_nobody
+
+MAXIMUM = 2**31 - 1
+
+
+def file_of(name: str) -> Path:
+    """The file behind a semaphore."""
+    return path_of(f"/sem.{name[1:]}")
+
+
+def failed(result: Result, status: int, pattern: str) -> None:
+    """One honest sentence, and nothing on standard output."""
+    assert (result.status, result.text) == (status, ""), result
+    assert re.match(f"shmctl: sem: {pattern}", result.errors), result
+    assert "internal error" not in result.errors
+
+
+# -- with C
+
+
+def test_made_by_shmctl_used_by_c(name: str, c: Servant) -> None:
+    assert done("sem", "create", name, "--value", "2") == ""
+    assert c("sem_open", name) == "0"
+    assert c("sem_value") == "2"
+    assert done("sem", "post", name) == ""
+    assert c("sem_value") == "3"
+    assert done("sem", "wait", name) == ""
+    assert [c("sem_wait"), c("sem_wait"), c("sem_value")] == ["0", "0", "0"]
+    assert done("sem", "value", name) == "0\n"
+    assert c("sem_unlink", name) == "0"
+    failed(run("sem", "value", name), 1, f"{name}: No such file or directory \\(ENOENT\\)")
+
+
+def test_made_by_c_used_by_shmctl(name: str, c: Servant) -> None:
+    assert c("sem_make", name, 3) == "0"
+    assert done("sem", "value", name) == "3\n"
+    assert done("sem", "wait", name) == ""
+    assert c("sem_value") == "2"
+    assert done("sem", "post", name) == ""
+    assert c("sem_value") == "3"
+    assert done("sem", "unlink", name) == ""
+    assert c("sem_open", name) == "ENOENT"
+
+
+def test_c_wakes_shmctl(name: str, c: Servant) -> None:
+    assert c("sem_make", name, 0) == "0"
+    with started("sem", "wait", name) as waiter:
+        waiter.until_in("futex")
+        assert waiter.running
+        assert c("sem_post") == "0"
+        assert waiter.end() == Result(0, b"", b"")
+    assert c("sem_value") == "0"
+
+
+def test_shmctl_wakes_c(name: str, c: Servant) -> None:
+    done("sem", "create", name)
+    assert c("sem_open", name) == "0"
+    c.order("sem_wait")
+    until(c.asleep, "C waits")
+    done("sem", "post", name)
+    assert c.answer() == "0"
+    assert done("sem", "value", name) == "0\n"
+
+
+def test_shmctl_wakes_shmctl_one_for_each_post(name: str) -> None:
+    done("sem", "create", name)
+    with started("sem", "wait", name, "--timeout", "50") as one, started("sem", "wait", name) as other:
+        for waiter in (one, other):
+            waiter.until_in("futex")
+        done("sem", "post", name)
+        until(lambda: not (one.running and other.running), "one has ended")
+        time.sleep(0.05)
+        assert one.running != other.running
+        done("sem", "post", name)
+        assert one.end() == other.end() == Result(0, b"", b"")
+    assert done("sem", "value", name) == "0\n"
+
+
+# -- create
+
+
+def test_create(names: list[str]) -> None:
+    assert done("sem", "create", *names) == ""
+    assert done("sem", "value", *names) == "0\n" * 3
+    for each in names:
+        assert stat.S_IMODE(file_of(each).stat().st_mode) == 0o600
+        assert not path_of(each).exists()
+
+
+def test_mode_less_the_umask(name: str) -> None:
+    before = os.umask(0o027)
+    try:
+        run("sem", "create", name, "-m", "666")
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE(file_of(name).stat().st_mode) == 0o640
+
+
+def test_exclusive_is_the_default(name: str) -> None:
+    done("sem", "create", name, "--value", "5")
+    for option in ([], ["--excl"]):
+        failed(run("sem", "create", name, "--value", "1", *option), 1, f"{name}: .*EEXIST")
+    assert done("sem", "create", name, "--value", "1", "--no-excl", "--mode", "644") == ""
+    assert done("sem", "value", name) == "5\n"
+    assert stat.S_IMODE(file_of(name).stat().st_mode) == 0o600
+
+
+def test_no_excl_makes_what_is_not_there(name: str) -> None:
+    assert done("sem", "create", "--no-excl", "--value", "4", name) == ""
+    assert done("sem", "value", name) == "4\n"
+
+
+def test_the_largest_value_and_overflow(name: str, c: Servant) -> None:
+    done("sem", "create", name, "--value", str(MAXIMUM))
+    failed(run("sem", "post", name), 1, rf"{name}: .*EOVERFLOW")
+    assert done("sem", "value", name) == f"{MAXIMUM}\n"
+    assert c("sem_open", name) == "0"
+    assert c("sem_post") == "EOVERFLOW"
+
+
+@pytest.mark.parametrize("value", [str(MAXIMUM + 1), "-1", "many", "1.5"])
+def test_values_that_cannot_be(name: str, value: str) -> None:
+    assert run("sem", "create", name, "--value", value).status == 2
+    assert not file_of(name).exists()
+
+
+def test_many_operands_go_on_past_a_failure(names: list[str]) -> None:
+    done("sem", "create", names[0], names[2], "--value", "1")
+    result = run("sem", "value", *names)
+    assert (result.status, result.text) == (1, "1\n1\n")
+    assert result.errors == f"shmctl: sem: {names[1]}: No such file or directory (ENOENT)\n"
+    result = run("sem", "post", *names)
+    assert result.status == 1
+    assert done("sem", "value", names[0], names[2]) == "2\n2\n"
+    result = run("sem", "unlink", *names, "-v")
+    assert (result.status, result.text) == (1, f"removed {names[0]}\nremoved {names[2]}\n")
+    assert not file_of(names[2]).exists()
+
+
+# -- wait
+
+
+def test_nonblock(name: str) -> None:
+    done("sem", "create", name, "--value", "1")
+    assert done("sem", "wait", name, "--nonblock") == ""
+    failed(run("sem", "wait", name, "--nonblock"), 1, f"{name}: .*EAGAIN")
+    assert done("sem", "value", name) == "0\n"
+
+
+@pytest.mark.parametrize("seconds", ["0.2", "0"])
+def test_timeout(name: str, seconds: str) -> None:
+    """Also 0 s are a time, which --nonblock is not."""
+    done("sem", "create", name)
+    begun = time.monotonic()
+    failed(run("sem", "wait", name, "--timeout", seconds), 124, f"{name}: timed out after {seconds} s")
+    assert float(seconds) <= time.monotonic() - begun < 20
+    done("sem", "post", name)
+    assert done("sem", "wait", name, "--timeout", seconds) == ""
+
+
+@pytest.mark.parametrize(
+    ("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]
+)
+@pytest.mark.parametrize("options", [[], ["--timeout", "60"]], ids=["for ever", "timeout"])
+def test_a_signal_while_it_waits(name: str, number: int, status: int, options: list[str]) -> None:
+    done("sem", "create", name)
+    with started("sem", "wait", name, *options) as waiter:
+        waiter.until_in("futex")
+        waiter.signal(number)
+        assert waiter.end(20) == Result(status, b"", b"")
+    done("sem", "post", name)
+    assert done("sem", "value", name) == "1\n", "nobody has taken it"
+
+
+def test_nonblock_and_timeout_exclude_each_other(name: str) -> None:
+    assert run("sem", "wait", name, "--nonblock", "--timeout", "1").status == 2
+
+
+# -- names
+
+
+def test_every_spelling(name: str) -> None:
+    bare = name[1:]
+    done("sem", "create", name)
+    spellings = [name, bare, f"/sem.{bare}", f"sem.{bare}", f"/dev/shm/sem.{bare}"]
+    for each in spellings:
+        done("sem", "post", each)
+    assert done("sem", "value", *spellings) == "5\n" * 5
+    done("sem", "unlink", f"/dev/shm/sem.{bare}")
+    assert not file_of(name).exists()
+
+
+@pytest.mark.parametrize(
+    "bad", ["", "/", ".", "..", "/a/b", "sem.", "/sem.", "/sem..", "x" * 252, "sem.a/b", "sem." + "x" * 252]
+)
+@pytest.mark.parametrize("action", ["create", "value"])
+def test_names_that_cannot_be(bad: str, action: str) -> None:
+    result = run("sem", action, bad)
+    assert (result.status, result.text) == (2, ""), result
+
+
+def test_the_longest_name(c: Servant) -> None:
+    name = "/" + PREFIX + "x" * (251 - len(PREFIX))
+    done("sem", "create", name, "--value", "1")
+    assert c("sem_open", name) == "0"
+    assert c("sem_value") == "1"
+    done("sem", "unlink", name)
+
+
+@pytest.mark.parametrize("end", [b"\xff", b" '\n*", b"-"], ids=["not UTF-8", "hostile", "dash"])
+def test_strange_names(name: str, end: bytes) -> None:
+    raw = name.encode() + end
+    file = b"/dev/shm/sem." + raw[1:]
+    assert run("sem", "create", raw, "--value", "7") == Result(0, b"", b"")
+    assert os.path.exists(file)
+    assert run("sem", "post", raw) == Result(0, b"", b"")
+    assert run("sem", "wait", raw, "--nonblock") == Result(0, b"", b"")
+    assert run("sem", "value", raw) == Result(0, b"7\n", b"")
+    found = [r for r in json.loads(done("sem", "ls", "--json")) if bytes.fromhex(r.get("name_bytes", "")) == file[8:]]
+    if end == b"\xff":
+        assert [record["value"] for record in found] == [7]
+    assert run("sem", "unlink", raw) == Result(0, b"", b"")
+    assert not os.path.exists(file)
+
+
+# -- what is planted under the name
+
+ACTIONS = [["value"], ["post"], ["wait", "--timeout", "20"], ["create", "--no-excl"]]
+
+
+@pytest.mark.parametrize("kind", ["FIFO", "symbolic link", "directory"])
+@pytest.mark.parametrize("action", ACTIONS, ids=lambda action: action[0])
+def test_what_is_no_file(name: str, kind: str, action: list[str], tmp_path: Path) -> None:
+    """An error at once: it is neither opened, which would block, nor followed."""
+    victim = tmp_path / "victim"
+    victim.write_bytes(bytes(32))
+    if kind == "FIFO":
+        os.mkfifo(file_of(name))
+    elif kind == "directory":
+        file_of(name).mkdir()
+    else:
+        file_of(name).symlink_to(victim)
+    failed(run("sem", *action, name), 1, f"(/sem\\.{name[1:]}|{name}): it is a {kind}")
+    assert victim.read_bytes() == bytes(32)
+
+
+@pytest.mark.parametrize("size", [0, 1, 16, 31])
+@pytest.mark.parametrize("action", [*ACTIONS[:3], ["wait", "--nonblock"]], ids=" ".join)
+def test_a_file_too_short_for_a_semaphore(name: str, size: int, action: list[str]) -> None:
+    """The C library would map it, and die. What is long enough but zeros is a semaphore of value 0."""
+    file_of(name).write_bytes(bytes(size))
+    result = run("sem", *action, name)
+    assert result.status == 1, result
+    assert result.errors.startswith("shmctl: sem: "), result
+
+
+@pytest.mark.parametrize("options", [[], ["--timeout", "0.5"]], ids=["for ever", "timeout"])
+def test_shrunk_while_it_waits(name: str, options: list[str]) -> None:
+    """It ends as it would otherwise, or with an error; never by SIGBUS, and never after its time."""
+    done("sem", "create", name)
+    with started("sem", "wait", name, *options) as waiter:
+        waiter.until_in("futex")
+        os.truncate(file_of(name), 0)
+        if not options:
+            waiter.signal(signal.SIGTERM)
+        result = waiter.end(20)
+    assert result.status in ((1, 124) if options else (1, 143)), result
+    assert "Traceback" not in result.errors
+    assert "internal error" not in result.errors
+
+
+@pytest.mark.needs_root
+def test_not_allowed(name: str) -> None:
+    done("sem", "create", name)
+    for action in ("post", "value", "wait"):
+        result = run_as_nobody("sem", action, name)
+        assert result.status == 1, result
+        assert f"{name}: Permission denied (EACCES)" in result.errors
+    assert done("sem", "value", name) == "0\n"
+
+
+# -- ls, stat
+
+
+def test_ls(names: list[str]) -> None:
+    names = sorted(names)
+    for value, each in enumerate(names):
+        done("sem", "create", each, "--value", str(value), "-m", "600")
+    path_of(names[0]).touch()
+    lines = done("sem", "ls", f"{PREFIX}*").splitlines()
+    assert lines[0].split() == ["NAME", "VALUE", "MODE", "OWNER", "MODIFIED"]
+    assert [line.split()[:3] for line in lines[1:]] == [
+        [each, str(value), "-rw-------"] for value, each in enumerate(names)
+    ]
+    assert done("sem", "ls", names[1]).splitlines()[1].split()[0] == names[1]
+    assert done("sem", "ls", f"/sem.{names[2][1:]}").splitlines()[1].split()[:2] == [names[2], "2"]
+
+
+def test_ls_json(name: str) -> None:
+    done("sem", "create", name, "--value", "6")
+    (record,) = json.loads(done("sem", "ls", name, "--json"))
+    assert record["semaphore"] == name
+    assert record["name"] == f"/sem.{name[1:]}"
+    assert record["value"] == 6
+    assert (record["kind"], record["mode"], record["size"]) == ("semaphore", "0600", 32)
+    assert done("sem", "ls", f"{name}-none", "--json") == "[]\n"
+
+
+def test_ls_of_what_is_none(names: list[str], tmp_path: Path) -> None:
+    """A short file has no value, and what is no file is not listed; nothing hangs or dies."""
+    file_of(names[0]).write_bytes(b"short")
+    os.mkfifo(file_of(names[1]))
+    file_of(names[2]).symlink_to(tmp_path)
+    (record,) = json.loads(done("sem", "ls", f"{PREFIX}*", "--json"))
+    assert (record["semaphore"], record["value"]) == (names[0], None)
+    assert done("sem", "ls", names[0]).splitlines()[1].split()[:2] == [names[0], "-"]
+
+
+def test_stat_shows_the_value(name: str) -> None:
+    done("sem", "create", name, "--value", "9")
+    file = f"/sem.{name[1:]}"
+    assert re.search(r"(?im)^\s*(semaphore )?value\s*:?\s+9$", done("stat", file))
+    (record,) = json.loads(done("stat", file, "--json"))
+    assert record["value"] == 9
+
+
+def test_unlink_leaves_users_alone(name: str, c: Servant) -> None:
+    assert c("sem_make", name, 1) == "0"
+    assert done("sem", "unlink", name, "--verbose") == f"removed {name}\n"
+    assert c("sem_wait") == "0"
+    failed(run("sem", "unlink", name), 1, f"{name}: No such file or directory")
+
+
+def test_unlink_of_an_object_is_not_done(name: str) -> None:
+    """Only what is called sem. is a semaphore."""
+    path_of(name).touch()
+    assert run("sem", "unlink", name).status == 1
+    assert path_of(name).exists()
+
+
+def test_usage(name: str) -> None:
+    for arguments in (["post"], ["wait"], ["wait", name, name], ["create"], ["unlink"], ["raise", name]):
+        assert run("sem", *arguments).status == 2, arguments
