@@ -14,6 +14,7 @@ _PASSED_ON = frozenset(
     (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2)
 )
 _SI_KERNEL = 0x80
+_FROM_KEYBOARD = (signal.SIGINT, signal.SIGQUIT)
 
 
 def run_child(
@@ -23,8 +24,8 @@ def run_child(
 
     126 and 127 mean that it could not be run, or is not there, which is said on
     standard error. ``inherited`` descriptors stay open in it. Signals that come
-    for this process meanwhile go to the program; those that the terminal sends
-    reach it anyway.
+    for this process meanwhile go to the program; those of the keyboard reach it
+    anyway.
     """
     waited_for = _PASSED_ON | {signal.SIGCHLD}
     # Ignored, which is inherited, it would never come.
@@ -47,6 +48,8 @@ def run_child(
 def _spawn(
     argv: Sequence[str], environment: Mapping[str, str] | None, mask: set[int] | set[signal.Signals]
 ) -> int | OSError:
+    if not argv[0]:
+        return FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
     # What Python ignores for itself, and what we catch, has its usual meaning for the program.
     defaults = [signal.SIGPIPE, signal.SIGXFSZ]
     try:
@@ -69,7 +72,7 @@ def _wait(pid: int, waited_for: frozenset[signal.Signals]) -> int:
             if done:
                 code = os.waitstatus_to_exitcode(status)
                 return code if code >= 0 else 128 - code
-        elif info.si_code != _SI_KERNEL:
+        elif info.si_code != _SI_KERNEL or info.si_signo not in _FROM_KEYBOARD:
             os.kill(pid, info.si_signo)
 
 

@@ -55,7 +55,7 @@ COMMANDS = {
 class Interrupted(BaseException):
     """A signal asks the process to end; ``status`` is what it ends with.
 
-    ``last`` is the one that came last, for calls that swallow exceptions of signal handlers.
+    ``last`` is the one that came last: some calls swallow what a signal handler raises, and fail.
     """
 
     last: "Interrupted | None" = None
@@ -150,6 +150,8 @@ def _print_trace(line: str) -> None:
 def run_process(args: Sequence[str]) -> int:
     """Run one command as this process's whole work; returns its exit status."""
     _open_closed_streams()
+    # What a handler raises inside a callback cannot go up from there; `Interrupted.last` remembers it.
+    sys.unraisablehook = lambda _: None
     for signal_number in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(signal_number) is signal.SIG_DFL:
             signal.signal(signal_number, _interrupt)
@@ -206,7 +208,7 @@ def _explain(problem: BaseException, command: str | None) -> int:  # noqa: PLR09
         case ShmError():
             if problem.errno == errno.EPIPE:
                 raise problem
-            if problem.errno == errno.EINTR and Interrupted.last:
+            if Interrupted.last:
                 return Interrupted.last.status
             report.failure(command, problem)
             return ExitStatus.TIMED_OUT if problem.errno == errno.ETIMEDOUT else ExitStatus.FAILED

@@ -27,9 +27,13 @@ class ExitStatus(IntEnum):
 
 
 # For these calls the name says it all; others are named in the message.
-_LOOKUP_CALLS = frozenset({"shm_open", "shm_unlink", "unlink", "open", "fstat", "fstatat"})
+_LOOKUP_CALLS = frozenset(
+    {"shm_open", "shm_unlink", "unlink", "open", "fstat", "fstatat", "sem_open", "sem_unlink"}
+)
 _HINTS = {
     ("create", "shm_open", errno.EEXIST): "--no-excl opens the object that exists; 'shmctl rm' removes it",
+    ("sem", "sem_open", errno.EEXIST): "--no-excl leaves one that exists as it is",
+    ("run", "shm_open", errno.EEXIST): "without --name the object gets a name that nobody has",
     ("write", "shm_open", errno.ENOENT): "--create makes the object",
     ("unlink", "shm_unlink", errno.EISDIR): "rmdir(1) removes directories",
     ("rm", "unlink", errno.EISDIR): "rmdir(1) removes directories",
@@ -135,14 +139,17 @@ class UmaskNotice:
 
     def __call__(self, target: OpenObject) -> None:
         """Compare the mode of an object that was just made with what was wanted."""
-        if not target.made or self._checked:
-            return
-        self._checked = True
-        missing = self._wanted & ~target.stat().st_mode & 0o777
-        if missing:
+        if target.made and not self._checked:
+            self.compare(target.name, target.stat().st_mode)
+
+    def compare(self, name: Name, st_mode: int) -> None:
+        """The same, for a mode that is known."""
+        missing = self._wanted & ~st_mode & 0o777
+        if missing and not self._checked:
             error(
-                f"{escape(target.name)}: made with mode {self._wanted & ~missing:04o}, "
+                f"{escape(name)}: made with mode {self._wanted & ~missing:04o}, "
                 f"for the umask takes {missing:03o} from {self._wanted:04o}",
                 "'shmctl chmod' sets a mode whatever the umask",
                 current_command(),
             )
+        self._checked = True

@@ -1,8 +1,9 @@
 """What ``write`` stores: one source out of those that the options name, checked before anything is opened."""
 
 import os
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -11,6 +12,9 @@ from shmctl.core.models import Store
 from shmctl.core.names import escape
 from shmctl.core.objects.lifecycle import OpenObject
 from shmctl.core.objects.writing import Fit, fill, write_bytes, write_stores
+
+if TYPE_CHECKING:
+    from shmctl.core.objects.streams import Source
 
 _STANDARD_INPUT = b"standard input"
 Writer = Callable[[OpenObject], int]
@@ -129,27 +133,33 @@ def _struct_writer(options: dict[str, Any], offset: int, assignments: Sequence[s
 
 def _stream_writer(options: dict[str, Any], offset: int, fit: Fit) -> Writer:
     def write(target: OpenObject) -> int:
-        from shmctl.core.objects.streams import Source, copy_in
+        from shmctl.core.objects.streams import copy_in
         from shmctl.render.progress import progress_bar
 
         path: str | None = options["input_file"]
-        fd, source_name = (
-            (0, _STANDARD_INPUT) if path in (None, "-") else (open_input(path), os.fsencode(path))
-        )
-        try:
-            source = Source(fd, source_name, options["length"])
-            with progress_bar(escape(target.name), source.amount(0), wanted=True) as progress:
-                return copy_in(target, offset, source, fit, progress)
-        finally:
-            if fd:
-                os.close(fd)
+        with (
+            opened_input("-" if path is None else path, options["length"]) as source,
+            progress_bar(escape(target.name), source.amount(0), wanted=True) as progress,
+        ):
+            return copy_in(target, offset, source, fit, progress)
 
     return write
 
 
-def open_input(path: str) -> int:
-    """A descriptor to read a file from. Raises FileError."""
+@contextmanager
+def opened_input(path: str, length: int | None = None) -> "Iterator[Source]":
+    """A file, or standard input for ``-``, to take ``length`` bytes from at most. Raises FileError."""
+    from shmctl.core.objects.streams import Source
+
+    if path == "-":
+        yield Source(0, _STANDARD_INPUT, length)
+        return
+    name = os.fsencode(path)
     try:
-        return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except OSError as error:
-        raise FileError("open", os.fsencode(path), error.errno or 0) from error
+        raise FileError("open", name, error.errno or 0) from error
+    try:
+        yield Source(fd, name, length)
+    finally:
+        os.close(fd)

@@ -12,10 +12,10 @@ from shmctl.core import posix
 from shmctl.core.errors import ShmError
 from shmctl.core.names import Name, parse_name
 from shmctl.core.objects.lifecycle import DEFAULT_MODE, LastingObject, lasting_as_long
-from shmctl.core.objects.streams import Source, copy_in
+from shmctl.core.objects.streams import copy_in
 from shmctl.core.objects.writing import Fit
 from shmctl.options import NAME, SIZE, Session, pass_session
-from shmctl.sources import open_input
+from shmctl.sources import opened_input
 
 
 @click.command()
@@ -53,11 +53,8 @@ def command(
 
 def _fill(target: LastingObject, size: int | None, source_file: str | None) -> None:
     if source_file is not None:
-        fd = open_input(source_file)
-        try:
-            copy_in(target.opened, 0, Source(fd, os.fsencode(source_file)), Fit(grow=True))
-        finally:
-            os.close(fd)
+        with opened_input(source_file) as source:
+            copy_in(target.opened, 0, source, Fit(grow=True))
     if size is not None:
         if target.opened.stat().st_size > size:
             detail = f"FILE holds more than {size} bytes"

@@ -82,7 +82,14 @@ def command(session: Session, context: click.Context) -> None:
 )
 def create(names: tuple[Name, ...], value: int, mode: int, exclusive: bool) -> None:
     """Make semaphores (sem_open)."""
-    report.for_each(names, lambda name: semaphores.create_semaphore(name, value, mode, exclusive=exclusive))
+    tell_umask = report.UmaskNotice(mode)
+
+    def create_one(name: Name) -> None:
+        made = semaphores.create_semaphore(name, value, mode, exclusive=exclusive)
+        if made is not None:
+            tell_umask.compare(name, made.st.st_mode)
+
+    report.for_each(names, create_one)
 
 
 @command.command()
@@ -108,7 +115,7 @@ def wait(name: Name, timeout: float | None, nonblock: bool) -> None:
     if nonblock and timeout is not None:
         raise click.UsageError("--nonblock and --timeout exclude each other", click.get_current_context())
     with semaphores.opened_semaphore(name) as semaphore:
-        semaphore.wait(0 if nonblock else timeout)
+        semaphore.wait(timeout, nonblock=nonblock)
 
 
 @command.command()

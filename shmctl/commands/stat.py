@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from shmctl import report
-from shmctl.core.models import ObjectInfo
+from shmctl.core.models import DEV_SHM, Kind, ObjectInfo
 from shmctl.core.names import Name
 from shmctl.core.objects.lifecycle import describe
 from shmctl.options import Parsed, Session, json_option, names_argument, pass_session
@@ -64,7 +64,16 @@ def _show(session: Session, infos: Sequence[ObjectInfo], *, as_json: bool, with_
     if as_json:
         from shmctl.render.jsonlines import write_array
 
-        write_array(sys.stdout, (stat_record(info, holders) for info in infos))
+        write_array(sys.stdout, (stat_record(info, holders, _value(session, info)) for info in infos))
     else:
         for info in infos:
-            write_stat(session.output(), info, holders)
+            write_stat(session.output(), info, holders, _value(session, info))
+
+
+def _value(session: Session, info: ObjectInfo) -> int | None:
+    """A semaphore's value, where it can be read; the C library knows its own /dev/shm only."""
+    if info.kind is not Kind.SEMAPHORE or session.directory != DEV_SHM:
+        return None
+    from shmctl.core.sync.semaphores import value_of
+
+    return value_of(info)

@@ -4,7 +4,7 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from shmctl.core.models import ObjectInfo, user_name
+from shmctl.core.models import Kind, ObjectInfo, user_name
 from shmctl.core.names import Name, escape
 from shmctl.core.sizes import human_size
 from shmctl.render.records import iso_time, mode_text, object_record
@@ -31,14 +31,19 @@ _ST_FIELDS = (
 _ST_TIMES = ("st_atime", "st_mtime", "st_ctime")
 
 
-def stat_record(info: ObjectInfo, holders: "Holders") -> dict[str, Any]:
-    """An object's record, with struct stat's fields as numbers: times in seconds, ``_ns`` in nanoseconds."""
+def stat_record(info: ObjectInfo, holders: "Holders", value: int | None) -> dict[str, Any]:
+    """An object's record, with struct stat's fields as numbers: times in seconds, ``_ns`` in nanoseconds.
+
+    ``value`` is a semaphore's.
+    """
     record = object_record(info)
     record.update((field, getattr(info.st, field)) for field in _ST_FIELDS)
     for field in _ST_TIMES:
         nanoseconds = getattr(info.st, field + "_ns")
         record[field] = nanoseconds // 10**9
         record[field + "_ns"] = nanoseconds
+    if info.kind is Kind.SEMAPHORE:
+        record["value"] = value
     if holders is not None:
         from shmctl.render.holders import holder_record
 
@@ -46,9 +51,11 @@ def stat_record(info: ObjectInfo, holders: "Holders") -> dict[str, Any]:
     return record
 
 
-def write_stat(output: "Output", info: ObjectInfo, holders: "Holders") -> None:
+def write_stat(output: "Output", info: ObjectInfo, holders: "Holders", value: int | None) -> None:
     """Write an object: a panel on a terminal, elsewhere a label and a value a line."""
     rows = _rows(info)
+    if info.kind is Kind.SEMAPHORE:
+        rows.append(("value", "cannot be read" if value is None else str(value)))
     if holders is not None:
         rows += [("holder", _holder_text(output, holder)) for holder in holders[info.name]]
         rows += [] if holders[info.name] else [("holder", "none to be seen")]

@@ -5,19 +5,18 @@ import os
 import select
 import time
 from types import TracebackType
-from typing import TYPE_CHECKING
 
+from shmctl.core import inotify
 from shmctl.core.errors import ShmError
 from shmctl.core.models import Directory
 from shmctl.core.names import Name
-
-if TYPE_CHECKING:
-    from inotify_simple import INotify
 
 _SPIN_SECONDS = 0.0002
 _FIRST_SLEEP = 0.00005
 _SPINS_BETWEEN_CHECKS = 64
 _SECONDS_BETWEEN_LOOKS = 0.01
+_BLIND_SLEEP = 0.01
+_DEAR_LOOK = 0.0005
 _SLEEP_PER_COST = 50
 _LONGEST_SLEEP = 1.0
 
@@ -25,14 +24,13 @@ _LONGEST_SLEEP = 1.0
 class NameWatch:
     """Tells when something happens to a name in a directory: inotify(7).
 
-    Where the kernel gives no watch, because there are too many, it tells
-    nothing, and `useful` is False: the name has to be looked at now and then.
+    Where the kernel gives no watch, because there are too many, the name has
+    to be looked at now and then.
     """
 
     def __init__(self, name: Name, directory: Directory) -> None:
-        self._bare = os.fsdecode(name[1:])
-        self._inotify = _watch(directory)
-        self.useful = self._inotify is not None
+        self._bare = name[1:]
+        self._fd = _open_watch(directory)
 
     def __enter__(self) -> "NameWatch":
         return self
@@ -40,34 +38,26 @@ class NameWatch:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        if self._inotify is not None:
-            self._inotify.close()
+        if self._fd is not None:
+            os.close(self._fd)
 
     def wait(self, seconds: float | None) -> bool:
-        """Sleep until something happens to the name, but not longer than ``seconds``; whether it did."""
-        if self._inotify is None:
-            time.sleep(0.01 if seconds is None else seconds)
+        """Sleep until something may have happened to the name, at most ``seconds``; whether it may have."""
+        if self._fd is None:
+            time.sleep(_BLIND_SLEEP if seconds is None else min(_BLIND_SLEEP, seconds))
             return True
-        if not select.select([self._inotify], [], [], seconds)[0]:
+        if not select.select([self._fd], [], [], seconds)[0]:
             return False
-        return any(event.name in (self._bare, "") for event in self._inotify.read(timeout=0))
+        return any(name in (self._bare, b"") for name in list(inotify.read_names(self._fd)))
 
 
-def _watch(directory: Directory) -> "INotify | None":
-    from inotify_simple import INotify, flags
-
-    mask = flags.CREATE | flags.DELETE | flags.MOVED_FROM | flags.MOVED_TO
+def _open_watch(directory: Directory) -> int | None:
     path = directory.path if directory.fd is None else f"/proc/self/fd/{directory.fd}".encode()
+    mask = inotify.CREATE | inotify.DELETE | inotify.MOVED_FROM | inotify.MOVED_TO
     try:
-        inotify = INotify()
+        return inotify.open_watch(path, mask)
     except OSError:
         return None
-    try:
-        inotify.add_watch(path, mask)
-    except OSError:
-        inotify.close()
-        return None
-    return inotify
 
 
 class Pacer:
@@ -96,7 +86,8 @@ class Pacer:
         self._spin_until = float("inf") if spin else now + _SPIN_SECONDS
         self._sleep = min(_FIRST_SLEEP, interval)
         self._spins = 0
-        self._next_look = self._woke = now
+        self._next_look = now
+        self._spent = time.thread_time()
 
     def until_the_name_changes(self) -> None:
         """Sleep until something happens to the name: nothing else is worth a look."""
@@ -115,13 +106,15 @@ class Pacer:
                 return True
             self._spin_until = 0.0
         # A look at much takes long, and is taken the less often.
-        cost = time.monotonic() - self._woke
-        self._sleep = max(self._sleep, min(cost * _SLEEP_PER_COST, _LONGEST_SLEEP))
+        cost = time.thread_time() - self._spent
+        if cost > _DEAR_LOOK:
+            self._sleep = max(self._sleep, min(cost * _SLEEP_PER_COST, _LONGEST_SLEEP))
         left = self._left()
         time.sleep(self._sleep if left is None else min(self._sleep, left))
         self._sleep = min(self._sleep * 2, self._interval)
         self._check_deadline()
-        now = self._woke = time.monotonic()
+        self._spent = time.thread_time()
+        now = time.monotonic()
         if now < self._next_look:
             return False
         self._next_look = now + _SECONDS_BETWEEN_LOOKS

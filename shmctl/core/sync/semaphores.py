@@ -1,5 +1,6 @@
 """POSIX named semaphores, which live in /dev/shm as ``sem.NAME`` (sem_overview(7))."""
 
+import ctypes
 import errno
 import os
 from collections.abc import Callable, Iterator
@@ -15,6 +16,7 @@ from shmctl.core.names import NAME_MAX, SEMAPHORE_PREFIX, Name, parse_name
 from shmctl.core.objects.lifecycle import describe
 
 VALUE_MAX = 2**31 - 1
+_SEM_T_SIZE = 32 if ctypes.sizeof(ctypes.c_long) == 8 else 16
 _ALL_ADDRESSES = (0, 1 << 56)
 Result = TypeVar("Result")
 
@@ -52,24 +54,22 @@ class Semaphore:
         """Add one to its value: sem_post(3)."""
         self._guarded(lambda: posix.sem_post(self.handle, self.name))
 
-    def wait(self, seconds: float | None = None) -> None:
-        """Take one from its value, waiting at most ``seconds`` (None: for ever; 0: not at all): sem_wait(3).
+    def wait(self, seconds: float | None = None, *, nonblock: bool = False) -> None:
+        """Take one from its value, waiting at most ``seconds`` (None: for ever), or not at all: sem_wait(3).
 
-        Raises ShmError: ETIMEDOUT, EAGAIN for 0, and EINTR after a signal with
-        a handler, whose own exception posix_ipc may have swallowed.
+        Raises ShmError: ETIMEDOUT, EAGAIN for ``nonblock``, and EINTR after a
+        signal with a handler, whose own exception posix_ipc may have swallowed.
         """
         try:
-            self._guarded(lambda: posix.sem_wait(self.handle, seconds, self.name))
+            self._guarded(lambda: posix.sem_wait(self.handle, 0 if nonblock else seconds, self.name))
         except ShmError as error:
-            raise self._busy(error, seconds) from error
-
-    def _busy(self, error: ShmError, seconds: float | None) -> ShmError:
-        details = {
-            errno.EAGAIN: "its value is 0",
-            errno.ETIMEDOUT: f"timed out after {seconds or 0:g} s: its value is 0",
-        }
-        number = error.errno or errno.EIO
-        return ShmError(error.call, self.name, number, detail=details.get(number))
+            number = error.errno or errno.EIO
+            detail = None
+            if number == errno.EAGAIN and nonblock:
+                detail = "its value is 0"
+            elif number in (errno.EAGAIN, errno.ETIMEDOUT):
+                number, detail = errno.ETIMEDOUT, f"timed out after {seconds or 0:g} s: its value is 0"
+            raise ShmError(error.call, self.name, number, detail=detail) from error
 
     def value(self) -> int:
         """Its value at this moment: sem_getvalue(3)."""
@@ -88,7 +88,7 @@ class Semaphore:
 @contextmanager
 def opened_semaphore(name: Name) -> Iterator[Semaphore]:
     """An existing semaphore. Raises ShmError for what is none, without waiting for it or following it."""
-    describe(file_of(name))
+    _check(name)
     semaphore = Semaphore(name, posix.sem_open(name, 0))
     try:
         yield semaphore
@@ -96,18 +96,35 @@ def opened_semaphore(name: Name) -> Iterator[Semaphore]:
         posix.sem_close(semaphore.handle, name)
 
 
-def create_semaphore(name: Name, value: int = 0, mode: int = 0o600, *, exclusive: bool = True) -> None:
-    """Make a semaphore with ``value``; one that exists is an error, or is left as it is."""
+def create_semaphore(
+    name: Name, value: int = 0, mode: int = 0o600, *, exclusive: bool = True
+) -> ObjectInfo | None:
+    """Make a semaphore with ``value``; one that exists is an error, or is left as it is.
+
+    Returns what fstat(2) tells of the file, or None if it was there.
+    """
     oflag = os.O_CREAT | (os.O_EXCL if exclusive else 0)
     if not exclusive:
         try:
-            describe(file_of(name))
+            _check(name)
         except ShmError as error:
             if error.errno != errno.ENOENT:
                 raise
         else:
-            oflag = 0
+            return None
     posix.sem_close(posix.sem_open(name, oflag, mode, value), name)
+    return describe(file_of(name))
+
+
+def _check(name: Name) -> None:
+    """Raise ShmError for a file that is no semaphore: the C library does not look at its size."""
+    try:
+        size = describe(file_of(name)).size
+    except ShmError as error:
+        number = error.errno or errno.EIO
+        raise ShmError("sem_open", name, number, detail=error.detail, hint=error.hint) from error
+    if size < _SEM_T_SIZE:
+        raise ShmError("sem_open", name, errno.EINVAL, detail="its file is too small to be a semaphore")
 
 
 def value_of(info: ObjectInfo) -> int | None:

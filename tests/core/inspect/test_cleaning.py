@@ -148,6 +148,25 @@ def test_somebody_has_begun_to_open_it(name: str, monkeypatch: pytest.MonkeyPatc
     assert path_of(name).exists()
 
 
+def test_another_takes_the_name_at_the_last_moment(
+    name: str, directory: Directory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The lease is on the object; the name is somebody else's by then."""
+    path_of(name).write_bytes(b"x")
+    judgement = plan(name, directory)
+    real = locking.take_lease
+
+    def take_and_replace(fd: int, name_: bytes) -> bool:
+        granted = real(fd, name_)
+        replaced(name)
+        return granted
+
+    # Takes the lease as ever, and another comes.
+    monkeypatch.setattr(locking, "take_lease", take_and_replace)
+    assert remove_orphan(judgement).left == "another object bears its name by now"
+    assert path_of(name).read_bytes() == b"another's"
+
+
 def test_the_order_of_calls(name: str, directory: Directory) -> None:
     """Lease, comparison, F_GETLEASE, unlink, release: and nothing in between that could wait."""
     path_of(name).write_bytes(b"x")

@@ -431,14 +431,20 @@ class Race:
     def put(self, field: int, value: int) -> None:
         struct.pack_into("=q", self.page, 8 * field, value)
 
-    def round(self, number: int, delay: int, flags: int) -> tuple[str | None, int, int]:
-        """Why the object was left, what open(2) said, and by how many ns it was back before unlink(2)."""
+    def round(self, number: int, head_start: int, flags: int) -> tuple[str | None, int, int]:
+        """Why the object was left, what open(2) said, and by how many ns it was back before unlink(2).
+
+        ``head_start`` is how many ns the opener has before the removal begins; below 0 it waits for so long.
+        """
         self.path.write_bytes(b"x")
         plan = Judgement(describe(self.name), Verdict.ORPHAN, ())
         self.unlinked_at = 0
-        self.put(2, delay)
+        self.put(2, max(0, -head_start))
         self.put(3, flags)
         self.put(0, number)
+        until = time.clock_gettime_ns(time.CLOCK_MONOTONIC) + head_start
+        while time.clock_gettime_ns(time.CLOCK_MONOTONIC) < until:
+            pass
         removal = remove_orphan(plan)
         while self.get(6) < number:
             os.sched_yield()
@@ -477,21 +483,24 @@ def race(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator
 def test_a_thousand_races_with_an_opener(race: Race) -> None:
     """What was opened before the call of unlink(2) is never removed; and both sides win at times."""
     dice = random.Random(4711)
-    middle = 20_000.0
+    head_start, step, before = 0, 1000, False
     lost, outcomes = [], []
     for number in range(1, 1 + ROUNDS):
         flags = dice.choice([os.O_RDONLY, os.O_RDWR, os.O_RDONLY | os.O_NONBLOCK])
-        left, error, early = race.round(number, int(dice.uniform(0, 2 * middle)), flags)
+        left, error, early = race.round(number, head_start + dice.randrange(-30_000, 30_000), flags)
         assert error in (0, errno.ENOENT, errno.EWOULDBLOCK), errno.errorcode[error]
-        if left is None and error == 0 and early > 0:
+        removed = left is None
+        if removed and error == 0 and early > 0:
             lost.append((number, early))
-        outcomes.append((left is None, error))
-        # Whoever wins gives the other more time, so that they meet on any machine.
-        middle *= 0.95 if left is None else 1.05
+        outcomes.append((removed, error))
+        # Whoever wins gives the other a start, and a longer one each time: so they meet on any machine.
+        step = min(2 * step, 500_000) if removed == before else 1000
+        before = removed
+        head_start = max(-5_000_000, min(5_000_000, head_start + (step if removed else -step)))
     assert not lost, f"{len(lost)} objects were removed from under their users: {lost[:5]}"
     # The race was run: removed first, and opened first.
-    assert outcomes.count((True, errno.ENOENT)) > ROUNDS // 50, (middle, outcomes)
-    assert outcomes.count((False, 0)) > ROUNDS // 50, (middle, outcomes)
+    assert outcomes.count((True, errno.ENOENT)) > ROUNDS // 50, (head_start, outcomes)
+    assert outcomes.count((False, 0)) > ROUNDS // 50, (head_start, outcomes)
 
 
 # Other users

@@ -27,7 +27,7 @@ class Background:
         argv: Sequence[str | bytes],
         *,
         env: dict[str, str] | None = None,
-        before_exec: Callable[[], None] | None = None,
+        own_group: bool = False,
     ) -> None:
         self._process = subprocess.Popen(
             argv,
@@ -35,7 +35,7 @@ class Background:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             env=environment(env),
-            preexec_fn=before_exec,
+            process_group=0 if own_group else None,
         )
         self.pid = self._process.pid
 
@@ -96,9 +96,9 @@ def started(*args: str | bytes, env: dict[str, str] | None = None) -> Background
     return Background(shmctl_argv(*args), env=env)
 
 
-def until(condition: Callable[[], bool], what: str) -> None:
-    """Wait until a condition holds."""
-    deadline = time.monotonic() + TIMEOUT
+def until(condition: Callable[[], bool], what: str, seconds: float = TIMEOUT) -> None:
+    """Wait until a condition holds, which may take as long as ``seconds``."""
+    deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, f"still not: {what}"
         time.sleep(0.002)
@@ -113,9 +113,9 @@ def cpu_seconds(argv: Sequence[str | bytes], status: int) -> float:
     return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
-def ignoring(number: int) -> Callable[[], None]:
-    """What makes a process start with a signal ignored."""
-    return lambda: signal.signal(number, signal.SIG_IGN) and None  # type: ignore[func-returns-value]
+def ignoring(number: signal.Signals, argv: Sequence[str | bytes]) -> list[str | bytes]:
+    """``argv`` started with a signal ignored."""
+    return ["env", f"--ignore-signal={number.name.removeprefix('SIG')}", *argv]
 
 
 class Servant:

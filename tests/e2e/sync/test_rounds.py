@@ -21,8 +21,8 @@ DECLARATION = "int var1; int var2; int new_data"
 ROUNDS = 1000
 ROUNDS_BY_COMMAND = 20
 
-# As in many a lecture: a parent makes the object and forks. The child reads (or writes) what the other side, here
-# shmctl, writes (or reads), and spins on new_data for it. The parent tells how it went.
+# As in many a lecture: a parent makes the object and forks. The child reads (or writes) what the other side,
+# here shmctl, writes (or reads), and spins on new_data for it. The parent tells how it went.
 #
 #   exchange NAME reader|writer ROUNDS
 EXCHANGE = r"""
@@ -131,9 +131,7 @@ class Shmctl:
             self._store(target, assignments)
 
     def _store(self, target: OpenObject, assignments: tuple[str, ...]) -> None:
-        write_stores(
-            target, 0, self.layout.size, lambda load: self.layout.stores(assignments, load), Fit()
-        )
+        write_stores(target, 0, self.layout.size, lambda load: self.layout.stores(assignments, load), Fit())
 
     def read(self) -> list[object]:
         with readable(self._name) as target:

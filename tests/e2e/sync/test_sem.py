@@ -28,6 +28,11 @@ def failed(result: Result, status: int, pattern: str) -> None:
     assert "internal error" not in result.errors
 
 
+def missing(name: str) -> str:
+    """The pattern of the error for a semaphore that is not there."""
+    return rf"(/sem\.{name[1:]}|{name}): (sem_\w+: )?No such file or directory \(ENOENT\)\n"
+
+
 # -- with C
 
 
@@ -41,7 +46,7 @@ def test_made_by_shmctl_used_by_c(name: str, c: Servant) -> None:
     assert [c("sem_wait"), c("sem_wait"), c("sem_value")] == ["0", "0", "0"]
     assert done("sem", "value", name) == "0\n"
     assert c("sem_unlink", name) == "0"
-    failed(run("sem", "value", name), 1, f"{name}: No such file or directory \\(ENOENT\\)")
+    failed(run("sem", "value", name), 1, missing(name))
 
 
 def test_made_by_c_used_by_shmctl(name: str, c: Servant) -> None:
@@ -141,7 +146,7 @@ def test_many_operands_go_on_past_a_failure(names: list[str]) -> None:
     done("sem", "create", names[0], names[2], "--value", "1")
     result = run("sem", "value", *names)
     assert (result.status, result.text) == (1, "1\n1\n")
-    assert result.errors == f"shmctl: sem: {names[1]}: No such file or directory (ENOENT)\n"
+    assert re.fullmatch(f"shmctl: sem: {missing(names[1])}", result.errors), result
     result = run("sem", "post", *names)
     assert result.status == 1
     assert done("sem", "value", names[0], names[2]) == "2\n2\n"
@@ -229,8 +234,9 @@ def test_strange_names(name: str, end: bytes) -> None:
     assert run("sem", "post", raw) == Result(0, b"", b"")
     assert run("sem", "wait", raw, "--nonblock") == Result(0, b"", b"")
     assert run("sem", "value", raw) == Result(0, b"7\n", b"")
-    found = [r for r in json.loads(done("sem", "ls", "--json")) if bytes.fromhex(r.get("name_bytes", "")) == file[8:]]
     if end == b"\xff":
+        listed = json.loads(done("sem", "ls", "--json"))
+        found = [record for record in listed if record.get("name_bytes") == file[8:].hex()]
         assert [record["value"] for record in found] == [7]
     assert run("sem", "unlink", raw) == Result(0, b"", b"")
     assert not os.path.exists(file)
@@ -238,7 +244,7 @@ def test_strange_names(name: str, end: bytes) -> None:
 
 # -- what is planted under the name
 
-ACTIONS = [["value"], ["post"], ["wait", "--timeout", "20"], ["create", "--no-excl"]]
+ACTIONS = [["value"], ["post"], ["wait", "--timeout", "3"], ["create", "--no-excl"]]
 
 
 @pytest.mark.parametrize("kind", ["FIFO", "symbolic link", "directory"])
@@ -257,10 +263,10 @@ def test_what_is_no_file(name: str, kind: str, action: list[str], tmp_path: Path
     assert victim.read_bytes() == bytes(32)
 
 
-@pytest.mark.parametrize("size", [0, 1, 16, 31])
+@pytest.mark.parametrize("size", [0, 16])
 @pytest.mark.parametrize("action", [*ACTIONS[:3], ["wait", "--nonblock"]], ids=" ".join)
 def test_a_file_too_short_for_a_semaphore(name: str, size: int, action: list[str]) -> None:
-    """The C library would map it, and die. What is long enough but zeros is a semaphore of value 0."""
+    """The C library would map it, and die, or wait for what nobody can post."""
     file_of(name).write_bytes(bytes(size))
     result = run("sem", *action, name)
     assert result.status == 1, result
@@ -288,7 +294,7 @@ def test_not_allowed(name: str) -> None:
     for action in ("post", "value", "wait"):
         result = run_as_nobody("sem", action, name)
         assert result.status == 1, result
-        assert f"{name}: Permission denied (EACCES)" in result.errors
+        assert re.search("Permission denied \\(EACCES\\)", result.errors), result
     assert done("sem", "value", name) == "0\n"
 
 
@@ -341,7 +347,7 @@ def test_unlink_leaves_users_alone(name: str, c: Servant) -> None:
     assert c("sem_make", name, 1) == "0"
     assert done("sem", "unlink", name, "--verbose") == f"removed {name}\n"
     assert c("sem_wait") == "0"
-    failed(run("sem", "unlink", name), 1, f"{name}: No such file or directory")
+    failed(run("sem", "unlink", name), 1, missing(name))
 
 
 def test_unlink_of_an_object_is_not_done(name: str) -> None:

@@ -3,6 +3,7 @@
 import os
 import re
 import signal
+import statistics
 import struct
 import time
 from pathlib import Path
@@ -347,7 +348,7 @@ def test_the_object_is_made_and_sized_later(name: str) -> None:
         ["--type", "int32", "-o", "1M", "== 1"],
         ["--struct", PAIR, "first == 1", "--interval", "1h"],
     ],
-    ids=lambda options: " ".join(options),
+    ids=" ".join,
 )
 def test_timeout(name: str, options: list[str], c: Servant) -> None:
     if options[0] != "--exists":
@@ -380,6 +381,21 @@ def test_an_idle_wait_costs_next_to_nothing(name: str) -> None:
 
     assert cost("--type", "int32", "== 1") < 0.05
     assert cost("--gone") < 0.02
+
+
+def test_no_sleep_is_much_longer_than_the_interval(name: str, tmp_path: Path) -> None:
+    """Nor is the first: what went before it is no reason to doze."""
+    fresh(name, bytes(64))
+    log = tmp_path / "strace"
+    strace = ["strace", "-f", "-T", "-o", str(log), "-e", "trace=clock_nanosleep"]
+    assert (
+        run_command([*strace, *shmctl_argv("wait", name, "--type", "int", "== 1", "--timeout", "1")]).status
+        == 124
+    )
+    slept = [float(seconds) for seconds in re.findall(r"<([0-9.]+)>$", log.read_text(), re.MULTILINE)]
+    assert len(slept) > 30, slept
+    assert statistics.median(slept[:5]) < 0.05, slept[:5]
+    assert statistics.median(slept) < 0.02
 
 
 # -- what is no condition
@@ -485,9 +501,7 @@ def test_made_again_smaller_and_sized_later(name: str, c: Servant) -> None:
 @pytest.mark.parametrize(
     "options", [["--exists"], ["--gone"], ["--unused"], ["--changed"], ["--type", "int", "== 1"]]
 )
-def test_what_is_planted_under_the_name(
-    name: str, kind: str, options: list[str], tmp_path: Path
-) -> None:
+def test_what_is_planted_under_the_name(name: str, kind: str, options: list[str], tmp_path: Path) -> None:
     """An error at once: it is neither opened, which would block, nor followed."""
     victim = tmp_path / "victim"
     victim.write_bytes(struct.pack("i", 1))

@@ -1,0 +1,41 @@
+"""Events of a directory: inotify(7), of which Python's standard library has nothing.
+
+Four calls are not worth a dependency that starts another program to find the C library.
+"""
+
+import ctypes
+import os
+import struct
+from collections.abc import Iterator
+
+from shmctl.core.busguard import libc
+
+CREATE, DELETE, MOVED_FROM, MOVED_TO = 0x100, 0x200, 0x40, 0x80
+_EVENT = struct.Struct("iIII")
+_BUFFER_SIZE = 65536
+
+
+def open_watch(path: bytes, mask: int) -> int:
+    """A descriptor that is readable once an event of ``mask`` happened in the directory. Raises OSError."""
+    fd = libc.inotify_init1(os.O_CLOEXEC | os.O_NONBLOCK)
+    if fd < 0:
+        raise OSError(ctypes.get_errno(), "inotify_init1")
+    if libc.inotify_add_watch(fd, path, mask) < 0:
+        number = ctypes.get_errno()
+        os.close(fd)
+        raise OSError(number, "inotify_add_watch")
+    return int(fd)
+
+
+def read_names(fd: int) -> Iterator[bytes]:
+    """The names in the events so far; an empty one stands for the directory itself, or for lost events."""
+    try:
+        data = os.read(fd, _BUFFER_SIZE)
+    except BlockingIOError:
+        return
+    offset = 0
+    while offset < len(data):
+        _, _, _, length = _EVENT.unpack_from(data, offset)
+        offset += _EVENT.size
+        yield data[offset : offset + length].rstrip(b"\0")
+        offset += length
