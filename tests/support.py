@@ -1,4 +1,4 @@
-"""What the tests share: shmctl as a real process, as root or as another user, in namespaces and on terminals."""
+"""What the tests share: shmctl as a real process, as any user, in namespaces and on terminals."""
 
 import functools
 import os
@@ -24,7 +24,7 @@ NOBODY = 65534
 
 @dataclass(frozen=True)
 class Result:
-    """What a process left: its exit status (negative: the signal that ended it), its output and its errors."""
+    """What a process left: exit status (negative: the signal that ended it), output and errors."""
 
     status: int
     out: bytes
@@ -84,7 +84,7 @@ def as_nobody(argv: Sequence[str | bytes]) -> list[str | bytes]:
 
 @functools.cache
 def python_for_all() -> str:
-    """An interpreter that every user may run and that knows shmctl: this one, or else a copy in a readable folder."""
+    """An interpreter with shmctl that every user may run: this one, or a copy in a readable folder."""
     probe = as_nobody([sys.executable, "-c", "import shmctl.cli"])
     if subprocess.run(probe, capture_output=True, cwd="/", check=False).returncode == 0:
         return sys.executable
@@ -115,7 +115,8 @@ def in_tiny_shm(script: str, *, size: str = "1m", env: dict[str, str] | None = N
 
     In the script ``shmctl`` is the command.
     """
-    shell = f'mount -t tmpfs -o size={size},mode=1777 tmpfs /dev/shm\nshmctl() {{ {sys.executable} -m shmctl "$@"; }}\n{script}'
+    mount = f"mount -t tmpfs -o size={size},mode=1777 tmpfs /dev/shm"
+    shell = f'{mount}\nshmctl() {{ {sys.executable} -m shmctl "$@"; }}\n{script}'
     return run_command(["unshare", "-m", "bash", "-c", shell], env=env)
 
 

@@ -126,7 +126,7 @@ def test_a_stopped_command_is_not_an_ended_one(name: str) -> None:
 @pytest.mark.parametrize("number", SIGNALS)
 @pytest.mark.parametrize("when", [1, 2])
 def test_a_signal_while_it_makes_or_removes_the_object(name: str, when: int, number: signal.Signals) -> None:
-    """It comes just as the object is there (1), or is about to be removed (2): the object goes all the same."""
+    """Just as the object is there (1), or is about to be removed (2): the object goes all the same."""
     inject = f"inject=openat:signal={number.name}:when={when}"
     strace = ["strace", "-o", "/dev/null", "-P", str(path_of(name)), "-e", "trace=openat", "-e", inject]
     result = run_command([*strace, *shmctl_argv("run", "--name", name, "--", "true")])
