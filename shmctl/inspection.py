@@ -38,7 +38,7 @@ class Inspection:
         held = [each.info for each in self.judgements if each.verdict is Verdict.HELD]
         if not held:
             return {}
-        holders, _ = _holders_by_name(held)
+        holders, _ = gather_holders(held)
         return {name: sorted(holder.pid for holder in holders[name]) for name in holders}
 
     def report_missing(self) -> None:
@@ -46,14 +46,7 @@ class Inspection:
         report.missing(self._missing)
 
 
-def gather_holders(infos: Collection[ObjectInfo]) -> dict[Name, list[Holder]]:
-    """The holders of each object; how many processes would not be inspected is said on standard error."""
-    holders, uninspected = _holders_by_name(infos)
-    report.uninspected(uninspected)
-    return holders
-
-
-def _holders_by_name(infos: Collection[ObjectInfo]) -> tuple[dict[Name, list[Holder]], int]:
+def gather_holders(infos: Collection[ObjectInfo]) -> tuple[dict[Name, list[Holder]], int]:
     """The holders of each object, and how many processes would not be inspected.
 
     An object may have several names: each has all its holders.

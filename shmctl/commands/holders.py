@@ -60,11 +60,12 @@ def _answer(infos: Sequence[ObjectInfo], session: Session) -> None:
 
 
 def _show(session: Session, infos: Sequence[ObjectInfo], as_json: bool, *, ask_kernel: bool) -> None:
-    holders = gather_holders(infos)
+    holders, uninspected = gather_holders(infos)
     pairs = [(name, each) for name in sorted(holders) for each in sorted(holders[name], key=lambda h: h.pid)]
     _print(session, pairs, as_json)
     if ask_kernel:
         _tell_hidden([info for info in infos if not holders[info.name]], session)
+    report.uninspected(uninspected)
 
 
 def _tell_hidden(infos: Sequence[ObjectInfo], session: Session) -> None:

@@ -57,10 +57,11 @@ def _show(session: Session, infos: Sequence[ObjectInfo], *, as_json: bool, with_
     from shmctl.render.stat import stat_record, write_stat
 
     holders: dict[Name, list[Holder]] | None = None
+    uninspected = 0
     if with_holders:
         from shmctl.inspection import gather_holders
 
-        holders = gather_holders(infos)
+        holders, uninspected = gather_holders(infos)
     if as_json:
         from shmctl.render.jsonlines import write_array
 
@@ -68,6 +69,7 @@ def _show(session: Session, infos: Sequence[ObjectInfo], *, as_json: bool, with_
     else:
         for info in infos:
             write_stat(session.output(), info, holders, _value(session, info))
+    report.uninspected(uninspected)
 
 
 def _value(session: Session, info: ObjectInfo) -> int | None:
