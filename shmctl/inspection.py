@@ -1,15 +1,17 @@
 """What several commands look at: the verdicts of a directory's objects, and who holds them."""
 
 from collections.abc import Collection, Sequence
+from typing import TYPE_CHECKING
 
 from shmctl import report
-from shmctl.core.inspect.family_files import load_families
 from shmctl.core.inspect.listing import matcher, missing_names, scan
 from shmctl.core.inspect.processes import Holder, find_holders
 from shmctl.core.inspect.usage import UsageTest
-from shmctl.core.inspect.verdicts import Judgement, Rules, Verdict, judge
 from shmctl.core.models import Directory, ObjectInfo
 from shmctl.core.names import Name
+
+if TYPE_CHECKING:
+    from shmctl.core.inspect.verdicts import Judgement, Rules
 
 
 class Inspection:
@@ -18,7 +20,10 @@ class Inspection:
     /proc is looked through only for `pids`, or where the kernel cannot be asked.
     """
 
-    def __init__(self, directory: Directory, patterns: Sequence[str], rules: Rules) -> None:
+    def __init__(self, directory: Directory, patterns: Sequence[str], rules: "Rules") -> None:
+        from shmctl.core.inspect.family_files import load_families
+        from shmctl.core.inspect.verdicts import judge
+
         matches = matcher(patterns)
         found = list(scan(directory))
         everything = [info for info in found if info.kind.is_object]
@@ -35,7 +40,7 @@ class Inspection:
 
     def pids(self) -> dict[Name, list[int]]:
         """The PIDs that hold each object that is held."""
-        held = [each.info for each in self.judgements if each.verdict is Verdict.HELD]
+        held = [each.info for each in self.judgements if each.verdict == "held"]
         if not held:
             return {}
         holders, _ = gather_holders(held)
@@ -59,7 +64,7 @@ def gather_holders(infos: Collection[ObjectInfo]) -> tuple[dict[Name, list[Holde
     return holders, found.uninspected
 
 
-def keep_sets_whole(chosen: Sequence[Judgement], kept: Sequence[Judgement]) -> list[Judgement]:
+def keep_sets_whole(chosen: Sequence["Judgement"], kept: Sequence["Judgement"]) -> list["Judgement"]:
     """``chosen`` without what belongs together with something in ``kept``."""
     sets = {each.set_key for each in kept} - {None}
     return [each for each in chosen if each.set_key not in sets]

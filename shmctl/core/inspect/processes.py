@@ -4,7 +4,7 @@ import errno
 import fcntl
 import os
 import struct
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from shmctl.core.models import ObjectInfo
@@ -15,12 +15,14 @@ Identity = tuple[int, int]
 _DELETED = " (deleted)"
 _O_PATH_FLAG = os.O_PATH
 
-# The PROCMAP_QUERY ioctl of /proc/PID/maps (linux/fs.h, Linux 6.11): the next mapping that has a
-# file, with its device and inode. Nothing is formatted, and anonymous memory is passed over.
+# The PROCMAP_QUERY ioctl of /proc/PID/maps (linux/fs.h, Linux 6.11): the mapping at an address, or the
+# next one, that has a file, with its device and inode; nothing is formatted.
 _PROCMAP_QUERY = 0xC0686611
 _QUERY = struct.Struct("=9Q2I2I2Q")
-_NEXT_FILE = 0x10 | 0x20
-_READABLE, _WRITABLE, _EXECUTABLE = 0x01, 0x02, 0x04
+_ANSWER = (0,) * 12
+_OR_NEXT, _WITH_FILE = 0x10, 0x20
+# The flags 1, 2 and 4 are readable, writable and executable.
+_ACCESS = ("", "r", "w", "rw", "x", "rx", "wx", "rwx")
 
 
 @dataclass(slots=True)
@@ -193,9 +195,13 @@ class _Process:
         holder.add_access({os.O_RDONLY: "r", os.O_WRONLY: "w"}.get(flags & os.O_ACCMODE, "rw"))
 
     def _fdinfo(self, entry: str) -> dict[str, str]:
-        with open(f"{self._root}/fdinfo/{entry}", encoding="ascii", errors="replace") as file:
-            lines = (line.partition(":") for line in file.read().splitlines())
-        return {key: value.strip() for key, _, value in lines}
+        fd = os.open(f"{self._root}/fdinfo/{entry}", os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            # pos, flags, mnt_id and ino come first; epoll and the like append more.
+            lines = os.read(fd, 4096).decode("ascii", "replace").splitlines()[:4]
+        finally:
+            os.close(fd)
+        return dict(line.split(":\t", 1) for line in lines if ":\t" in line)
 
     def _may_match(self, inode: int, path: str) -> bool:
         return self._inodes is None or inode in self._inodes or path.endswith(_DELETED)
@@ -206,19 +212,32 @@ class _Process:
     def _inspect_mappings(self) -> None:
         fd = os.open(f"{self._root}/maps", os.O_RDONLY | os.O_CLOEXEC)
         try:
-            mappings = list(_query_mappings(fd))
+            mappings = list(_query_mappings(fd, self._addresses()))
         except OSError as error:
             if error.errno != errno.ENOTTY:
                 raise
             mappings = list(_parse_mappings(fd))
         finally:
             os.close(fd)
-        for mapping in mappings:
-            if self._matches(*mapping.identity):
-                holder = self._holder(mapping.identity, "")
-                holder.mapped += mapping.end - mapping.start
-                holder.first_mapping = holder.first_mapping or (mapping.start, mapping.end)
-                holder.add_access(mapping.access)
+        for start, end, access, major, minor, inode in mappings:
+            if self._inodes is not None and inode not in self._inodes:
+                continue
+            identity = (os.makedev(major, minor), inode)
+            if identity[0] in self._devices:
+                holder = self._holder(identity, "")
+                holder.mapped += end - start
+                holder.first_mapping = holder.first_mapping or (start, end)
+                holder.add_access(access)
+
+    def _addresses(self) -> list[int]:
+        """Where mappings that have a file begin: the kernel lists them faster than it finds them in turn.
+
+        None are listed where it does not list them at all, or not to us.
+        """
+        try:
+            return [int(entry.partition("-")[0], 16) for entry in os.listdir(f"{self._root}/map_files")]
+        except (FileNotFoundError, PermissionError):
+            return []
 
     def _holder(self, identity: Identity, path: str) -> Holder:
         if identity not in self._found:
@@ -231,29 +250,34 @@ class _Process:
         return holder
 
 
-@dataclass(frozen=True, slots=True)
-class _Mapped:
-    identity: Identity
-    start: int
-    end: int
-    access: str
+_Mapped = tuple[int, int, str, int, int, int]
+"""A mapping: start, end, access as letters, its file's device (major, minor) and inode."""
 
 
-def _query_mappings(fd: int) -> Iterator[_Mapped]:
-    address = 0
-    while True:
-        query = bytearray(_QUERY.pack(_QUERY.size, _NEXT_FILE, address, *[0] * 12))
-        try:
-            fcntl.ioctl(fd, _PROCMAP_QUERY, query)
-        except OSError as error:
-            if error.errno in (errno.ENOENT, errno.ESRCH):  # no mapping follows, or no memory at all
-                return
-            raise
-        _, _, _, start, end, flags, _, _, inode, major, minor, *_ = _QUERY.unpack(query)
-        letters = ((_READABLE, "r"), (_WRITABLE, "w"), (_EXECUTABLE, "x"))
-        access = "".join(letter for flag, letter in letters if flags & flag)
-        yield _Mapped((os.makedev(major, minor), inode), start, end, access)
-        address = end
+def _query_mappings(fd: int, addresses: Sequence[int]) -> Iterator[_Mapped]:
+    """The mappings that begin at ``addresses``, or, without any, one after another."""
+    if addresses:
+        for address in addresses:
+            mapping = _query(fd, address, _WITH_FILE)
+            if mapping is not None:
+                yield mapping
+        return
+    mapping = _query(fd, 0, _WITH_FILE | _OR_NEXT)
+    while mapping is not None:
+        yield mapping
+        mapping = _query(fd, mapping[1], _WITH_FILE | _OR_NEXT)
+
+
+def _query(fd: int, address: int, wanted: int) -> _Mapped | None:
+    query = bytearray(_QUERY.pack(_QUERY.size, wanted, address, *_ANSWER))
+    try:
+        fcntl.ioctl(fd, _PROCMAP_QUERY, query)
+    except OSError as error:
+        if error.errno in (errno.ENOENT, errno.ESRCH):  # no such mapping, or no memory at all
+            return None
+        raise
+    _, _, _, start, end, flags, _, _, inode, major, minor, *_ = _QUERY.unpack(query)
+    return start, end, _ACCESS[flags & 7], major, minor, inode
 
 
 def _parse_mappings(fd: int) -> Iterator[_Mapped]:
@@ -266,5 +290,4 @@ def _parse_mappings(fd: int) -> Iterator[_Mapped]:
             start, _, end = addresses.partition(b"-")
             major, _, minor = device.partition(b":")
             access = "".join(letter for letter in "rwx" if letter.encode() in permissions)
-            identity = (os.makedev(int(major, 16), int(minor, 16)), int(inode))
-            yield _Mapped(identity, int(start, 16), int(end, 16), access)
+            yield int(start, 16), int(end, 16), access, int(major, 16), int(minor, 16), int(inode)

@@ -87,7 +87,7 @@ class Pacer:
         self._sleep = min(_FIRST_SLEEP, interval)
         self._spins = 0
         self._next_look = now
-        self._spent = time.thread_time()
+        self._spent: float | None = None  # the processor's time at the end of the last sleep
 
     def until_the_name_changes(self) -> None:
         """Sleep until something happens to the name: nothing else is worth a look."""
@@ -106,7 +106,7 @@ class Pacer:
                 return True
             self._spin_until = 0.0
         # A look at much takes long, and is taken the less often.
-        cost = time.thread_time() - self._spent
+        cost = 0.0 if self._spent is None else time.thread_time() - self._spent
         if cost > _DEAR_LOOK:
             self._sleep = max(self._sleep, min(cost * _SLEEP_PER_COST, _LONGEST_SLEEP))
         left = self._left()
