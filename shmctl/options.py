@@ -189,6 +189,37 @@ def verbose_option(function: Function) -> Function:
     return click.option("-v", "--verbose", is_flag=True, help="Tell what was done.")(function)
 
 
+def watch_option(function: Function) -> Function:
+    """``--watch [SECONDS]``, as ``watch_seconds``; None where it is not given."""
+    return click.option(
+        "--watch",
+        "watch_seconds",
+        is_flag=False,
+        flag_value="2",
+        type=Parsed("duration", parse_interval),
+        metavar="[SECONDS]",
+        help="Look again every SECONDS (2), until q is typed. Put it last, or as --watch=SECONDS.",
+    )(function)
+
+
+def parse_interval(text: str) -> float:
+    """A duration that is long enough to see something."""
+    return max(parse_duration(text), 0.05)
+
+
+def min_age_option(function: Function) -> Function:
+    """``--min-age``, in seconds."""
+    from shmctl.core.inspect.verdicts import DEFAULT_MIN_AGE
+
+    return click.option(
+        "--min-age",
+        type=DURATION,
+        default=DEFAULT_MIN_AGE,
+        metavar="DURATION",
+        help="Keep what was changed more recently: 30s, 10m, 2h, 3d (10m).",
+    )(function)
+
+
 def json_option(function: Function) -> Function:
     """``--json``, as ``as_json``."""
     return click.option("--json", "as_json", is_flag=True, help="Print JSON: an array, one line an object.")(

@@ -8,22 +8,16 @@ import click
 from shmctl import report
 from shmctl.core.inspect.cleaning import Removal, remove_orphan
 from shmctl.core.inspect.listing import matcher
-from shmctl.core.inspect.verdicts import DEFAULT_MIN_AGE, Judgement, Rules, Verdict
+from shmctl.core.inspect.verdicts import Judgement, Rules, Verdict
 from shmctl.core.names import escape
 from shmctl.inspection import Inspection, keep_sets_whole
-from shmctl.options import DURATION, PATTERN, Parsed, Session, json_option, pass_session, user_id
+from shmctl.options import PATTERN, Parsed, Session, json_option, min_age_option, pass_session, user_id
 
 
 @click.command()
 @click.argument("patterns", metavar="[PATTERN]...", type=PATTERN, nargs=-1)
 @click.option("--yes", is_flag=True, help="Remove without asking.")
-@click.option(
-    "--min-age",
-    type=DURATION,
-    default=DEFAULT_MIN_AGE,
-    metavar="DURATION",
-    help="Keep what was changed more recently: 30s, 10m, 2h, 3d (10m).",
-)
+@min_age_option
 @click.option(
     "--owner", type=Parsed("user", user_id), metavar="USER", help="Only what USER (a name or number) owns."
 )

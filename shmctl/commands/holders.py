@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import click
 
@@ -13,7 +14,10 @@ from shmctl.core.models import ObjectInfo
 from shmctl.core.names import Name, escape
 from shmctl.core.objects.lifecycle import describe
 from shmctl.inspection import gather_holders
-from shmctl.options import NAME, Session, json_option, pass_session
+from shmctl.options import NAME, Session, json_option, pass_session, watch_option
+
+if TYPE_CHECKING:
+    from shmctl.render.output import Output
 
 
 @click.command()
@@ -21,8 +25,16 @@ from shmctl.options import NAME, Session, json_option, pass_session
 @click.option("--unlinked", is_flag=True, help="Objects that have no name any more and still take memory.")
 @click.option("-q", "--quiet", is_flag=True, help="Print nothing; status 0 if a NAME is held, 1 if none is.")
 @json_option
+@watch_option
 @pass_session
-def command(session: Session, names: tuple[Name, ...], unlinked: bool, quiet: bool, as_json: bool) -> None:
+def command(
+    session: Session,
+    names: tuple[Name, ...],
+    unlinked: bool,
+    quiet: bool,
+    as_json: bool,
+    watch_seconds: float | None,
+) -> None:
     """Show the processes that have objects open or mapped (/proc).
 
     Every object's holders, or those of NAMEs. Holders are found by device and inode, never by path.
@@ -32,6 +44,11 @@ def command(session: Session, names: tuple[Name, ...], unlinked: bool, quiet: bo
         raise click.UsageError("--unlinked takes no NAME and no --quiet", click.get_current_context())
     if quiet and not names:
         raise click.UsageError("--quiet needs a NAME", click.get_current_context())
+    if quiet and watch_seconds:
+        raise click.UsageError("--quiet and --watch exclude each other", click.get_current_context())
+    if watch_seconds:
+        _watch(session, names, watch_seconds, unlinked=unlinked, as_json=as_json)
+        return
     if unlinked:
         _show_unlinked(session, as_json)
         return
@@ -48,6 +65,37 @@ def command(session: Session, names: tuple[Name, ...], unlinked: bool, quiet: bo
             _show(session, infos, as_json, ask_kernel=bool(names))
 
 
+def _watch(
+    session: Session, names: tuple[Name, ...], seconds: float, *, unlinked: bool, as_json: bool
+) -> None:
+    """Frames without remarks; a NAME that is not there has no holders."""
+    from shmctl.render.holders import holder_record, unlinked_record, write_holders, write_unlinked
+    from shmctl.render.jsonlines import write_line
+    from shmctl.render.watch import watch
+
+    def draw(output: "Output") -> None:
+        infos = list(scan(session.directory))
+        if unlinked:
+            objects, _ = find_unlinked(session.device(), {info.st.st_ino for info in infos})
+            if as_json:
+                write_line(output.stream, map(unlinked_record, objects))
+            else:
+                write_unlinked(output, objects)
+            return
+        chosen = [info for info in infos if info.kind.is_object and (not names or info.name in names)]
+        pairs = _pairs(gather_holders(chosen)[0])
+        if as_json:
+            write_line(output.stream, (holder_record(name, holder) for name, holder in pairs))
+        else:
+            write_holders(output, pairs)
+
+    watch(session.output(), seconds, draw, "" if as_json else "\n")
+
+
+def _pairs(holders: dict[Name, list[Holder]]) -> list[tuple[Name, Holder]]:
+    return [(name, each) for name in sorted(holders) for each in sorted(holders[name], key=lambda h: h.pid)]
+
+
 def _answer(infos: Sequence[ObjectInfo], session: Session) -> None:
     """End with status 1 unless some object is held; what cannot be told counts as held."""
     test = UsageTest(session.directory, lambda: find_holders(infos))
@@ -61,8 +109,7 @@ def _answer(infos: Sequence[ObjectInfo], session: Session) -> None:
 
 def _show(session: Session, infos: Sequence[ObjectInfo], as_json: bool, *, ask_kernel: bool) -> None:
     holders, uninspected = gather_holders(infos)
-    pairs = [(name, each) for name in sorted(holders) for each in sorted(holders[name], key=lambda h: h.pid)]
-    _print(session, pairs, as_json)
+    _print(session, _pairs(holders), as_json)
     if ask_kernel:
         _tell_hidden([info for info in infos if not holders[info.name]], session)
     report.uninspected(uninspected)

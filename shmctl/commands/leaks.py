@@ -5,20 +5,14 @@ import sys
 import click
 
 from shmctl import report
-from shmctl.core.inspect.verdicts import DEFAULT_MIN_AGE, Rules, Verdict
+from shmctl.core.inspect.verdicts import Rules, Verdict
 from shmctl.inspection import Inspection
-from shmctl.options import DURATION, PATTERN, Session, json_option, pass_session
+from shmctl.options import PATTERN, Session, json_option, min_age_option, pass_session
 
 
 @click.command()
 @click.argument("patterns", metavar="[PATTERN]...", type=PATTERN, nargs=-1)
-@click.option(
-    "--min-age",
-    type=DURATION,
-    default=DEFAULT_MIN_AGE,
-    metavar="DURATION",
-    help="Keep what was changed more recently: 30s, 10m, 2h, 3d (10m).",
-)
+@min_age_option
 @json_option
 @click.option("--exit-code", is_flag=True, help="End with status 1 if an orphan is found.")
 @pass_session

@@ -2,12 +2,15 @@
 
 import sys
 import time
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from shmctl import report
 from shmctl.core.inspect.listing import matcher, missing_names, scan, select
-from shmctl.core.models import Kind
+from shmctl.core.models import Kind, ObjectInfo
+from shmctl.core.names import Name
 from shmctl.options import (
     DURATION,
     PATTERN,
@@ -17,6 +20,7 @@ from shmctl.options import (
     json_option,
     pass_session,
     user_id,
+    watch_option,
 )
 from shmctl.render.listing import (
     ALL_COLUMNS,
@@ -29,6 +33,9 @@ from shmctl.render.listing import (
     parse_columns,
     write_listing,
 )
+
+if TYPE_CHECKING:
+    from shmctl.render.output import Output
 
 VERDICTS = ("held", "orphan", "kept", "unknown")
 
@@ -78,6 +85,7 @@ VERDICTS = ("held", "orphan", "kept", "unknown")
     "--older", type=DURATION, metavar="DURATION", help="Only what was last modified before: 30s, 10m, 2h, 3d."
 )
 @click.option("--larger", type=SIZE, metavar="SIZE", help="Only what is larger than SIZE.")
+@watch_option
 @pass_session
 def command(
     session: Session,
@@ -95,6 +103,7 @@ def command(
     verdict: tuple[str, ...],
     older: float | None,
     larger: int | None,
+    watch_seconds: float | None,
 ) -> None:
     """List objects (readdir, fstatat).
 
@@ -103,47 +112,67 @@ def command(
     """
     if null and as_json:
         raise click.UsageError("--null and --json exclude each other", click.get_current_context())
-    found = list(scan(session.directory, matcher(pattern)))
-    chosen = select(
-        found,
-        everything=everything,
-        kinds=kind,
-        uid=owner,
-        larger=larger,
-        modified_before=None if older is None else time.time() - older,
-    )
-    available = COLUMNS
-    if verdict or not {sort, *columns}.isdisjoint(GATHERED_COLUMNS):
-        available = COLUMNS | _gather_columns(session, pattern, holders="holders" in {sort, *columns})
-    infos = sorted(chosen, key=lambda info: (available[sort].key(info), info.name), reverse=reverse)
-    if verdict:
-        infos = [info for info in infos if available["verdict"].key(info) in verdict]
-    missing = missing_names(pattern, found)
+    if null and watch_seconds:
+        raise click.UsageError("--null and --watch exclude each other", click.get_current_context())
+    wanted = {sort, *columns, *(["verdict"] if verdict else [])}
+
+    def look() -> tuple[list[ObjectInfo], dict[str, Column], list[Name]]:
+        found = list(scan(session.directory, matcher(pattern)))
+        chosen = select(
+            found,
+            everything=everything,
+            kinds=kind,
+            uid=owner,
+            larger=larger,
+            modified_before=None if older is None else time.time() - older,
+        )
+        available = COLUMNS | _gather_columns(session, pattern, wanted)
+        infos = sorted(chosen, key=lambda info: (available[sort].key(info), info.name), reverse=reverse)
+        if verdict:
+            infos = [info for info in infos if available["verdict"].key(info) in verdict]
+        return infos, available, missing_names(pattern, found)
+
+    def records(infos: list[ObjectInfo], available: dict[str, Column]) -> Iterator[dict[str, Any]]:
+        from shmctl.render.records import object_record
+
+        extra = {column: available[column] for column in columns if column in GATHERED_COLUMNS}
+        for info in infos:
+            yield object_record(info) | {key: extra[key].value(info) for key in extra}
+
+    def draw(output: "Output") -> None:
+        infos, available, _ = look()
+        if as_json:
+            from shmctl.render.jsonlines import write_line
+
+            write_line(output.stream, records(infos, available))
+        else:
+            write_listing(output, infos, [available[column] for column in columns])
+
+    output = session.output(sizes=sizes, headings=not no_headings)
+    if watch_seconds:
+        from shmctl.render.watch import watch
+
+        watch(output, watch_seconds, draw, "" if as_json else "\n")
+        return
+    infos, available, missing = look()
     if null:
         sys.stdout.buffer.write(b"".join(info.name + b"\0" for info in infos))
     elif as_json:
         from shmctl.render.jsonlines import write_array
-        from shmctl.render.records import object_record
 
-        extra = {column: available[column] for column in columns if column in GATHERED_COLUMNS}
-        write_array(
-            sys.stdout,
-            (object_record(info) | {key: extra[key].value(info) for key in extra} for info in infos),
-        )
+        write_array(sys.stdout, records(infos, available))
     elif infos or not missing:
-        write_listing(
-            session.output(sizes=sizes, headings=not no_headings),
-            infos,
-            [available[column] for column in columns],
-        )
+        write_listing(output, infos, [available[column] for column in columns])
     report.missing(missing)
 
 
-def _gather_columns(session: Session, patterns: tuple[str, ...], *, holders: bool) -> dict[str, Column]:
-    """The columns that take a look at processes; who holds what only if that is asked for."""
+def _gather_columns(session: Session, patterns: tuple[str, ...], wanted: set[str]) -> dict[str, Column]:
+    """The columns that take a look at processes, if any is wanted; who holds what only for its own."""
+    if wanted.isdisjoint(GATHERED_COLUMNS):
+        return {}
     from shmctl.core.inspect.verdicts import Rules
     from shmctl.inspection import Inspection
 
     inspection = Inspection(session.directory, patterns, Rules())
     judgements = {each.info.name: each for each in inspection.judgements}
-    return gathered_columns(inspection.pids() if holders else {}, judgements)
+    return gathered_columns(inspection.pids() if "holders" in wanted else {}, judgements)

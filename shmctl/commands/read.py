@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
@@ -17,7 +17,11 @@ from shmctl.options import (
     offset_option,
     pass_session,
     struct_options,
+    watch_option,
 )
+
+if TYPE_CHECKING:
+    from shmctl.render.output import Output
 
 
 @click.command()
@@ -34,6 +38,7 @@ from shmctl.options import (
 )
 @json_option
 @click.option("--lock", is_flag=True, help="Hold the object's lock (flock), shared, meanwhile.")
+@watch_option
 @pass_session
 def command(session: Session, /, name: Name, **options: Any) -> None:
     """Show what an object holds (mmap).
@@ -42,13 +47,28 @@ def command(session: Session, /, name: Name, **options: Any) -> None:
     --struct: a table on a terminal, elsewhere field=value lines, with FIELDs their bare values.
     """
     _check_form(options)
-    with readable(name, session.directory, lock=options["lock"]) as target:
-        if options["declaration"] is not None:
-            _read_struct(session, target, options)
-        elif options["type_name"] is not None:
-            _read_values(target, options)
-        else:
-            _read_range(session, target, options)
+
+    def draw(output: "Output") -> None:
+        with readable(name, session.directory, lock=options["lock"]) as target:
+            _show(target, options, output)
+
+    seconds = options["watch_seconds"]
+    if seconds:
+        from shmctl.render.watch import watch
+
+        options["form"] = options["form"] or "hex"
+        watch(session.output(), seconds, draw, "" if options["as_json"] else "\n")
+    else:
+        draw(session.output())
+
+
+def _show(target: OpenObject, options: dict[str, Any], output: "Output") -> None:
+    if options["declaration"] is not None:
+        _read_struct(target, options, output)
+    elif options["type_name"] is not None:
+        _read_values(target, options, output)
+    else:
+        _read_range(target, options, output)
 
 
 def _check_form(options: dict[str, Any]) -> None:
@@ -73,22 +93,24 @@ def _check_form(options: dict[str, Any]) -> None:
         problem = "--endian and --count go with --type"
     elif options["length"] is not None and (kind == "--struct" or options["count"] is not None):
         problem = "--length goes with neither --struct nor --count"
+    elif form == "--raw" and options["watch_seconds"]:
+        problem = "--raw and --watch exclude each other"
     if problem:
         raise click.UsageError(problem, click.get_current_context())
 
 
-def _read_range(session: Session, target: OpenObject, options: dict[str, Any]) -> None:
+def _read_range(target: OpenObject, options: dict[str, Any], output: "Output") -> None:
     offset, form = options["offset"], options["form"]
     length = extent(target, offset, options["length"])
     if options["as_json"]:
-        _write_json_range(target, offset, length, form)
+        _write_json_range(target, offset, length, options, output.stream)
     elif form == "text":
-        _write_text(target, offset, length)
+        _write_text(target, offset, length, output)
     elif form == "hex" or (form is None and sys.stdout.isatty()):
         from shmctl.render.hexdump import write_hexdump
 
         if options["length"] != 0:
-            write_hexdump(sys.stdout, chunks(target, offset, length), offset, color=session.in_color)
+            write_hexdump(output.stream, chunks(target, offset, length), offset, color=output.color)
     else:
         _copy_raw(target, offset, length, locked=options["lock"])
 
@@ -103,17 +125,16 @@ def _copy_raw(target: OpenObject, offset: int, length: int, *, locked: bool) -> 
         copy_out(target, offset, length, fd, progress, by_reference=not locked)
 
 
-def _write_text(target: OpenObject, offset: int, length: int) -> None:
+def _write_text(target: OpenObject, offset: int, length: int, output: "Output") -> None:
     """Raw bytes to a pipe; on a terminal safely, and ended by a newline."""
-    if sys.stdout.isatty():
-        from shmctl.render.text import escape_text
+    texts = _up_to_nul(target, offset, length)
+    if output.stream is sys.stdout and not sys.stdout.isatty():
+        sys.stdout.buffer.writelines(texts)
+        return
+    from shmctl.render.text import escape_text
 
-        for chunk in _up_to_nul(target, offset, length):
-            sys.stdout.write(escape_text(chunk))
-        sys.stdout.write("\n")
-    else:
-        for chunk in _up_to_nul(target, offset, length):
-            sys.stdout.buffer.write(chunk)
+    output.stream.writelines(map(escape_text, texts))
+    output.stream.write("\n")
 
 
 def _up_to_nul(target: OpenObject, offset: int, length: int) -> Iterator[bytes]:
@@ -124,26 +145,29 @@ def _up_to_nul(target: OpenObject, offset: int, length: int) -> Iterator[bytes]:
             return
 
 
-def _write_json_range(target: OpenObject, offset: int, length: int, form: str | None) -> None:
+def _write_json_range(
+    target: OpenObject, offset: int, length: int, options: dict[str, Any], out: TextIO
+) -> None:
     """One element whose text or bytes, in hex, stream out as they are read."""
     import json
 
     from shmctl.render.records import name_fields
 
     head = {**name_fields(target.name), "offset": offset}
-    if form == "text":
+    edge = "" if options["watch_seconds"] else "\n"
+    if options["form"] == "text":
         text = b"".join(_up_to_nul(target, offset, length))
         record = json.dumps({**head, "text": text.decode("utf-8", "backslashreplace")})
-        sys.stdout.write(f"[\n{record}\n]\n")
+        out.write(f"[{edge}{record}{edge}]\n")
         return
     start = json.dumps({**head, "length": length, "hex": ""})
-    sys.stdout.write("[\n" + start.removesuffix('"}'))
+    out.write(f"[{edge}" + start.removesuffix('"}'))
     for chunk in chunks(target, offset, length):
-        sys.stdout.write(chunk.hex())
-    sys.stdout.write('"}\n]\n')
+        out.write(chunk.hex())
+    out.write(f'"}}{edge}]\n')
 
 
-def _read_values(target: OpenObject, options: dict[str, Any]) -> None:
+def _read_values(target: OpenObject, options: dict[str, Any], output: "Output") -> None:
     from shmctl.core.typed.scalars import lookup, unpack
     from shmctl.core.typed.values import to_json, to_text
 
@@ -154,12 +178,14 @@ def _read_values(target: OpenObject, options: dict[str, Any]) -> None:
         count = 1 if length is None else extent(target, offset, length) // scalar.size
     values = unpack(scalar, read_bytes(target, offset, count * scalar.size), options["endian"])
     if options["as_json"]:
-        _write_json(target, options, {"type": scalar.name, "values": [to_json(value) for value in values]})
+        _write_json(
+            target, options, output, {"type": scalar.name, "values": [to_json(value) for value in values]}
+        )
     else:
-        sys.stdout.writelines(to_text(value) + "\n" for value in values)
+        output.stream.writelines(to_text(value) + "\n" for value in values)
 
 
-def _read_struct(session: Session, target: OpenObject, options: dict[str, Any]) -> None:
+def _read_struct(target: OpenObject, options: dict[str, Any], output: "Output") -> None:
     from shmctl.core.typed.values import to_text
     from shmctl.options import load_layout
 
@@ -168,19 +194,22 @@ def _read_struct(session: Session, target: OpenObject, options: dict[str, Any]) 
     data = read_bytes(target, options["offset"], layout.size)
     if options["as_json"]:
         _write_json(
-            target, options, {"struct": layout.name, "size": layout.size, "fields": layout.tree(data)}
+            target, options, output, {"struct": layout.name, "size": layout.size, "fields": layout.tree(data)}
         )
     elif options["fields"]:
-        sys.stdout.writelines(to_text(layout.read(data, field)) + "\n" for field in chosen)
+        output.stream.writelines(to_text(layout.read(data, field)) + "\n" for field in chosen)
     else:
         from shmctl.render.fields import write_fields
 
         rows = [(field, to_text(layout.read(data, field))) for field in layout.fields()]
-        write_fields(session.output(), rows, options["offset"])
+        write_fields(output, rows, options["offset"])
 
 
-def _write_json(target: OpenObject, options: dict[str, Any], content: dict[str, Any]) -> None:
-    from shmctl.render.jsonlines import write_array
+def _write_json(
+    target: OpenObject, options: dict[str, Any], output: "Output", content: dict[str, Any]
+) -> None:
+    from shmctl.render.jsonlines import write_array, write_line
     from shmctl.render.records import name_fields
 
-    write_array(sys.stdout, [{**name_fields(target.name), "offset": options["offset"], **content}])
+    write = write_line if options["watch_seconds"] else write_array
+    write(output.stream, [{**name_fields(target.name), "offset": options["offset"], **content}])

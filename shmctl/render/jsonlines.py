@@ -1,4 +1,4 @@
-"""JSON: an array, one line an element."""
+"""JSON: an array, one line an element, or a whole array on a line."""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -12,3 +12,8 @@ def write_array(out: TextIO, records: Iterable[Mapping[str, Any]]) -> None:
         out.write(separator + json.dumps(record))
         separator = ",\n"
     out.write("[]\n" if separator == "[\n" else "\n]\n")
+
+
+def write_line(out: TextIO, records: Iterable[Mapping[str, Any]]) -> None:
+    """Write ``records`` as one JSON array on a line: a frame of ``--watch``."""
+    out.write(json.dumps(list(records)) + "\n")
