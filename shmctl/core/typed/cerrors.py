@@ -1,11 +1,17 @@
 """What is wrong with a C text that the parser does not take: the sentence and the line."""
 
 import re
-from typing import NoReturn
+from collections.abc import Callable
+from functools import wraps
+from typing import NoReturn, ParamSpec, TypeVar
 
+from shmctl.core.errors import InputError
 from shmctl.core.typed import posixtypes
 from shmctl.core.typed.csource import Token, refuse
 from shmctl.core.typed.values import quote
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 _LOCATION = re.compile(r"([0-9]+):([0-9]+)(?::[0-9]+)?: ?(.*)", re.DOTALL)
 _WORD = re.compile(r"[A-Za-z_]\w*")
@@ -60,3 +66,16 @@ def _stray_storage(tokens: list[Token]) -> Token | None:
         if depth and token.text in _STORAGE:
             return token
     return None
+
+
+def guarded(parse: Callable[P, R]) -> Callable[P, R]:
+    """Nesting beyond what a parser's recursion can follow becomes InputError, wherever it is met."""
+
+    @wraps(parse)
+    def call(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return parse(*args, **kwargs)
+        except (RecursionError, MemoryError, OverflowError) as error:
+            raise InputError("the declaration is too large or too deeply nested") from error
+
+    return call

@@ -8,24 +8,21 @@ that leave it nothing to ignore.
 import platform
 import re
 import struct
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import wraps
-from typing import Any, NoReturn, ParamSpec, TypeVar
+from typing import Any, NoReturn
 
 from shmctl.core.errors import InputError
 from shmctl.core.typed import posixtypes
 from shmctl.core.typed.cconstants import NotConstantError, evaluate
 from shmctl.core.typed.cdialect import MARK, screen
-from shmctl.core.typed.cerrors import SPECIFIERS, refuse_parse
+from shmctl.core.typed.cerrors import SPECIFIERS, guarded, refuse_parse
 from shmctl.core.typed.csource import Token, refuse, render, tokenize
+from shmctl.core.typed.statements import joins, kind_of, split_statements
 from shmctl.core.typed.values import escape, quote
 
 INLINE = "__shm_inline"
 DECLARATION = "declaration"
-
-P = ParamSpec("P")
-R = TypeVar("R")
 
 
 @dataclass(slots=True)
@@ -38,32 +35,19 @@ class Structure:
     names: dict[str, str] = field(default_factory=dict)
 
 
-def guarded(parse: Callable[P, R]) -> Callable[P, R]:
-    """Nesting beyond what a parser's recursion can follow becomes InputError, wherever it is met."""
-
-    @wraps(parse)
-    def call(*args: P.args, **kwargs: P.kwargs) -> R:
-        try:
-            return parse(*args, **kwargs)
-        except (RecursionError, MemoryError, OverflowError) as error:
-            raise InputError("the declaration is too large or too deeply nested") from error
-
-    return call
-
-
 @guarded
 def from_declaration(text: str) -> Structure:
     """The structure that a DECL gives: members inline, or a definition at the end of the text."""
     tokens = screen(tokenize(text, DECLARATION))
-    statements = list(_statements(tokens))
+    statements = list(split_statements(tokens))
     if not statements:
         raise InputError("the declaration is empty", "for example: 'int id; double value'")
-    kinds = [_kind(statement) for statement in statements]
+    kinds = [kind_of(statement) for statement in statements]
     inline = "member" in kinds or kinds.count("anonymous") > 1
     start, end = tokens[0], tokens[-1]
-    source = [t for s, k in zip(statements, kinds, strict=True) for t in s if not (inline and _joins(k))]
+    source = [t for s, k in zip(statements, kinds, strict=True) for t in s if not (inline and joins(k))]
     if inline:
-        members = [t for s, k in zip(statements, kinds, strict=True) for t in s if _joins(k)]
+        members = [t for s, k in zip(statements, kinds, strict=True) for t in s if joins(k)]
         opening = [start._replace(text=word) for word in ("struct", INLINE, "{")]
         source += [*opening, *members, end._replace(text="}"), end._replace(text=";")]
     reader = _Reader(source)
@@ -75,38 +59,6 @@ def from_header(text: str, type_name: str, filename: str) -> Structure:
     """The structure that a header calls ``type_name``: a typedef, ``struct s``, ``union u`` or a tag."""
     reader = _Reader(screen(tokenize(text, filename)))
     return reader.named(" ".join(type_name.split()), filename)
-
-
-def _joins(kind: str) -> bool:
-    """Whether a statement of this kind is a member, when the text is members inline."""
-    return kind in ("member", "anonymous")
-
-
-def _statements(tokens: list[Token]) -> Iterator[list[Token]]:
-    """``tokens`` cut after each ``;`` outside brackets; the last gets one where it has none."""
-    statement: list[Token] = []
-    depth = 0
-    for token in tokens:
-        depth += {"{": 1, "(": 1, "[": 1, "}": -1, ")": -1, "]": -1}.get(token.text, 0)
-        statement.append(token)
-        if depth == 0 and token.text == ";":
-            if len(statement) > 1:
-                yield statement
-            statement = []
-    if statement:
-        yield [*statement, statement[-1]._replace(text=";")]
-
-
-def _kind(statement: list[Token]) -> str:
-    """``typedef``, ``definition`` (of a tag or an enum), ``anonymous`` (structure) or ``member``."""
-    words = [token.text for token in statement]
-    if words[0] in ("typedef", "_Static_assert", "static_assert"):
-        return "typedef"
-    if words[0] not in ("struct", "union", "enum"):
-        return "member"
-    if words[-2] == "}":
-        return "anonymous" if words[1] == "{" and words[0] != "enum" else "definition"
-    return "definition" if len(words) == 3 else "member"
 
 
 class _Reader:
