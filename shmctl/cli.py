@@ -1,24 +1,16 @@
-"""The command group: global options, the table of commands, and the one place where errors end."""
+"""The command group: global options and the table of commands."""
 
-import errno
-import os
-import signal
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
-from types import FrameType
 
 import click
 
-from shmctl import __version__, report
+from shmctl import __version__, boundary
 from shmctl.core import tracing
-from shmctl.core.errors import STANDARD_OUTPUT, FileError, InputError, ShmError
-from shmctl.core.models import DEV_SHM
-from shmctl.core.names import printable
 from shmctl.core.target import directory_of
 from shmctl.options import Session
-from shmctl.report import ExitStatus
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +35,7 @@ COMMANDS = {
     "wait": Entry("Synchronise", "Wait until an object is there, gone, unused, changed, or holds a value."),
     "lock": Entry("Synchronise", "Run CMD holding the lock of an object (flock)."),
     "sem": Entry("Synchronise", "Use POSIX named semaphores (sem_open)."),
+    "batch": Entry("Compose", "Run commands from a file, a pipe or a prompt, one a line, in one process."),
     "run": Entry("Compose", "Run CMD with an object that lives exactly as long (shm_open, shm_unlink)."),
     "leaks": Entry("Look after", "Tell which objects are leaked, and why (the kernel's write lease)."),
     "gc": Entry("Look after", "Remove orphans: objects that nobody uses and nothing says to keep."),
@@ -50,20 +43,6 @@ COMMANDS = {
     "rm": Entry("Remove", "Remove objects by name or pattern (unlink)."),
     "unlink": Entry("Remove", "Remove one object (shm_unlink)."),
 }
-
-
-class Interrupted(BaseException):
-    """A signal asks the process to end; ``status`` is what it ends with.
-
-    ``last`` is the one that came last: some calls swallow what a signal handler raises, and fail.
-    """
-
-    last: "Interrupted | None" = None
-
-    def __init__(self, status: int) -> None:
-        super().__init__()
-        self.status = status
-        Interrupted.last = self
 
 
 class LazyGroup(click.Group):
@@ -124,22 +103,26 @@ def _did_you_mean(name: str) -> str:
 @click.option(
     "--color",
     type=click.Choice(["auto", "always", "never"]),
-    default="auto",
     metavar="WHEN",
     help="Use colour: auto (on a terminal, unless NO_COLOR is set), always or never.",
 )
 @click.version_option(__version__, "--version", prog_name="shmctl", message="%(prog)s %(version)s")
 @click.pass_context
-def cli(ctx: click.Context, trace: bool, target_pid: int | None, color: str) -> None:
+def cli(ctx: click.Context, trace: bool, target_pid: int | None, color: str | None) -> None:
     """Work with POSIX shared-memory objects: the things under /dev/shm.
 
     Make them, write and read them, see who owns them and how large they are, and remove them.
     """
-    directory = DEV_SHM if target_pid is None else ctx.with_resource(directory_of(target_pid))
-    ctx.obj = Session(directory, color)
+    # A line of a batch has the session of the batch, but for what its own options say.
+    session = ctx.obj or Session()
+    if target_pid is not None:
+        session = replace(session, directory=ctx.with_resource(directory_of(target_pid)))
+    if color is not None:
+        session = replace(session, color=color)
+    ctx.obj = session
     if trace:
-        tracing.trace_to(_print_trace)
-        ctx.call_on_close(lambda: tracing.trace_to(None))
+        before = tracing.trace_to(_print_trace)
+        ctx.call_on_close(lambda: tracing.trace_to(before))
 
 
 def _print_trace(line: str) -> None:
@@ -149,117 +132,9 @@ def _print_trace(line: str) -> None:
 
 def run_process(args: Sequence[str]) -> int:
     """Run one command as this process's whole work; returns its exit status."""
-    _open_closed_streams()
-    # What a handler raises inside a callback cannot go up from there; `Interrupted.last` remembers it.
-    sys.unraisablehook = lambda _: None
-    for signal_number in (signal.SIGTERM, signal.SIGHUP):
-        if signal.getsignal(signal_number) is signal.SIG_DFL:
-            signal.signal(signal_number, _interrupt)
-    if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:
-        signal.signal(signal.SIGINT, _interrupt)
-    return run(args)
-
-
-def _interrupt(signal_number: int, frame: FrameType | None) -> None:
-    # A second signal must not break into the cleaning up after the first.
-    for other in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(other, signal.SIG_IGN)
-    raise Interrupted(128 + signal_number)
+    return boundary.run_process(cli, args)
 
 
 def run(args: Sequence[str]) -> int:
     """Run one command and report what goes wrong; returns its exit status."""
-    context: click.Context | None = None
-    try:
-        context = cli.make_context("shmctl", list(args))
-        with context:
-            cli.invoke(context)
-        sys.stdout.flush()
-    except BaseException as problem:
-        command = context.invoked_subcommand if context else None
-        return _end(problem, command)
-    return ExitStatus.DONE
-
-
-def _end(problem: BaseException, command: str | None) -> int:
-    """Report why a command ended early; its exit status."""
-    try:
-        if isinstance(problem, click.exceptions.Exit):
-            sys.stdout.flush()
-            return problem.exit_code
-        return _explain(problem, command)
-    except OSError as error:
-        # Standard output, or standard error, cannot take any more.
-        return _output_failed(error, command)
-
-
-def _explain(problem: BaseException, command: str | None) -> int:  # noqa: PLR0911 - a return for each kind of error
-    match problem:
-        case Interrupted():
-            return problem.status
-        case KeyboardInterrupt() | click.Abort() | EOFError():
-            return ExitStatus.INTERRUPTED
-        case InputError():
-            report.error(str(problem), problem.hint, command)
-            return ExitStatus.USAGE
-        case click.ClickException():
-            _usage_error(problem, command)
-            return ExitStatus.USAGE
-        case ShmError():
-            if problem.errno == errno.EPIPE:
-                raise problem
-            if Interrupted.last:
-                return Interrupted.last.status
-            report.failure(command, problem)
-            return ExitStatus.TIMED_OUT if problem.errno == errno.ETIMEDOUT else ExitStatus.FAILED
-        case OSError():
-            return _output_failed(problem, command)
-        case MemoryError():
-            report.error("out of memory (ENOMEM)", command=command)
-            return ExitStatus.FAILED
-        case Exception():
-            report.internal_error(problem, command)
-            return ExitStatus.FAILED
-    raise problem
-
-
-def _usage_error(problem: click.ClickException, command: str | None) -> None:
-    context = getattr(problem, "ctx", None)
-    path = context.command_path if context else "shmctl"
-    message = printable(" ".join(problem.format_message().split())).removesuffix(".")
-    report.error(message[:1].lower() + message[1:], f"'{path} --help' tells how it is used", command)
-
-
-def _output_failed(error: OSError, command: str | None) -> int:
-    """Standard output is gone or full: a closed pipe ends the process by SIGPIPE, as it would a C program."""
-    if error.errno == errno.EPIPE:
-        signal.signal(signal.SIGPIPE, signal.SIG_DFL)
-        os.kill(os.getpid(), signal.SIGPIPE)
-    _discard_output()
-    report.failure(command, FileError("write", STANDARD_OUTPUT, error.errno or errno.EIO, error.strerror))
-    return ExitStatus.FAILED
-
-
-def _discard_output() -> None:
-    """Forget what standard output could not take, so that nothing tries again."""
-    sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - it stands in for the real one to the end
-
-
-def _open_closed_streams() -> None:
-    """Keep an object from getting descriptor 0, 1 or 2, where a stray message would be written into it.
-
-    Each stands open on /dev/null, the wrong way round: using it still fails.
-    """
-    for stream, fd, oflag in (
-        ("stdin", 0, os.O_WRONLY),
-        ("stdout", 1, os.O_RDONLY),
-        ("stderr", 2, os.O_WRONLY),
-    ):
-        if getattr(sys, stream) is None:
-            os.open(os.devnull, oflag)
-            mode = "r" if fd == 0 else "w"
-            setattr(sys, stream, open(fd, mode, encoding="utf-8", errors="surrogateescape", closefd=False))  # noqa: SIM115 - as above
-    for output in (sys.stdout, sys.stderr):
-        # A locale that cannot spell a name must not end in a traceback.
-        if output.encoding != "utf-8":
-            output.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    return boundary.run(cli, args)

@@ -2,7 +2,6 @@
 
 import errno
 import os
-import re
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from shmctl.core.errors import FileError
 from shmctl.core.models import DEV_SHM, Directory, Kind, ObjectInfo
 from shmctl.core.names import SHELL_PREFIX, escape, parse_name
 from shmctl.core.sizes import parse_duration, parse_mode, parse_resize, parse_size
+from shmctl.parsing import unmarked
 
 if TYPE_CHECKING:
     from shmctl.core.typed.structs import Layout
@@ -25,10 +25,16 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """What the global options say: where the objects live, and whether to use colour."""
+    """What holds for every command: where the objects live, whether to use colour, what may be read.
+
+    ``scripts`` counts the batches around the command; one whose script comes by standard input has it
+    for itself (``script_is_input``).
+    """
 
     directory: Directory = DEV_SHM
     color: str = "auto"
+    scripts: int = 0
+    script_is_input: bool = False
 
     @property
     def on_terminal(self) -> bool:
@@ -54,10 +60,6 @@ class Session:
         where = self.directory.path if self.directory.fd is None else self.directory.fd
         return os.stat(where).st_dev
 
-
-_NEGATIVE_NUMBER = re.compile(r"-(0[xX]|[0-9.])")
-# No argument of a process can have a NUL byte, so this cannot be anything that was typed.
-_VALUE_MARK = "\0"
 
 pass_session = click.make_pass_decorator(Session, ensure=True)
 
@@ -120,22 +122,7 @@ DURATION = Parsed("duration", parse_duration)
 MODE = Parsed("mode", parse_mode)
 
 
-class CommandWithValues(click.Command):
-    """Takes ``-5`` for a value, not for an option."""
-
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Mark negative numbers, as far as the first ``--``, so that click takes them for arguments."""
-        end = args.index("--") if "--" in args else len(args)
-        marked = [_VALUE_MARK + arg if _NEGATIVE_NUMBER.match(arg) else arg for arg in args[:end]]
-        return super().parse_args(ctx, marked + args[end:])
-
-    @staticmethod
-    def unmarked(value: str) -> str:
-        """What was typed."""
-        return value.removeprefix(_VALUE_MARK)
-
-
-VALUE = Parsed("value", CommandWithValues.unmarked)
+VALUE = Parsed("value", unmarked)
 
 
 def name_argument(function: Function) -> Function:

@@ -2,7 +2,8 @@
 
 import errno
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from enum import IntEnum
 from typing import NoReturn, TypeVar
 
@@ -38,12 +39,14 @@ _HINTS = {
     ("unlink", "shm_unlink", errno.EISDIR): "rmdir(1) removes directories",
     ("rm", "unlink", errno.EISDIR): "rmdir(1) removes directories",
 }
+# Where in a script the command stands that is running.
+_place = ""
 _NO_SPACE_HINT = "'shmctl ls --sort allocated --reverse' shows what takes the memory"
 
 
 def error(message: str, hint: str | None = None, command: str | None = None) -> None:
     """Print ``shmctl: command: message`` and a ``hint:`` line on standard error, safe for any terminal."""
-    prefix = f"shmctl: {command}: " if command else "shmctl: "
+    prefix = f"shmctl: {_place}{command}: " if command else f"shmctl: {_place}"
     flush_output()
     text = printable(prefix + message) + "\n"
     if hint:
@@ -51,6 +54,18 @@ def error(message: str, hint: str | None = None, command: str | None = None) -> 
     # In one piece, so that no other program's line gets between.
     sys.stderr.write(text)
     sys.stderr.flush()
+
+
+@contextmanager
+def at_line(number: int) -> Iterator[None]:
+    """Begin what is printed meanwhile with the line of the script that it is about."""
+    global _place
+    before = _place
+    _place = f"{before}line {number}: "
+    try:
+        yield
+    finally:
+        _place = before
 
 
 def internal_error(problem: Exception, command: str | None) -> None:

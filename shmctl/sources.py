@@ -12,6 +12,7 @@ from shmctl.core.models import Store
 from shmctl.core.names import escape
 from shmctl.core.objects.lifecycle import OpenObject
 from shmctl.core.objects.writing import Fit, fill, write_bytes, write_stores
+from shmctl.options import Session
 
 if TYPE_CHECKING:
     from shmctl.core.objects.streams import Source
@@ -152,6 +153,8 @@ def opened_input(path: str, length: int | None = None) -> "Iterator[Source]":
     from shmctl.core.objects.streams import Source
 
     if path == "-":
+        if click.get_current_context().ensure_object(Session).script_is_input:
+            _refuse("standard input holds the commands, not data")
         yield Source(0, _STANDARD_INPUT, length)
         return
     name = os.fsencode(path)

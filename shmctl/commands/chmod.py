@@ -6,9 +6,10 @@ from shmctl import report
 from shmctl.core.names import Name, escape
 from shmctl.core.objects.lifecycle import change_mode
 from shmctl.options import MODE, Session, names_argument, pass_session, verbose_option
+from shmctl.parsing import Command
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("mode", type=MODE)
 @names_argument
 @verbose_option

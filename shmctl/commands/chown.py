@@ -8,6 +8,7 @@ from shmctl import report
 from shmctl.core.names import Name, escape
 from shmctl.core.objects.lifecycle import change_owner
 from shmctl.options import Parsed, Session, group_id, names_argument, pass_session, user_id, verbose_option
+from shmctl.parsing import Command
 
 _UNCHANGED = -1
 
@@ -40,7 +41,7 @@ def _login_group(uid: int) -> int:
         raise click.UsageError(f"user {uid} has no login group") from error
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("ownership", metavar="OWNER[:GROUP]", type=Parsed("owner", parse_ownership))
 @names_argument
 @verbose_option

@@ -6,9 +6,10 @@ from shmctl import report
 from shmctl.core.names import Name, escape
 from shmctl.core.objects.lifecycle import DEFAULT_MODE, created
 from shmctl.options import MODE, SIZE, Session, names_argument, pass_session, verbose_option
+from shmctl.parsing import Command
 
 
-@click.command()
+@click.command(cls=Command)
 @names_argument
 @click.option("-s", "--size", type=SIZE, metavar="SIZE", help="Size in bytes: 100, 4K, 2GiB (0).")
 @click.option(

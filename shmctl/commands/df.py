@@ -15,9 +15,10 @@ from shmctl.core.inspect.verdicts import Rules
 from shmctl.core.models import Directory
 from shmctl.inspection import Inspection
 from shmctl.options import Session, json_option, pass_session
+from shmctl.parsing import Command
 
 
-@click.command()
+@click.command(cls=Command)
 @click.option(
     "-a", "--all", "everywhere", is_flag=True, help="Every /dev/shm on the host, other containers' too."
 )

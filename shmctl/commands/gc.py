@@ -12,9 +12,10 @@ from shmctl.core.inspect.verdicts import Judgement, Rules, Verdict
 from shmctl.core.names import escape
 from shmctl.inspection import Inspection, keep_sets_whole
 from shmctl.options import PATTERN, Parsed, Session, json_option, min_age_option, pass_session, user_id
+from shmctl.parsing import Command
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("patterns", metavar="[PATTERN]...", type=PATTERN, nargs=-1)
 @click.option("--yes", is_flag=True, help="Remove without asking.")
 @min_age_option

@@ -15,12 +15,13 @@ from shmctl.core.names import Name, escape
 from shmctl.core.objects.lifecycle import describe
 from shmctl.inspection import gather_holders
 from shmctl.options import NAME, Session, json_option, pass_session, watch_option
+from shmctl.parsing import Command
 
 if TYPE_CHECKING:
     from shmctl.render.output import Output
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("names", metavar="[NAME]...", type=NAME, nargs=-1)
 @click.option("--unlinked", is_flag=True, help="Objects that have no name any more and still take memory.")
 @click.option("-q", "--quiet", is_flag=True, help="Print nothing; status 0 if a NAME is held, 1 if none is.")

@@ -8,9 +8,10 @@ from shmctl import report
 from shmctl.core.inspect.verdicts import Rules, Verdict
 from shmctl.inspection import Inspection
 from shmctl.options import PATTERN, Session, json_option, min_age_option, pass_session
+from shmctl.parsing import Command
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("patterns", metavar="[PATTERN]...", type=PATTERN, nargs=-1)
 @min_age_option
 @json_option

@@ -12,9 +12,10 @@ from shmctl.core.locking import flock, flock_within, try_flock
 from shmctl.core.names import Name
 from shmctl.core.objects.lifecycle import OpenObject, opened
 from shmctl.options import DURATION, Session, name_argument, pass_session
+from shmctl.parsing import Command
 
 
-@click.command()
+@click.command(cls=Command)
 @name_argument
 @click.argument("argv", metavar="-- CMD...", nargs=-1, type=click.UNPROCESSED, required=True)
 @click.option("--shared", is_flag=True, help="A shared lock: others may have it shared, too.")

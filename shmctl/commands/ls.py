@@ -22,6 +22,7 @@ from shmctl.options import (
     user_id,
     watch_option,
 )
+from shmctl.parsing import Command
 from shmctl.render.listing import (
     ALL_COLUMNS,
     COLUMNS,
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
 VERDICTS = ("held", "orphan", "kept", "unknown")
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("pattern", metavar="[PATTERN]...", type=PATTERN, nargs=-1)
 @click.option(
     "-a", "--all", "everything", is_flag=True, help="Also what is no object: directories, links, sockets."

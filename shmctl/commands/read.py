@@ -19,12 +19,13 @@ from shmctl.options import (
     struct_options,
     watch_option,
 )
+from shmctl.parsing import Command
 
 if TYPE_CHECKING:
     from shmctl.render.output import Output
 
 
-@click.command()
+@click.command(cls=Command)
 @name_argument
 @click.argument("fields", metavar="[FIELD]...", nargs=-1)
 @offset_option

@@ -8,9 +8,10 @@ from shmctl.core.inspect.listing import is_pattern, matcher, scan
 from shmctl.core.names import Name, escape, parse_name
 from shmctl.core.objects.lifecycle import describe_any, remove
 from shmctl.options import PATTERN, Session, pass_session, verbose_option
+from shmctl.parsing import Command
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("pattern", metavar="NAME-or-PATTERN...", type=PATTERN, nargs=-1)
 @click.option("-f", "--force", "ask", flag_value="never", help="Never ask, and ignore what is not there.")
 @click.option("-i", "--interactive", "ask", flag_value="always", help="Ask before each removal.")

@@ -15,10 +15,11 @@ from shmctl.core.objects.lifecycle import DEFAULT_MODE, LastingObject, lasting_a
 from shmctl.core.objects.streams import copy_in
 from shmctl.core.objects.writing import Fit
 from shmctl.options import NAME, SIZE, Session, pass_session
+from shmctl.parsing import Command
 from shmctl.sources import opened_input
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("argv", metavar="-- CMD...", nargs=-1, type=click.UNPROCESSED, required=True)
 @click.option("-s", "--size", type=SIZE, metavar="SIZE", help="Size in bytes: 100, 4K, 2GiB (0, or FILE's).")
 @click.option("--name", type=NAME, metavar="NAME", help="The object's name (a random one).")

@@ -23,6 +23,7 @@ from shmctl.options import (
     pass_session,
     verbose_option,
 )
+from shmctl.parsing import Command
 
 
 class SemaphoreType(Parsed):
@@ -57,7 +58,7 @@ def command(session: Session, context: click.Context) -> None:
         raise ShmError("sem_open", path, errno.ENOTSUP, detail=detail)
 
 
-@command.command()
+@command.command(cls=Command)
 @_names
 @click.option(
     "--value",
@@ -92,7 +93,7 @@ def create(names: tuple[Name, ...], value: int, mode: int, exclusive: bool) -> N
     report.for_each(names, create_one)
 
 
-@command.command()
+@command.command(cls=Command)
 @_names
 def post(names: tuple[Name, ...]) -> None:
     """Add one to the value, and wake a waiter (sem_post)."""
@@ -104,7 +105,7 @@ def post(names: tuple[Name, ...]) -> None:
     report.for_each(names, post_one)
 
 
-@command.command()
+@command.command(cls=Command)
 @_one_name
 @click.option(
     "--timeout", type=DURATION, metavar="DURATION", help="Give up after this time, with status 124."
@@ -118,7 +119,7 @@ def wait(name: Name, timeout: float | None, nonblock: bool) -> None:
         semaphore.wait(timeout, nonblock=nonblock)
 
 
-@command.command()
+@command.command(cls=Command)
 @_names
 def value(names: tuple[Name, ...]) -> None:
     """Print the value, one a line (sem_getvalue)."""
@@ -130,7 +131,7 @@ def value(names: tuple[Name, ...]) -> None:
     report.for_each(names, print_one)
 
 
-@command.command()
+@command.command(cls=Command)
 @_names
 @verbose_option
 @pass_session
@@ -148,7 +149,7 @@ def unlink(session: Session, names: tuple[Name, ...], verbose: bool) -> None:
     report.for_each(names, unlink_one)
 
 
-@command.command()
+@command.command(cls=Command)
 @click.argument("patterns", metavar="[PATTERN]...", type=PATTERN, nargs=-1)
 @json_option
 @pass_session

@@ -11,13 +11,14 @@ from shmctl.core.models import DEV_SHM, Kind, ObjectInfo
 from shmctl.core.names import Name
 from shmctl.core.objects.lifecycle import describe
 from shmctl.options import Parsed, Session, json_option, names_argument, pass_session
+from shmctl.parsing import Command
 from shmctl.render.statformat import check_format, format_object
 
 if TYPE_CHECKING:
     from shmctl.core.inspect.processes import Holder
 
 
-@click.command()
+@click.command(cls=Command)
 @names_argument
 @click.option(
     "-f",

@@ -7,9 +7,10 @@ from shmctl.core.names import Name, escape
 from shmctl.core.objects.lifecycle import resize
 from shmctl.core.sizes import Resize
 from shmctl.options import RESIZE, Session, names_argument, pass_session, verbose_option
+from shmctl.parsing import Command
 
 
-@click.command()
+@click.command(cls=Command)
 @names_argument
 @click.option(
     "-s",

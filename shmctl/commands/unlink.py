@@ -5,9 +5,10 @@ import click
 from shmctl.core.names import Name
 from shmctl.core.objects.lifecycle import unlink_object
 from shmctl.options import Session, name_argument, pass_session
+from shmctl.parsing import Command
 
 
-@click.command()
+@click.command(cls=Command)
 @name_argument
 @pass_session
 def command(session: Session, name: Name) -> None:

@@ -10,7 +10,6 @@ from shmctl.options import (
     DURATION,
     SIZE,
     VALUE,
-    CommandWithValues,
     Session,
     load_layout,
     name_argument,
@@ -18,6 +17,7 @@ from shmctl.options import (
     pass_session,
     struct_options,
 )
+from shmctl.parsing import CommandWithValues
 
 _UNUSED_INTERVAL = 0.02
 

@@ -12,7 +12,6 @@ from shmctl.options import (
     MODE,
     SIZE,
     VALUE,
-    CommandWithValues,
     Parsed,
     Session,
     name_argument,
@@ -21,6 +20,7 @@ from shmctl.options import (
     struct_options,
     verbose_option,
 )
+from shmctl.parsing import CommandWithValues
 from shmctl.sources import choose_writer, parse_byte, parse_hex
 
 

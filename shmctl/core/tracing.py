@@ -9,7 +9,8 @@ from typing import Any, TypeVar
 from shmctl.core.errors import ShmError
 
 Result = TypeVar("Result")
-_write_line: Callable[[str], None] | None = None
+LineWriter = Callable[[str], None]
+_write_line: LineWriter | None = None
 
 _OPEN_FLAGS = (
     "O_CREAT",
@@ -25,10 +26,11 @@ _ACCESS_MODES = {os.O_RDONLY: "O_RDONLY", os.O_WRONLY: "O_WRONLY", os.O_RDWR: "O
 _LETTERS = {9: r"\t", 10: r"\n", 11: r"\v", 12: r"\f", 13: r"\r", 34: r"\"", 92: r"\\"}
 
 
-def trace_to(write_line: Callable[[str], None] | None) -> None:
-    """Hand each call, as one line of text, to ``write_line``; ``None`` ends it."""
+def trace_to(write_line: LineWriter | None) -> LineWriter | None:
+    """Hand each call, as one line of text, to ``write_line``; ``None`` ends it. Returns the one before."""
     global _write_line
-    _write_line = write_line
+    before, _write_line = _write_line, write_line
+    return before
 
 
 def is_tracing() -> bool:

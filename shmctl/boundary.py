@@ -1,0 +1,195 @@
+"""The one place where errors end: they become a sentence and an exit status."""
+
+import errno
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from types import FrameType
+
+import click
+
+from shmctl import report
+from shmctl.core.errors import STANDARD_OUTPUT, FileError, InputError, ShmError
+from shmctl.core.names import printable
+from shmctl.report import ExitStatus
+from shmctl.scripts import split_words
+
+# Those that end the process with a status of ours; one that was ignored from the start stays so.
+_ending_signals: list[signal.Signals] = []
+
+
+class Interrupted(BaseException):
+    """A signal asks the process to end; ``status`` is what it ends with.
+
+    ``last`` is the one that came last: some calls swallow what a signal handler raises, and fail.
+    """
+
+    last: "Interrupted | None" = None
+
+    def __init__(self, status: int) -> None:
+        super().__init__()
+        self.status = status
+        Interrupted.last = self
+
+
+def run_process(group: click.Group, args: Sequence[str]) -> int:
+    """Run one command as this process's whole work; returns its exit status."""
+    _open_closed_streams()
+    # What a handler raises inside a callback cannot go up from there; `Interrupted.last` remembers it.
+    sys.unraisablehook = lambda _: None
+    wanted = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    _ending_signals[:] = [number for number in wanted if signal.getsignal(number) is signal.SIG_DFL]
+    listen_for_signals()
+    return run(group, args)
+
+
+def listen_for_signals() -> None:
+    """Have signals end what runs, as if none had come yet."""
+    Interrupted.last = None
+    for signal_number in _ending_signals:
+        signal.signal(signal_number, _interrupt)
+
+
+def _interrupt(signal_number: int, frame: FrameType | None) -> None:
+    # A second signal must not break into the cleaning up after the first.
+    for other in _ending_signals:
+        signal.signal(other, signal.SIG_IGN)
+    raise Interrupted(128 + signal_number)
+
+
+def run(group: click.Group, args: Sequence[str], session: object = None) -> int:
+    """Run one command and report what goes wrong; returns its exit status.
+
+    What the global options leave open, ``session`` says.
+    """
+    context: click.Context | None = None
+    try:
+        context = group.make_context("shmctl", list(args), obj=session)
+        with context:
+            group.invoke(context)
+        sys.stdout.flush()
+    except BaseException as problem:
+        command = context.invoked_subcommand if context else None
+        return _end(problem, command)
+    return ExitStatus.DONE
+
+
+def run_line(root: click.Context, line: str) -> int:
+    """Run one line of the batch that runs below ``root``; returns its exit status.
+
+    Raises Interrupted where a signal has ended it.
+    """
+    try:
+        words = split_words(line)
+    except InputError as problem:
+        return _end(problem, None)
+    if not words:
+        return ExitStatus.DONE
+    # Most lines have no global options: those are not worth a context of the group.
+    status = run(_group(root), words, root.obj) if words[0].startswith("-") else _run_command(root, words)
+    if Interrupted.last:
+        raise Interrupted.last
+    return status
+
+
+def _run_command(root: click.Context, words: Sequence[str]) -> int:
+    name: str | None = None
+    try:
+        name, command, args = _group(root).resolve_command(root, list(words))
+        assert command is not None  # noqa: S101 - tells the type checker what click cannot
+        with command.make_context(name, args, parent=root) as context:
+            command.invoke(context)
+        sys.stdout.flush()
+    except BaseException as problem:
+        return _end(problem, name)
+    return ExitStatus.DONE
+
+
+def _group(root: click.Context) -> click.Group:
+    assert isinstance(root.command, click.Group)  # noqa: S101 - as above
+    return root.command
+
+
+def _end(problem: BaseException, command: str | None) -> int:
+    """Report why a command ended early; its exit status."""
+    try:
+        if isinstance(problem, click.exceptions.Exit):
+            sys.stdout.flush()
+            return problem.exit_code
+        return _explain(problem, command)
+    except OSError as error:
+        # Standard output, or standard error, cannot take any more.
+        return _output_failed(error, command)
+
+
+def _explain(problem: BaseException, command: str | None) -> int:  # noqa: PLR0911 - a return for each kind of error
+    match problem:
+        case Interrupted():
+            return problem.status
+        case KeyboardInterrupt() | click.Abort() | EOFError():
+            return ExitStatus.INTERRUPTED
+        case InputError():
+            report.error(str(problem), problem.hint, command)
+            return ExitStatus.USAGE
+        case click.ClickException():
+            _usage_error(problem, command)
+            return ExitStatus.USAGE
+        case ShmError():
+            if problem.errno == errno.EPIPE:
+                raise problem
+            if Interrupted.last:
+                return Interrupted.last.status
+            report.failure(command, problem)
+            return ExitStatus.TIMED_OUT if problem.errno == errno.ETIMEDOUT else ExitStatus.FAILED
+        case OSError():
+            return _output_failed(problem, command)
+        case MemoryError():
+            report.error("out of memory (ENOMEM)", command=command)
+            return ExitStatus.FAILED
+        case Exception():
+            report.internal_error(problem, command)
+            return ExitStatus.FAILED
+    raise problem
+
+
+def _usage_error(problem: click.ClickException, command: str | None) -> None:
+    context = getattr(problem, "ctx", None)
+    path = context.command_path if context else "shmctl"
+    message = printable(" ".join(problem.format_message().split())).removesuffix(".")
+    report.error(message[:1].lower() + message[1:], f"'{path} --help' tells how it is used", command)
+
+
+def _output_failed(error: OSError, command: str | None) -> int:
+    """Standard output is gone or full: a closed pipe ends the process by SIGPIPE, as it would a C program."""
+    if error.errno == errno.EPIPE:
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+        os.kill(os.getpid(), signal.SIGPIPE)
+    _discard_output()
+    report.failure(command, FileError("write", STANDARD_OUTPUT, error.errno or errno.EIO, error.strerror))
+    return ExitStatus.FAILED
+
+
+def _discard_output() -> None:
+    """Forget what standard output could not take, so that nothing tries again."""
+    sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - it stands in for the real one to the end
+
+
+def _open_closed_streams() -> None:
+    """Keep an object from getting descriptor 0, 1 or 2, where a stray message would be written into it.
+
+    Each stands open on /dev/null, the wrong way round: using it still fails.
+    """
+    for stream, fd, oflag in (
+        ("stdin", 0, os.O_WRONLY),
+        ("stdout", 1, os.O_RDONLY),
+        ("stderr", 2, os.O_WRONLY),
+    ):
+        if getattr(sys, stream) is None:
+            os.open(os.devnull, oflag)
+            mode = "r" if fd == 0 else "w"
+            setattr(sys, stream, open(fd, mode, encoding="utf-8", errors="surrogateescape", closefd=False))  # noqa: SIM115 - as above
+    for output in (sys.stdout, sys.stderr):
+        # A locale that cannot spell a name must not end in a traceback.
+        if output.encoding != "utf-8":
+            output.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
