@@ -65,7 +65,7 @@ class Pacer:
 
     For a moment it spins; then it sleeps, twice as long each time, up to
     ``interval`` seconds. With ``spin`` it never sleeps. After ``timeout``
-    seconds it raises ShmError with ETIMEDOUT.
+    seconds it lets one last look be taken, and then raises ShmError with ETIMEDOUT.
     """
 
     def __init__(
@@ -87,13 +87,15 @@ class Pacer:
         self._sleep = min(_FIRST_SLEEP, interval)
         self._spins = 0
         self._next_look = now
+        self._expired = False
         self._spent: float | None = None  # the processor's time at the end of the last sleep
 
     def until_the_name_changes(self) -> None:
-        """Sleep until something happens to the name: nothing else is worth a look."""
-        while not self._watch.wait(self._left()):
-            self._check_deadline()
-        self._check_deadline()
+        """Sleep until something happens to the name: nothing else is worth a look, but for the last one."""
+        self._check_expired()
+        while not self._watch.wait(self._left()) and not self._is_late():
+            pass
+        self._is_late()
 
     def pause(self) -> bool:
         """Pass some time; whether the object should be looked at from outside, too: its name and its size."""
@@ -101,10 +103,11 @@ class Pacer:
         if self._spin_until:
             if self._spins % _SPINS_BETWEEN_CHECKS:
                 return False
-            self._check_deadline()
-            if time.monotonic() < self._spin_until:
+            self._check_expired()
+            if self._is_late() or time.monotonic() < self._spin_until:
                 return True
             self._spin_until = 0.0
+        self._check_expired()
         # A look at much takes long, and is taken the less often.
         cost = 0.0 if self._spent is None else time.thread_time() - self._spent
         if cost > _DEAR_LOOK:
@@ -112,10 +115,9 @@ class Pacer:
         left = self._left()
         time.sleep(self._sleep if left is None else min(self._sleep, left))
         self._sleep = min(self._sleep * 2, self._interval)
-        self._check_deadline()
         self._spent = time.thread_time()
         now = time.monotonic()
-        if now < self._next_look:
+        if not self._is_late() and now < self._next_look:
             return False
         self._next_look = now + _SECONDS_BETWEEN_LOOKS
         return True
@@ -123,7 +125,11 @@ class Pacer:
     def _left(self) -> float | None:
         return None if self._deadline is None else max(0.0, self._deadline - time.monotonic())
 
-    def _check_deadline(self) -> None:
-        if self._deadline is not None and time.monotonic() >= self._deadline:
+    def _is_late(self) -> bool:
+        self._expired = self._deadline is not None and time.monotonic() >= self._deadline
+        return self._expired
+
+    def _check_expired(self) -> None:
+        if self._expired:
             detail = f"timed out after {self._timeout:g} s"
             raise ShmError("wait", self._name, errno.ETIMEDOUT, detail=detail)

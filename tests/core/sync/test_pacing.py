@@ -196,3 +196,14 @@ def test_it_gives_its_descriptor_back(name: str) -> None:
         with NameWatch(parse_name(name), DEV_SHM) as watch:
             assert not watch.wait(0)
     assert os.listdir("/proc/self/fd") == before
+
+
+def test_last_look_comes_after_the_last_sleep(name: str, watch: NameWatch) -> None:
+    """What happens while it sleeps for the last time is seen, and does not time out."""
+    pacer = Pacer(parse_name(name), watch, 0.05, interval=3600)
+    deadline = time.monotonic() + 0.05
+    while time.monotonic() < deadline:
+        looked_at = pacer.pause()
+    assert looked_at, "the name and the size are looked at, too"
+    with pytest.raises(ShmError, match="timed out"):
+        pacer.pause()
