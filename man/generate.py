@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Write the manual pages: man/generate.py (with shmctl importable) makes man/*.1 anew.
+"""Write the manual pages: man/generate.py (with shmctl importable) makes man/*.[157] anew.
 
 What the commands know of themselves (synopsis, options, help) comes from
 them; the rest is in man/src/PAGE.md, a small part of Markdown: ``# SECTION``,
@@ -9,7 +9,8 @@ fences, lists of ``- `` and ``1. `` items, and of a `` `term` `` line with
 ``:   text`` below, `` `code` ``, ``*variable*``, and references such as ls(1).
 
 A new command needs its man/src/NAME.md, and a line for its page under
-``shared-data`` in pyproject.toml.
+``shared-data`` in pyproject.toml. What belongs to no one command has a page in
+section 5 or 7, all of it from man/src/PAGE.SECTION.md, and a row in TOPICS.
 """
 
 import re
@@ -29,6 +30,13 @@ FIRST_DATE = "2026-11-23"
 FIRST_SECTIONS = ("NAME", "SYNOPSIS", "DESCRIPTION", "COMMANDS", "OPTIONS")
 LAST_SECTIONS = ("EXIT STATUS", "ERRORS", "EXAMPLES", "SEE ALSO")
 
+# File formats and matters that several commands share: the page's file, and what it tells.
+TOPICS = {
+    "shmctl.5": "families files: which software makes which shared-memory objects",
+    "shmctl-leaks.7": "how shmctl tells leaked shared-memory objects from those in use",
+    "shmctl-struct.7": "declarations of C structures, and how they are laid out in shared memory",
+}
+
 Sections = dict[str, list[str]]
 
 
@@ -43,7 +51,24 @@ def pages() -> dict[str, str]:
             context = click.Context(command, info_name=name, parent=root)
             summary = entry.summary[:1].lower() + entry.summary[1:].removesuffix(".")
             made[f"shmctl-{name}.1"] = _page(f"shmctl-{name}", command, context, summary)
-    return made
+    return made | {name: _topic(name, summary) for name, summary in TOPICS.items()}
+
+
+def _topic(file_name: str, summary: str) -> str:
+    """A page that belongs to no one command."""
+    title, _, section = file_name.rpartition(".")
+    sections = {"NAME": [f"{_escape(title, code=True)} \\- {_inline(summary)}"]}
+    sections |= {name: list(_blocks(lines)) for name, lines in _read_source(file_name).items()}
+    return _assembled(title, section, file_name, sections)
+
+
+def _assembled(title: str, section: str, source: str, sections: Sections) -> str:
+    head = [
+        f'.\\" Made by man/generate.py from man/src/{source}.md.',
+        f'.TH {_escape(title.upper(), code=True)} {section} {_date()} "shmctl {__version__}" "shmctl manual"',
+    ]
+    body = [line for name, lines in sections.items() for line in (f'.SH "{name}"', *_trimmed(lines))]
+    return "\n".join(head + body) + "\n"
 
 
 def _page(title: str, command: click.Command, context: click.Context, summary: str) -> str:
@@ -69,12 +94,7 @@ def _page(title: str, command: click.Command, context: click.Context, summary: s
         raise SystemExit(f"man/src: {title} has no option {', '.join(unknown)}")
     sections |= {name: list(_blocks(lines)) for name, lines in source.items()}
     sections |= {name: list(_blocks(closing[name])) for name in LAST_SECTIONS if name in closing}
-    head = [
-        f'.\\" Made by man/generate.py from the command and man/src/{title.removeprefix("shmctl-")}.md.',
-        f'.TH {_escape(title.upper(), code=True)} 1 {_date()} "shmctl {__version__}" "shmctl manual"',
-    ]
-    body = [line for name, lines in sections.items() for line in (f'.SH "{name}"', *_trimmed(lines))]
-    return "\n".join(head + body) + "\n"
+    return _assembled(title, "1", title.removeprefix("shmctl-"), sections)
 
 
 def _date() -> str:
@@ -275,12 +295,12 @@ def _escape(text: str, *, code: bool = False) -> str:
 
 
 def main() -> None:
-    """Write every page; status 1 if a command has none, or a page no command."""
+    """Write every page; status 1 if a command has none, or a page no source."""
     made = pages()
     for name, text in made.items():
         (HERE / name).write_text(text)
     problems = [f"man/src/{name}.md is missing" for name in COMMANDS if not (SOURCES / f"{name}.md").exists()]
-    problems += [f"man/{path.name} has no command" for path in HERE.glob("*.1") if path.name not in made]
+    problems += [f"man/{path.name} has no source" for path in HERE.glob("*.[0-9]") if path.name not in made]
     if problems:
         sys.exit("\n".join(problems))
 

@@ -14,7 +14,9 @@ from shmctl.cli import COMMANDS, cli
 from tests.documents import ROOT, Step, check_session, fences, steps
 
 MAN = ROOT / "man"
-PAGES = ["shmctl.1", *(f"shmctl-{name}.1" for name in COMMANDS)]
+COMMAND_PAGES = ["shmctl.1", *(f"shmctl-{name}.1" for name in COMMANDS)]
+TOPIC_PAGES = ["shmctl.5", "shmctl-leaks.7", "shmctl-struct.7"]
+PAGES = COMMAND_PAGES + TOPIC_PAGES
 SECTIONS = [
     "NAME",
     "SYNOPSIS",
@@ -36,7 +38,8 @@ def rendered(page: str) -> str:
 
 
 def source(page: str) -> str:
-    return (MAN / "src" / f"{page.removeprefix('shmctl-').removesuffix('.1')}.md").read_text()
+    name = page.removeprefix("shmctl-").removesuffix(".1") if page in COMMAND_PAGES else page
+    return (MAN / "src" / f"{name}.md").read_text()
 
 
 def examples(page: str) -> list[Step]:
@@ -70,22 +73,38 @@ def test_pages_are_what_the_generator_makes() -> None:
     made = json.loads(done.stdout)
     stale = [page for page, text in made.items() if (MAN / page).read_text() != text]
     assert not stale, "run .venv/bin/python man/generate.py"
-    assert sorted(PAGES) == sorted(made) == sorted(path.name for path in MAN.glob("*.1"))
+    assert sorted(PAGES) == sorted(made) == sorted(path.name for path in MAN.glob("*.[0-9]"))
 
 
 def test_every_page_is_installed() -> None:
     config = tomllib.loads((ROOT / "pyproject.toml").read_text())
     shared = config["tool"]["hatch"]["build"]["targets"]["wheel"]["shared-data"]
-    assert shared == {f"man/{page}": f"share/man/man1/{page}" for page in PAGES}
+    assert shared == {f"man/{page}": f"share/man/man{page[-1]}/{page}" for page in PAGES}
 
 
-@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize("page", COMMAND_PAGES)
 def test_page_has_every_section_in_order(page: str) -> None:
     headings = re.findall(r'^\.SH "(.+)"$', (MAN / page).read_text(), re.M)
     assert [heading for heading in headings if heading in SECTIONS] == SECTIONS
 
 
+@pytest.mark.parametrize("page", TOPIC_PAGES)
+def test_topic_has_the_sections_of_a_manual_page(page: str) -> None:
+    headings = re.findall(r'^\.SH "(.+)"$', (MAN / page).read_text(), re.M)
+    assert headings[:2] == ["NAME", "DESCRIPTION"]
+    assert headings[-2:] == ["EXAMPLES", "SEE ALSO"]
+
+
 @pytest.mark.parametrize("page", PAGES)
+def test_pages_that_it_refers_to_are_there(page: str) -> None:
+    """Those of ours: what else a machine has, nobody can say."""
+    referred = re.findall(r"\\fB(shmctl(?:\\-[a-z]+)?)\\fR\((\d)\)", (MAN / page).read_text())
+    assert referred
+    for title, section in referred:
+        assert f"{title.replace(chr(92), '')}.{section}" in PAGES
+
+
+@pytest.mark.parametrize("page", COMMAND_PAGES)
 def test_page_has_every_option(page: str) -> None:
     text = (MAN / page).read_text().partition('.SH "OPTIONS"')[2].partition(".SH")[0]
     tagged = re.findall(r"^\.TP\n(.+)$", text, re.M)
