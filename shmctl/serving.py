@@ -15,6 +15,7 @@ from shmctl import report
 from shmctl.core.addresses import Address
 from shmctl.core.errors import FileError, InputError, ShmError
 from shmctl.core.inspect.totals import Totals, sum_up
+from shmctl.core.inspect.verdicts import Rules
 from shmctl.core.models import Directory
 from shmctl.render.metrics import TotalsCollector
 
@@ -116,13 +117,14 @@ def _cannot_listen(address: Address, error: OSError) -> FileError:
 class _Gathering:
     """Gives the totals of a directory; says what keeps it from that once, not at each scrape."""
 
-    def __init__(self, directory: Directory) -> None:
+    def __init__(self, directory: Directory, rules: Rules) -> None:
         self._directory = directory
+        self._rules = rules
         self._said = ""
 
     def __call__(self) -> Totals | None:
         try:
-            totals = sum_up(self._directory)
+            totals = sum_up(self._directory, self._rules)
         except (OSError, InputError) as problem:
             if str(problem) != self._said:
                 self._say(problem)
@@ -177,13 +179,13 @@ def _answer(metrics: "WSGIApplication", environ: "WSGIEnvironment") -> _Answer:
         return "500 Internal Server Error", [_PLAIN], b"shmctl failed, and says how on its standard error\n"
 
 
-def serve(address: Address, directory: Directory, common: Mapping[str, str]) -> None:
+def serve(address: Address, directory: Directory, rules: Rules, common: Mapping[str, str]) -> None:
     """Serve the metrics of ``directory``, with the ``common`` labels on each, until a signal ends it.
 
     Says on standard error where it listens. Raises FileError where it
     cannot, and InputError for a host that nobody knows.
     """
-    application = metrics_application(TotalsCollector(_Gathering(directory), common))
+    application = metrics_application(TotalsCollector(_Gathering(directory, rules), common))
     with MetricsServer(address, application) as server:
         report.error(f"listening on http://{server.address}{PATH}", command=COMMAND)
         server.serve_forever()

@@ -6,7 +6,8 @@ import sys
 import click
 
 from shmctl.core.addresses import Address, parse_address
-from shmctl.options import Parsed, Session
+from shmctl.core.inspect.verdicts import Rules
+from shmctl.options import Parsed, Session, min_age_option
 
 
 @click.command()
@@ -22,8 +23,9 @@ from shmctl.options import Parsed, Session
     metavar="ADDR:PORT",
     help="Serve the metrics by HTTP at /metrics, collected anew for each request.",
 )
+@min_age_option
 @click.pass_context
-def command(ctx: click.Context, output: str | None, listen: Address | None) -> None:
+def command(ctx: click.Context, output: str | None, listen: Address | None, min_age: float) -> None:
     """Show the totals of /dev/shm as Prometheus metrics (statvfs, /proc).
 
     Capacity and use; objects and their bytes by kind, owner, software and verdict; objects without a
@@ -35,15 +37,16 @@ def command(ctx: click.Context, output: str | None, listen: Address | None) -> N
     directory = ctx.ensure_object(Session).directory
     target = ctx.find_root().params["target_pid"]
     common = {} if target is None else {"target": str(target)}
+    rules = Rules(min_age)
     if listen is not None:
         from shmctl.serving import serve
 
-        serve(listen, directory, common)
+        serve(listen, directory, rules, common)
         return
     from shmctl.core.inspect.totals import sum_up
     from shmctl.render.metrics import metrics_text
 
-    text = metrics_text(sum_up(directory), common)
+    text = metrics_text(sum_up(directory, rules), common)
     if output is None or output == "-":
         sys.stdout.buffer.write(text)
     else:

@@ -10,7 +10,7 @@ from shmctl.core.inspect.family_files import load_families
 from shmctl.core.inspect.listing import scan
 from shmctl.core.inspect.processes import find_holders
 from shmctl.core.inspect.usage import UsageTest
-from shmctl.core.inspect.verdicts import Judgement, Verdict, judge
+from shmctl.core.inspect.verdicts import Judgement, Rules, Verdict, judge
 from shmctl.core.models import Directory, Kind, login_name
 from shmctl.core.names import printable
 
@@ -62,8 +62,8 @@ class Totals:
     seconds: float
 
 
-def sum_up(directory: Directory) -> Totals:
-    """Look at everything in ``directory`` and at who holds it.
+def sum_up(directory: Directory, rules: Rules) -> Totals:
+    """Look at everything in ``directory`` and at who holds it; ``rules`` are those of the verdicts.
 
     Raises ShmError if the directory cannot be read, and InputError for a
     families file that makes no sense.
@@ -76,7 +76,7 @@ def sum_up(directory: Directory) -> Totals:
     infos = [info for info in found if info.st.st_dev == device]
     objects = {info.st.st_ino: info for info in reversed(infos) if info.kind.is_object}
     test = UsageTest(directory, lambda: find_holders(objects.values()))
-    judgements = judge(list(objects.values()), infos, test, load_families())
+    judgements = judge(list(objects.values()), infos, test, load_families(), rules)
     filling = measure(directory, infos)
     return Totals(
         filling=filling,
