@@ -216,7 +216,7 @@ def test_patience_ends() -> None:
         drip = socket.create_connection(("127.0.0.1", server.address.port), timeout=TIMEOUT)
         with silent, drip:
             assert silent.recv(1) == b""
-            with pytest.raises(OSError, match="reset|pipe"):
+            with pytest.raises(OSError, match=r"reset|pipe"):
                 deadline = time.monotonic() + TIMEOUT
                 while time.monotonic() < deadline:
                     drip.sendall(b"G")
