@@ -121,6 +121,11 @@ def test_who_reads_it_never_sees_half(tmp_path: Path) -> None:
     assert len(set(seen)) > 1
 
 
+def identity(path: Path | str) -> tuple[int, int]:
+    st = os.lstat(path)
+    return st.st_ino, st.st_mode
+
+
 KINDS = {
     "symlink": ("a symbolic link", "ELOOP"),
     "dangling symlink": ("a symbolic link", "ELOOP"),
@@ -141,21 +146,21 @@ def test_only_a_file_is_replaced(tmp_path: Path, kind: str) -> None:
         path.mkdir()
     else:
         os.mkfifo(path)
-    before = path.lstat(), sorted(os.listdir(tmp_path))
+    before = identity(path), sorted(os.listdir(tmp_path))
     result = run("metrics", "--output", str(path))
     what, symbol = KINDS[kind]
     assert result.errors == f"shmctl: metrics: {path}: it is {what}, which is not replaced ({symbol})\n"
     assert (result.status, result.text) == (1, "")
-    assert (path.lstat(), sorted(os.listdir(tmp_path))) == before
+    assert (identity(path), sorted(os.listdir(tmp_path))) == before
     assert kind != "symlink" or elsewhere.read_text() == "as it was"
 
 
 def test_devices_are_left_alone() -> None:
     """Root could replace them."""
-    before = os.lstat("/dev/stdout"), os.lstat("/dev/null")
+    before = identity("/dev/stdout"), identity("/dev/null")
     for path in ("/dev/stdout", "/dev/null"):
         assert run("metrics", "--output", path).status == 1
-    assert (os.lstat("/dev/stdout"), os.lstat("/dev/null")) == before
+    assert (identity("/dev/stdout"), identity("/dev/null")) == before
 
 
 def test_no_such_directory(tmp_path: Path) -> None:

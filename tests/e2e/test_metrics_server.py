@@ -17,7 +17,8 @@ import pytest
 from shmctl.core.addresses import Address
 from shmctl.core.inspect.totals import Totals
 from shmctl.render.metrics import TotalsCollector
-from shmctl.serving import CONNECTIONS, MetricsServer, metrics_application
+from shmctl.serving import CONNECTIONS, PATIENCE, MetricsServer, metrics_application
+from tests.e2e.inspect.holding import private_place
 from tests.scraping import Server, families
 from tests.support import TIMEOUT, done, path_of, run
 
@@ -187,6 +188,7 @@ def test_slow_clients_do_not_keep_others_waiting(server: Server) -> None:
             client.sendall(b"GET /metrics HTTP/1.1\r\nX: ")
         for _ in range(3):
             assert server.scrape()
+        slow[0].settimeout(PATIENCE / 2)
         assert slow[0].recv(1) == b""
     finally:
         for client in slow:
@@ -270,3 +272,16 @@ def test_a_collection_that_fails(tmp_path: Path) -> None:
 def test_target(tmp_path: Path) -> None:
     with Server(options=["--target", str(os.getpid())]) as server:
         assert server.scrape()[f"collection_success{{target={os.getpid()}}}"] == 1
+
+
+@pytest.mark.needs_root
+def test_it_hears_of_new_users(tmp_path: Path) -> None:
+    passwd = tmp_path / "passwd"
+    passwd.write_text(Path("/etc/passwd").read_text())
+    with private_place(setup=f"mount --bind {passwd} /etc/passwd") as place:
+        os.chown(place.make("/x"), 70000, -1)
+        with Server(enter=place.enter) as server:
+            assert server.scrape()["owner_objects{owner=70000,verdict=kept}"] == 1
+            with passwd.open("a") as file:
+                file.write("late:x:70000:1::/:/bin/sh\n")
+            assert server.scrape()["owner_objects{owner=late,verdict=kept}"] == 1

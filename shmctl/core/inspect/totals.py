@@ -74,7 +74,7 @@ def sum_up(directory: Directory, rules: Rules) -> Totals:
     found = list(scan(directory))
     device = directory.device()
     infos = [info for info in found if info.st.st_dev == device]
-    objects = {info.st.st_ino: info for info in reversed(infos) if info.kind.is_object}
+    objects = {info.st.st_ino: info for info in infos if info.kind.is_object}
     test = UsageTest(directory, lambda: find_holders(objects.values()))
     judgements = judge(list(objects.values()), infos, test, load_families(), rules)
     filling = measure(directory, infos)
@@ -116,7 +116,6 @@ def _largest(sums: Amounts) -> Amounts:
     whole: defaultdict[str, Amount] = defaultdict(Amount)
     for (name, _), amount in sums.items():
         whole[name] += amount
-    whole.pop(REST, None)
     ranked = sorted(whole, key=lambda name: (-whole[name].allocated, -whole[name].objects, name))
     shown = _nothing([*sorted(ranked[:TOP]), REST])
     for (name, verdict), amount in sums.items():
