@@ -7,10 +7,11 @@ import click
 
 from shmctl.core.addresses import Address, parse_address
 from shmctl.core.inspect.verdicts import Rules
-from shmctl.options import Parsed, Session, min_age_option
+from shmctl.options import Parsed, Session, min_age_option, pass_session
+from shmctl.parsing import Command
 
 
-@click.command()
+@click.command(cls=Command)
 @click.option(
     "--output",
     type=click.Path(),
@@ -24,8 +25,8 @@ from shmctl.options import Parsed, Session, min_age_option
     help="Serve the metrics by HTTP at /metrics, collected anew for each request.",
 )
 @min_age_option
-@click.pass_context
-def command(ctx: click.Context, output: str | None, listen: Address | None, min_age: float) -> None:
+@pass_session
+def command(session: Session, output: str | None, listen: Address | None, min_age: float) -> None:
     """Show the totals of /dev/shm as Prometheus metrics (statvfs, /proc).
 
     Capacity and use; objects and their bytes by kind, owner, software and verdict; objects without a
@@ -34,9 +35,8 @@ def command(ctx: click.Context, output: str | None, listen: Address | None, min_
     """
     if output is not None and listen is not None:
         raise click.UsageError("--output and --listen exclude each other")
-    directory = ctx.ensure_object(Session).directory
-    target = ctx.find_root().params["target_pid"]
-    common = {} if target is None else {"target": str(target)}
+    directory = session.directory
+    common = {} if directory.pid is None else {"target": str(directory.pid)}
     rules = Rules(min_age)
     if listen is not None:
         from shmctl.serving import serve

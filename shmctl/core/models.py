@@ -14,11 +14,13 @@ class Directory:
     """Where the objects live.
 
     ``fd``, when given, is an open descriptor of it, and every name is looked
-    up from there; otherwise ``path`` is, as shm_open(3) does.
+    up from there; otherwise ``path`` is, as shm_open(3) does. ``pid`` is the
+    process that it was reached through, if any.
     """
 
     path: bytes = b"/dev/shm"
     fd: int | None = None
+    pid: int | None = None
 
     def path_of(self, name: Name) -> bytes:
         """The path of an object's file, for messages and for calls without ``fd``."""

@@ -54,6 +54,17 @@ def test_target_is_a_label() -> None:
     assert {each["target"] for each in labels} == {str(os.getpid())}
 
 
+def test_in_a_batch() -> None:
+    """Its text comes between what the lines around it print."""
+    script = b"ls -o name\nmetrics\nls -o name\n"
+    result = run("--target", str(os.getpid()), "batch", stdin=script)
+    assert (result.status, result.errors) == (0, "")
+    lines = result.text.splitlines()
+    first, last = (number for number, line in enumerate(lines) if line == "NAME")
+    inside = lines.index(f'shmctl_collection_success{{target="{os.getpid()}"}} 1.0')
+    assert first == 0 < inside < last
+
+
 def test_a_minus_is_standard_output() -> None:
     assert done("metrics", "--output", "-").startswith("# HELP shmctl_")
 
