@@ -234,10 +234,10 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("units")
     for unit in UNITS:
         (folder / unit.name).write_text(unit.read_text().replace("/usr/local/bin/shmctl", SHMCTL))
-    pages = folder / "man/man1"
-    pages.mkdir(parents=True)
-    for page in (ROOT / "man").glob("*.1"):
-        shutil.copy(page, pages)
+    for page in (ROOT / "man").glob("*.[1-8]"):
+        section = folder / f"man/man{page.suffix[1:]}"
+        section.mkdir(parents=True, exist_ok=True)
+        shutil.copy(page, section)
     return folder
 
 
