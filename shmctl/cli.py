@@ -40,6 +40,7 @@ COMMANDS = {
     "leaks": Entry("Look after", "Tell which objects are leaked, and why (the kernel's write lease)."),
     "gc": Entry("Look after", "Remove orphans: objects that nobody uses and nothing says to keep."),
     "df": Entry("Look after", "Show what fills /dev/shm (statvfs, /proc)."),
+    "metrics": Entry("Look after", "Show the totals of /dev/shm as Prometheus metrics (statvfs, /proc)."),
     "rm": Entry("Remove", "Remove objects by name or pattern (unlink)."),
     "unlink": Entry("Remove", "Remove one object (shm_unlink)."),
 }

@@ -55,11 +55,6 @@ class Session:
         human = self.on_terminal if sizes is None else sizes == "human"
         return Output(sys.stdout, self.on_terminal, self.in_color, human, headings)
 
-    def device(self) -> int:
-        """The number of the file system that the objects live on (st_dev)."""
-        where = self.directory.path if self.directory.fd is None else self.directory.fd
-        return os.stat(where).st_dev
-
 
 pass_session = click.make_pass_decorator(Session, ensure=True)
 

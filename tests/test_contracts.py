@@ -139,6 +139,7 @@ HEAVY = {
     *("rich", "pygments", "markdown_it", "cffi", "_cffi_backend", "pycparser", "pcpp", "ctypes", "json"),
     *("subprocess", "asyncio", "socket", "ssl", "logging", "tempfile", "unittest", "email", "http"),
     *("urllib.request", "multiprocessing", "concurrent", "decimal", "traceback", "argparse"),
+    *("prometheus_client", "wsgiref", "socketserver"),
 }
 RUN = """
 import sys
@@ -209,6 +210,7 @@ PATHS = {
     "gc --yes": (["gc", "--min-age", "0", "--yes", "NAME*"], FAMILIES),
     "df": (["df"], FAMILIES),
     "df --json": (["df", "--json"], {"json"} | FAMILIES),
+    "metrics --help": (["metrics", "--help"], set()),
     "chmod": (["chmod", "600", "NAME"], set()),
     "chown": (["chown", ":OWN", "NAME"], set()),
     "wait": (["wait", "NAME"], INOTIFY),
@@ -245,6 +247,11 @@ def test_import_budget(path: str, names: list[str]) -> None:
     args = [meant.get(word, word.replace("NAME", name)) for word in words]
     loaded = modules_after(RUN, *args, stdin=b"data")
     assert loaded & HEAVY <= allowed
+
+
+def test_the_prometheus_library_is_loaded_for_metrics_alone() -> None:
+    assert importers("prometheus_client") == {"render/metrics.py", "serving.py"}
+    assert "prometheus_client" in modules_after(RUN, "metrics")
 
 
 @pytest.mark.parametrize("module", ["cffi", "pycparser"])

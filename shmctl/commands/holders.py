@@ -77,7 +77,7 @@ def _watch(
     def draw(output: "Output") -> None:
         infos = list(scan(session.directory))
         if unlinked:
-            objects, _ = find_unlinked(session.device(), {info.st.st_ino for info in infos})
+            objects, _ = find_unlinked(session.directory.device(), {info.st.st_ino for info in infos})
             if as_json:
                 write_line(output.stream, map(unlinked_record, objects))
             else:
@@ -146,7 +146,7 @@ def _show_unlinked(session: Session, as_json: bool) -> None:
 
     unlinked: list[Unlinked]
     unlinked, uninspected = find_unlinked(
-        session.device(), {info.st.st_ino for info in scan(session.directory)}
+        session.directory.device(), {info.st.st_ino for info in scan(session.directory)}
     )
     if as_json:
         from shmctl.render.jsonlines import write_array

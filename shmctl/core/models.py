@@ -14,15 +14,21 @@ class Directory:
     """Where the objects live.
 
     ``fd``, when given, is an open descriptor of it, and every name is looked
-    up from there; otherwise ``path`` is, as shm_open(3) does.
+    up from there; otherwise ``path`` is, as shm_open(3) does. ``pid`` is the
+    process that it was reached through, if any.
     """
 
     path: bytes = b"/dev/shm"
     fd: int | None = None
+    pid: int | None = None
 
     def path_of(self, name: Name) -> bytes:
         """The path of an object's file, for messages and for calls without ``fd``."""
         return self.path + name
+
+    def device(self) -> int:
+        """The number of the file system that it is on (st_dev)."""
+        return os.stat(self.path if self.fd is None else self.fd).st_dev
 
 
 DEV_SHM = Directory()

@@ -32,7 +32,7 @@ def open_directory_of(pid: int) -> Directory:
     finally:
         os.close(root)
     try:
-        return Directory(f"{root_path}/dev/shm".encode(), _step(dev, b"shm", root_path + "/dev"))
+        return Directory(f"{root_path}/dev/shm".encode(), _step(dev, b"shm", root_path + "/dev"), pid)
     finally:
         os.close(dev)
 

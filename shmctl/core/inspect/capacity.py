@@ -41,7 +41,7 @@ def measure(directory: Directory, infos: Iterable[ObjectInfo]) -> Filling:
     """Measure the tmpfs of ``directory``, whose entries are ``infos``."""
     by_kind: Counter[str] = Counter()
     by_owner: Counter[str] = Counter()
-    device = os.stat(directory.path if directory.fd is None else directory.fd).st_dev
+    device = directory.device()
     seen: set[int] = set()
     for info in infos:
         if info.st.st_ino not in seen and info.st.st_dev == device:

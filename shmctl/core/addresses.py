@@ -1,0 +1,39 @@
+"""Where a server listens: an address and a port."""
+
+import re
+from dataclasses import dataclass
+
+from shmctl.core.errors import InputError
+
+LOOPBACK = "127.0.0.1"
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """A host, by number or name, and a TCP port; port 0 stands for any that is free."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+_ADDRESS = re.compile(
+    r"((\[(?P<bracketed>[0-9A-Fa-f:.]+(%[^\]\s]+)?)\]|(?P<host>[^:\[\]\s/]*)):)?(?P<port>[0-9]+)"
+)
+
+
+def parse_address(text: str) -> Address:
+    """What ``127.0.0.1:9100``, ``[::1]:9100``, ``localhost:9100``, ``:9100`` and ``9100`` mean.
+
+    Without a host it is the loopback address. Raises InputError.
+    """
+    match = _ADDRESS.fullmatch(text) if text.isascii() else None
+    if match is None:
+        hint = "an IPv6 address stands in brackets: [::1]:9100" if text.count(":") > 1 else None
+        raise InputError(f"invalid address '{text}': it is ADDR:PORT, as in {LOOPBACK}:9100", hint)
+    port = match["port"]
+    if len(port) > 5 or int(port) > 0xFFFF:
+        raise InputError(f"invalid address '{text}': ports go up to 65535")
+    return Address(match["bracketed"] or match["host"] or LOOPBACK, int(port))

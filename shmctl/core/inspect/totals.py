@@ -1,0 +1,127 @@
+"""What a /dev/shm has in sum: few enough numbers to be recorded every minute, on every host."""
+
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+
+from shmctl.core.inspect.capacity import Filling, measure
+from shmctl.core.inspect.family_files import load_families
+from shmctl.core.inspect.listing import scan
+from shmctl.core.inspect.processes import find_holders
+from shmctl.core.inspect.usage import UsageTest
+from shmctl.core.inspect.verdicts import Judgement, Rules, Verdict, judge
+from shmctl.core.models import Directory, Kind, login_name
+from shmctl.core.names import printable
+
+TOP = 20
+"""How many owners, and how much software, are told apart; the rest is summed up."""
+REST = "other"
+UNRECOGNISED = "unknown"
+"""Stands for the software of an object whose name no family has."""
+
+
+@dataclass(frozen=True, slots=True)
+class Amount:
+    """How many objects, their length and the memory that they take, in bytes."""
+
+    objects: int = 0
+    size: int = 0
+    allocated: int = 0
+
+    def __add__(self, other: "Amount") -> "Amount":
+        return Amount(self.objects + other.objects, self.size + other.size, self.allocated + other.allocated)
+
+
+Amounts = Mapping[tuple[str, Verdict], Amount]
+"""Amounts by a name and a verdict. Each name has all verdicts, with nothing where there is nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """The sums of one /dev/shm at one time.
+
+    ``by_kind``, ``by_owner`` and ``by_software`` divide the same objects;
+    one that has two names counts once. Names are printable text; owners and
+    software beyond the `TOP` that take most memory are summed up as `REST`.
+    ``unlinked`` objects have no name; of them the size of ``unmeasured`` many
+    cannot be told. ``other_allocated`` is the memory of what is no object:
+    directories, what stands in them, links. ``started`` is in seconds since
+    the epoch, ``seconds`` is what it took.
+    """
+
+    filling: Filling
+    by_kind: Amounts
+    by_owner: Amounts
+    by_software: Amounts
+    unlinked: Amount
+    unmeasured: int
+    other_allocated: int
+    lease_problem: str | None
+    started: float
+    seconds: float
+
+
+def sum_up(directory: Directory, rules: Rules) -> Totals:
+    """Look at everything in ``directory`` and at who holds it; ``rules`` are those of the verdicts.
+
+    Raises ShmError if the directory cannot be read, and InputError for a
+    families file that makes no sense.
+    """
+    started, clock = time.time(), time.monotonic()
+    # A process that does this for weeks must hear of new users.
+    login_name.cache_clear()
+    found = list(scan(directory))
+    device = directory.device()
+    infos = [info for info in found if info.st.st_dev == device]
+    objects = {info.st.st_ino: info for info in infos if info.kind.is_object}
+    test = UsageTest(directory, lambda: find_holders(objects.values()))
+    judgements = judge(list(objects.values()), infos, test, load_families(), rules)
+    filling = measure(directory, infos)
+    return Totals(
+        filling=filling,
+        by_kind=_by_verdict(judgements, lambda each: each.info.kind, (Kind.SHM, Kind.SEMAPHORE)),
+        by_owner=_largest(_by_verdict(judgements, lambda each: printable(each.info.owner))),
+        by_software=_largest(_by_verdict(judgements, lambda each: printable(each.software or UNRECOGNISED))),
+        unlinked=_sum(Amount(1, each.size or 0, each.allocated or 0) for each in filling.unlinked),
+        unmeasured=sum(each.allocated is None for each in filling.unlinked),
+        other_allocated=sum(
+            size for kind, size in filling.by_kind.items() if kind not in (Kind.SHM, Kind.SEMAPHORE)
+        ),
+        lease_problem=test.lease_problem,
+        started=started,
+        seconds=time.monotonic() - clock,
+    )
+
+
+def _by_verdict(
+    judgements: Iterable[Judgement], name: Callable[[Judgement], str], names: Iterable[str] = ()
+) -> dict[tuple[str, Verdict], Amount]:
+    """Sums by ``name``, with those in ``names`` whether there are objects or not."""
+    sums = _nothing(names)
+    for each in judgements:
+        info = each.info
+        if (name(each), each.verdict) not in sums:
+            sums |= _nothing([name(each)])
+        sums[name(each), each.verdict] += Amount(1, info.size, info.allocated)
+    return sums
+
+
+def _nothing(names: Iterable[str]) -> dict[tuple[str, Verdict], Amount]:
+    return {(str(name), verdict): Amount() for name in names for verdict in Verdict}
+
+
+def _largest(sums: Amounts) -> Amounts:
+    """The `TOP` names that take most, and the rest, into which who is called like it falls, too."""
+    whole: defaultdict[str, Amount] = defaultdict(Amount)
+    for (name, _), amount in sums.items():
+        whole[name] += amount
+    ranked = sorted(whole, key=lambda name: (-whole[name].allocated, -whole[name].objects, name))
+    shown = _nothing([*sorted(ranked[:TOP]), REST])
+    for (name, verdict), amount in sums.items():
+        shown[name if (name, verdict) in shown else REST, verdict] += amount
+    return shown
+
+
+def _sum(amounts: Iterable[Amount]) -> Amount:
+    return sum(amounts, start=Amount())

@@ -1,0 +1,195 @@
+"""The sums of a /dev/shm as Prometheus metrics: all of them gauges, each told what it is."""
+
+import platform
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from threading import Lock
+
+from prometheus_client import generate_latest
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
+
+from shmctl import __version__
+from shmctl.core.inspect.totals import Amount, Amounts, Totals
+
+PREFIX = "shmctl_"
+
+Sample = tuple[tuple[str, ...], float]
+"""The values of a metric's labels, and what was measured."""
+Samples = Callable[[Totals], Iterable[Sample]]
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """A gauge: its name without the prefix, what it tells, its labels, and how totals make its samples."""
+
+    name: str
+    meaning: str
+    samples: Samples
+    labels: tuple[str, ...] = ()
+
+
+def _one(measure: Callable[[Totals], float]) -> Samples:
+    return lambda totals: [((), measure(totals))]
+
+
+def _if_limited(limit: Callable[[Totals], int], measure: Callable[[Totals], int]) -> Samples:
+    """Nothing where the file system has no such limit: 0 would make it look full."""
+    return lambda totals: [((), measure(totals))] if limit(totals) else []
+
+
+def _each(amounts: Callable[[Totals], Amounts], measure: Callable[[Amount], int]) -> Samples:
+    return lambda totals: [
+        ((name, verdict.value), measure(amount)) for (name, verdict), amount in amounts(totals).items()
+    ]
+
+
+def _three(
+    name: str, what: str, label: str, amounts: Callable[[Totals], Amounts]
+) -> tuple[Metric, Metric, Metric]:
+    """How many objects, their length and their memory, by ``label`` and verdict."""
+    labels = (label, "verdict")
+    return (
+        Metric(f"{name}objects", f"Objects, {what}.", _each(amounts, lambda a: a.objects), labels),
+        Metric(
+            f"{name}objects_size_bytes",
+            f"Length of the objects, {what}.",
+            _each(amounts, lambda a: a.size),
+            labels,
+        ),
+        Metric(
+            f"{name}objects_allocated_bytes",
+            f"Memory that the objects take, {what}.",
+            _each(amounts, lambda a: a.allocated),
+            labels,
+        ),
+    )
+
+
+METRICS = (
+    Metric(
+        "capacity_bytes",
+        "Memory that /dev/shm may take; absent where it has no limit.",
+        _if_limited(lambda t: t.filling.capacity, lambda t: t.filling.capacity),
+    ),
+    Metric("used_bytes", "Memory that /dev/shm takes.", _one(lambda t: t.filling.used)),
+    Metric(
+        "free_bytes",
+        "Memory that /dev/shm may still take; absent where it has no limit.",
+        _if_limited(lambda t: t.filling.capacity, lambda t: t.filling.free),
+    ),
+    Metric(
+        "inodes",
+        "Inodes that /dev/shm may have; absent where it has no limit.",
+        _if_limited(lambda t: t.filling.inodes, lambda t: t.filling.inodes),
+    ),
+    Metric(
+        "inodes_used",
+        "Inodes that /dev/shm has; absent where it has no limit.",
+        _if_limited(lambda t: t.filling.inodes, lambda t: t.filling.inodes_used),
+    ),
+    *_three("", "by kind and verdict", "kind", lambda t: t.by_kind),
+    *_three("owner_", "by owner and verdict", "owner", lambda t: t.by_owner),
+    *_three("software_", "by the software that made them and verdict", "software", lambda t: t.by_software),
+    Metric(
+        "other_allocated_bytes",
+        "Memory that directories, what stands in them, links and the like take.",
+        _one(lambda t: t.other_allocated),
+    ),
+    Metric(
+        "unlinked_objects",
+        "Objects that have no name any more and are held by a process.",
+        _one(lambda t: t.unlinked.objects),
+    ),
+    Metric(
+        "unlinked_objects_size_bytes",
+        "Length of the objects that have no name any more.",
+        _one(lambda t: t.unlinked.size),
+    ),
+    Metric(
+        "unlinked_objects_allocated_bytes",
+        "Memory that objects without a name take until their holders let go.",
+        _one(lambda t: t.unlinked.allocated),
+    ),
+    Metric(
+        "unlinked_objects_unmeasured",
+        "Objects without a name that could not be asked for their size.",
+        _one(lambda t: t.unmeasured),
+    ),
+    Metric(
+        "unexplained_bytes",
+        "Memory that is used and stands in no other metric; below zero after a change meanwhile.",
+        _one(lambda t: t.filling.unexplained),
+    ),
+    Metric(
+        "uninspected_processes",
+        "Processes that could not be inspected, and may hold objects unseen.",
+        _one(lambda t: t.filling.uninspected),
+    ),
+    Metric(
+        "lease_usable",
+        "Whether the kernel can be asked who uses an object (1) or not (0); without it there are no orphans.",
+        _one(lambda t: t.lease_problem is None),
+    ),
+    Metric(
+        "collection_timestamp_seconds",
+        "When the metrics were collected, in seconds since the epoch.",
+        _one(lambda t: t.started),
+    ),
+    Metric("collection_duration_seconds", "How long collecting the metrics took.", _one(lambda t: t.seconds)),
+)
+
+
+def _families(totals: Totals | None, common: Mapping[str, str]) -> Iterator[GaugeMetricFamily]:
+    """Every metric, the ``common`` labels on each; without totals those alone that tell of the failure."""
+    for metric in METRICS:
+        yield _family(metric, metric.samples(totals) if totals else (), common)
+    success = Metric(
+        "collection_success", "Whether collecting the metrics succeeded (1) or failed (0).", _nothing
+    )
+    yield _family(success, [((), totals is not None)], common)
+    build = Metric(
+        "build_info",
+        "Always 1; its labels are the versions of shmctl and Python.",
+        _nothing,
+        ("version", "python"),
+    )
+    yield _family(build, [((__version__, platform.python_version()), 1)], common)
+
+
+def _nothing(totals: Totals) -> Iterable[Sample]:
+    return ()
+
+
+def _family(metric: Metric, samples: Iterable[Sample], common: Mapping[str, str]) -> GaugeMetricFamily:
+    family = GaugeMetricFamily(PREFIX + metric.name, metric.meaning, labels=[*common, *metric.labels])
+    for values, measured in samples:
+        family.add_metric([*common.values(), *values], float(measured))
+    return family
+
+
+class TotalsCollector(Collector):
+    """Collects anew whenever it is asked, once at a time.
+
+    ``gather`` gives the totals, or None if that fails.
+    """
+
+    def __init__(self, gather: Callable[[], Totals | None], common: Mapping[str, str]) -> None:
+        self._gather = gather
+        self._common = common
+        self._lock = Lock()
+
+    def describe(self) -> Iterable[GaugeMetricFamily]:
+        """The metrics without samples."""
+        return _families(None, self._common)
+
+    def collect(self) -> Iterable[GaugeMetricFamily]:
+        """The metrics as they are now."""
+        with self._lock:
+            totals = self._gather()
+        return _families(totals, self._common)
+
+
+def metrics_text(totals: Totals, common: Mapping[str, str]) -> bytes:
+    """The metrics in Prometheus's text format, with the ``common`` labels on each."""
+    return generate_latest(TotalsCollector(lambda: totals, common))

@@ -1,0 +1,225 @@
+"""metrics: the sums are those of what is there, and names cannot spoil them."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from shmctl.core.inspect.totals import TOP
+from tests.e2e.inspect.holding import Holder, PrivatePlace, dead_pid, private_place
+from tests.scraping import Samples, families, samples
+from tests.support import NOBODY, Result, run_command
+
+pytestmark = pytest.mark.needs_root
+
+PAGE = 4096
+
+
+def measured(place: PrivatePlace, env: dict[str, str] | None = None) -> Samples:
+    """What it says; the parts of what is used add up, and so do objects however they are divided."""
+    return checked(place.run("metrics", env=env))
+
+
+def checked(result: Result) -> Samples:
+    assert (result.status, result.errors) == (0, "")
+    found = samples(result.text)
+    for measure in ("objects", "objects_size_bytes", "objects_allocated_bytes"):
+        sums = {total(found, prefix + measure) for prefix in ("", "owner_", "software_")}
+        assert len(sums) == 1
+    assert found["used_bytes"] == (
+        total(found, "objects_allocated_bytes")
+        + found["other_allocated_bytes"]
+        + found["unlinked_objects_allocated_bytes"]
+        + found["unexplained_bytes"]
+    )
+    return found
+
+
+def total(found: Samples, name: str) -> float:
+    return sum(value for key, value in found.items() if key.startswith(name + "{"))
+
+
+def some(found: Samples, name: str) -> dict[str, float]:
+    """The samples of a metric that are not zero, by their labels."""
+    return {
+        key.removeprefix(name): value for key, value in found.items() if key.startswith(name + "{") and value
+    }
+
+
+def test_empty(private: PrivatePlace) -> None:
+    found = measured(private)
+    assert (found["capacity_bytes"], found["used_bytes"], found["free_bytes"]) == (16 << 20, 0, 16 << 20)
+    assert found["unexplained_bytes"] == found["unlinked_objects"] == total(found, "objects") == 0
+    # What may come is there from the start: a series that begins at 1 never rises.
+    assert len([key for key in found if key.startswith("objects{")]) == 8
+    vfs = os.statvfs(private.path(""))
+    assert (found["inodes"], found["inodes_used"]) == (vfs.f_files, vfs.f_files - vfs.f_ffree)
+
+
+def test_without_limits() -> None:
+    """A capacity of 0 would look like a file system that is full."""
+    setup = "mount -t tmpfs -o size=0,nr_inodes=0 tmpfs /dev/shm"
+    with private_place(setup=setup) as place:
+        place.make("/x", bytes(PAGE))
+        found = measured(place)
+    assert not {"capacity_bytes", "free_bytes", "inodes", "inodes_used"} & found.keys()
+    assert found["used_bytes"] == PAGE
+
+
+def test_each_object_once_in_every_division(private: PrivatePlace, holder: Holder) -> None:
+    private.make("/held", bytes(3 * PAGE))
+    private.make("/young", bytes(2 * PAGE))
+    private.make("/sem.x", bytes(32))
+    private.make("/psm_0123abcd", bytes(PAGE))
+    os.chown(private.make("/theirs", bytes(PAGE)), NOBODY, NOBODY)
+    private.path("/again").hardlink_to(private.path("/held"))
+    with private.path("/sparse").open("wb") as file:
+        file.truncate(1 << 30)
+    private.path("/link").symlink_to("t" * 1000)
+    private.path("/folder").mkdir()
+    (private.path("/folder") / "x").write_bytes(bytes(5 * PAGE))
+    with holder("mapping", "/dev/shm/held", private.enter):
+        found = measured(private)
+    assert some(found, "objects") == {
+        "{kind=shm,verdict=held}": 1,
+        "{kind=shm,verdict=kept}": 4,
+        "{kind=semaphore,verdict=kept}": 1,
+    }
+    assert some(found, "objects_size_bytes") == {
+        "{kind=shm,verdict=held}": 3 * PAGE,
+        "{kind=shm,verdict=kept}": (1 << 30) + 4 * PAGE,
+        "{kind=semaphore,verdict=kept}": 32,
+    }
+    assert some(found, "owner_objects_allocated_bytes") == {
+        "{owner=root,verdict=held}": 3 * PAGE,
+        "{owner=root,verdict=kept}": 4 * PAGE,
+        "{owner=nobody,verdict=kept}": PAGE,
+    }
+    assert some(found, "software_objects") == {
+        "{software=unknown,verdict=held}": 1,
+        "{software=unknown,verdict=kept}": 4,
+        "{software=CPython multiprocessing,verdict=kept}": 1,
+    }
+    assert found["other_allocated_bytes"] == 6 * PAGE
+    assert found["unexplained_bytes"] == 0
+
+
+def test_orphans(private: PrivatePlace, holder: Holder) -> None:
+    private.make(f"/torch_{dead_pid()}_1_0", bytes(PAGE))
+    private.make("/held", bytes(PAGE))
+    with holder("fd", "/dev/shm/held", private.enter):
+        found = checked(private.run("metrics", "--min-age", "0"))
+    assert some(found, "objects_allocated_bytes") == {
+        "{kind=shm,verdict=orphan}": PAGE,
+        "{kind=shm,verdict=held}": PAGE,
+    }
+    assert some(found, "software_objects") == {
+        "{software=PyTorch,verdict=orphan}": 1,
+        "{software=unknown,verdict=held}": 1,
+    }
+
+
+@pytest.mark.parametrize("way", ["fd", "mapping"])
+def test_unlinked_but_held(private: PrivatePlace, holder: Holder, way: str) -> None:
+    path = private.make("/gone", bytes(3 * PAGE))
+    with holder(way, "/dev/shm/gone", private.enter):
+        path.unlink()
+        found = measured(private)
+        assert found["unlinked_objects"] == 1
+        assert found["unlinked_objects_allocated_bytes"] == found["unlinked_objects_size_bytes"] == 3 * PAGE
+    assert measured(private)["unlinked_objects"] == 0
+
+
+def test_what_nobody_may_inspect_counts_as_a_gap(private: PrivatePlace, holder: Holder) -> None:
+    private.make("/roots", bytes(PAGE))
+    with holder("fd", "/dev/shm/roots", private.enter):
+        found = checked(private.run_as_nobody("metrics"))
+    assert found["uninspected_processes"] > 1
+    assert some(found, "objects") == {"{kind=shm,verdict=unknown}": 1}
+    assert (found["lease_usable"], found["collection_success"]) == (1, 1)
+
+
+def test_no_leases(private: PrivatePlace) -> None:
+    """Where the inodes are used up the kernel cannot be asked, and metrics come all the same."""
+    with private_place(setup="mount -o remount,nr_inodes=3 /dev/shm") as place:
+        for name in ("/a", "/b"):
+            place.make(name, b"")
+        found = measured(place)
+    assert (found["lease_usable"], found["inodes"], found["inodes_used"]) == (0, 3, 3)
+    assert some(found, "objects") == {"{kind=shm,verdict=unknown}": 2}
+
+
+HOSTILE = ['a"b', "a\\b", "a{b=c}", "a b", "\x07bell", "a#", "é", "\udcff", "x" * 40]
+
+
+@pytest.fixture
+def crowded(tmp_path: Path) -> Iterator[PrivatePlace]:
+    """Where login names are as hostile as they get, and one of them is that of the rest."""
+    users = [*HOSTILE, "other", "twin", "twin"]
+    lines = [f"{user}:x:{70000 + number}:1::/:/bin/sh\n" for number, user in enumerate(users)]
+    passwd = tmp_path / "passwd"
+    text = Path("/etc/passwd").read_text() + "".join(lines)
+    passwd.write_text(text, encoding="utf-8", errors="surrogateescape")
+    with private_place(setup=f"mount --bind {passwd} /etc/passwd") as place:
+        for number in range(len(users)):
+            os.chown(place.make(f"/{number}", bytes(PAGE)), 70000 + number, -1)
+        yield place
+
+
+def test_hostile_owners(crowded: PrivatePlace) -> None:
+    result = crowded.run("metrics")
+    found = checked(result)
+    # A line feed cannot be in /etc/passwd; what a terminal would obey is escaped, the rest is as it is.
+    plain = {name: name for name in HOSTILE}
+    plain |= {"\x07bell": "\\x07bell", "\udcff": "\\xff"}
+    owners = {sample.labels["owner"]: 0 for sample in families(result.text)["shmctl_owner_objects"].samples}
+    assert set(owners) == {*plain.values(), "twin", "other"}
+    assert found["owner_objects{owner=twin,verdict=kept}"] == 2
+    assert found["owner_objects{owner=other,verdict=kept}"] == 1
+    linted = run_command(["promtool", "check", "metrics"], stdin=result.out)
+    assert (linted.status, linted.errors) == (0, "")
+
+
+def test_many_owners(private: PrivatePlace) -> None:
+    """The largest are told apart; all others are one."""
+    for number in range(TOP + 10):
+        os.chown(private.make(f"/{number}", bytes(PAGE * (number + 1))), 80000 + number, -1)
+    found = measured(private)
+    owners = some(found, "owner_objects_allocated_bytes")
+    largest = {
+        f"{{owner={80000 + number},verdict=kept}}": PAGE * (number + 1) for number in range(10, TOP + 10)
+    }
+    assert owners == {**largest, "{owner=other,verdict=kept}": PAGE * 55}
+    assert found["owner_objects{owner=other,verdict=kept}"] == 10
+    assert len(found) < 1000
+
+
+def test_hostile_software(private: PrivatePlace, tmp_path: Path) -> None:
+    names = ['quote " and \\', "line\nfeed", "other", "unknown", "ctrl\x01", "ünï"]
+    tables = []
+    for number, name in enumerate(names):
+        quoted = "".join(f"\\u{ord(c):04x}" for c in name)
+        tables.append(f"[[family]]\nsoftware = \"{quoted}\"\nmatch = ['f{number}']\nlifetime = 'users'\n")
+        private.make(f"/f{number}", bytes(PAGE))
+    private.make("/nobody-knows", bytes(PAGE))
+    (tmp_path / "shmctl").mkdir()
+    (tmp_path / "shmctl/families.toml").write_text("\n".join(tables))
+    result = private.run("metrics", env={"XDG_CONFIG_HOME": str(tmp_path)})
+    checked(result)
+    found = families(result.text)["shmctl_software_objects"].samples
+    software = {each.labels["software"]: each.value for each in found if each.value}
+    assert software == {
+        'quote " and \\': 1, "line\\nfeed": 1, "other": 1, "unknown": 2, "ctrl\\x01": 1, "ünï": 1
+    }  # fmt: skip
+    linted = run_command(["promtool", "check", "metrics"], stdin=result.out)
+    assert (linted.status, linted.errors) == (0, "")
+
+
+def test_a_families_file_that_makes_no_sense(private: PrivatePlace, tmp_path: Path) -> None:
+    (tmp_path / "shmctl").mkdir()
+    file = tmp_path / "shmctl/families.toml"
+    file.write_text("[[family]]\nnonsense = 1\n")
+    result = private.run("metrics", env={"XDG_CONFIG_HOME": str(tmp_path)})
+    assert (result.status, result.text) == (2, "")
+    assert result.errors.startswith(f"shmctl: metrics: {file}:2: ")
