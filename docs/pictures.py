@@ -49,8 +49,15 @@ def main() -> None:
     folder = Path(sys.argv[1] if len(sys.argv) > 1 else Path(__file__).parent)
     if os.environ.get("SHMCTL_SCENE") != "set":
         setting = f'set -e; umask 022\n{SCENE}\nexec "$@"'
-        environment = {**os.environ, "SHMCTL_SCENE": "set", "STAMP": STAMP, "TZ": "UTC"}
-        environment["PATH"] = f"{Path(sys.executable).parent}:{environment['PATH']}"
+        environment = {
+            "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+            "HOME": "/nonexistent",
+            "LC_ALL": "C.UTF-8",
+            "TZ": "UTC",
+            "TERM": "xterm-256color",
+            "SHMCTL_SCENE": "set",
+            "STAMP": STAMP,
+        }
         own = ["unshare", "--mount", "bash", "-c", setting, "bash", sys.executable, __file__, str(folder)]
         sys.exit(subprocess.run(own, env=environment, check=False).returncode)
     for name, command in PICTURES.items():
@@ -71,7 +78,7 @@ def shown_on_terminal(command: str) -> str:
     pid, master = pty.fork()
     if pid == 0:
         ioctl(0, termios.TIOCSWINSZ, pack("HHHH", 50, COLUMNS, 0, 0))
-        os.execvpe("bash", ["bash", "-c", command], {**os.environ, "TERM": "xterm-256color"})
+        os.execvp("bash", ["bash", "-c", command])
     shown = b""
     try:
         while data := os.read(master, 65536):
