@@ -41,6 +41,7 @@ COMMANDS = {
     "gc": Entry("Look after", "Remove orphans: objects that nobody uses and nothing says to keep."),
     "df": Entry("Look after", "Show what fills /dev/shm (statvfs, /proc)."),
     "metrics": Entry("Look after", "Show the totals of /dev/shm as Prometheus metrics (statvfs, /proc)."),
+    "doctor": Entry("Look after", "Tell what makes shared memory unsafe or fragile on this host."),
     "rm": Entry("Remove", "Remove objects by name or pattern (unlink)."),
     "unlink": Entry("Remove", "Remove one object (shm_unlink)."),
 }
@@ -117,7 +118,8 @@ def cli(ctx: click.Context, trace: bool, target_pid: int | None, color: str | No
     # A line of a batch has the session of the batch, but for what its own options say.
     session = ctx.obj or Session()
     if target_pid is not None:
-        session = replace(session, directory=ctx.with_resource(directory_of(target_pid)))
+        directory = ctx.with_resource(directory_of(target_pid))
+        session = replace(session, directory=directory, target_pid=target_pid)
     if color is not None:
         session = replace(session, color=color)
     ctx.obj = session

@@ -211,6 +211,8 @@ PATHS = {
     "df": (["df"], FAMILIES),
     "df --json": (["df", "--json"], {"json"} | FAMILIES),
     "metrics --help": (["metrics", "--help"], set()),
+    "doctor": (["doctor"], set()),
+    "doctor --json": (["doctor", "--json"], {"json"}),
     "chmod": (["chmod", "600", "NAME"], set()),
     "chown": (["chown", ":OWN", "NAME"], set()),
     "wait": (["wait", "NAME"], INOTIFY),

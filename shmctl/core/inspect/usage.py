@@ -11,6 +11,7 @@ from shmctl.core.errors import ShmError
 from shmctl.core.inspect.locks import Locks
 from shmctl.core.inspect.processes import Scan
 from shmctl.core.models import DEV_SHM, Directory, ObjectInfo
+from shmctl.core.names import escape
 
 
 class State(StrEnum):
@@ -103,21 +104,28 @@ def ask_lease(info: ObjectInfo) -> Usage | str:
 
 
 def lease_problem(directory: Directory = DEV_SHM) -> str | None:
-    """Prove the lease on this kernel and file system; returns in words what is wrong with it, or None.
+    """What is wrong with the lease on this kernel and file system, in words, or None: see `try_lease`."""
+    try:
+        return try_lease(directory)
+    except ShmError as error:
+        if error.call == "open":
+            return f"leases cannot be tried: {escape(error.name or b'')}: {error.strerror} ({error.symbol})"
+        return f"leases do not work here ({error.symbol})"
+
+
+def try_lease(directory: Directory = DEV_SHM) -> str | None:
+    """Prove the lease; returns in words what is wrong with its answers, or None.
 
     An unnamed object with a second, read-only descriptor must be refused,
-    and granted once that is closed.
+    and granted once that is closed. Raises ShmError: of open(2) where it
+    cannot be tried, of fcntl(2) where there are no leases.
     """
     name = directory.path
-    try:
-        with posix.closing(posix.open_unnamed(directory), name) as fd:
-            with posix.closing(posix.open_again(fd, name), name):
-                if locking.take_lease(fd, name):
-                    return "this kernel grants leases on objects in use"
-            if not locking.take_lease(fd, name):
-                return "this kernel refuses leases on objects that nobody uses"
-            locking.release_lease(fd, name)
-    except OSError as error:
-        symbol = errno.errorcode.get(error.errno or 0, "?")
-        return f"leases do not work here ({symbol})"
+    with posix.closing(posix.open_unnamed(directory), name) as fd:
+        with posix.closing(posix.open_again(fd, b"/proc/self/fd"), name):
+            if locking.take_lease(fd, name):
+                return "this kernel grants leases on objects in use"
+        if not locking.take_lease(fd, name):
+            return "this kernel refuses leases on objects that nobody uses"
+        locking.release_lease(fd, name)
     return None

@@ -1,0 +1,33 @@
+"""shmctl doctor."""
+
+import sys
+
+import click
+
+from shmctl import report
+from shmctl.core.inspect.health.checks import examine
+from shmctl.options import Session, json_option, pass_session
+
+
+@click.command()
+@json_option
+@click.option("--exit-code", is_flag=True, help="End with status 1 if there is a warning or a problem.")
+@pass_session
+def command(session: Session, as_json: bool, exit_code: bool) -> None:
+    """Tell what makes shared memory unsafe or fragile on this host.
+
+    A finding for each check: ok, note (good to know), warning (fragile), problem (unsafe, or it
+    fails already) or unknown (it could not be checked), what was seen, and what to do about it.
+    """
+    findings = examine(session.directory, session.target_pid)
+    if as_json:
+        from shmctl.render.doctor import finding_record
+        from shmctl.render.jsonlines import write_array
+
+        write_array(sys.stdout, map(finding_record, findings))
+    else:
+        from shmctl.render.doctor import write_findings
+
+        write_findings(session.output(), findings)
+    if exit_code and any(finding.outcome.status.is_bad for finding in findings):
+        report.fail()

@@ -1,0 +1,58 @@
+"""The mount table of a process: /proc/PID/mountinfo (proc_pid_mountinfo(5))."""
+
+import os
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+_ESCAPE = re.compile(rb"\\([0-3][0-7]{2})")
+
+
+@dataclass(frozen=True, slots=True)
+class Mount:
+    """One mount: ``root`` of the file system ``fstype`` shows at ``point``.
+
+    ``options`` are those of the file system: ``{"size": "1024k", "ro": ""}``.
+    """
+
+    id: int
+    root: bytes
+    point: bytes
+    fstype: str
+    options: Mapping[str, str]
+
+
+def read_mounts(pid: int | None = None) -> list[Mount]:
+    """The mounts that process ``pid``, or this one, sees, in the order of mounting. Raises OSError."""
+    with open(f"/proc/{'self' if pid is None else pid}/mountinfo", "rb") as file:
+        return parse_mounts(file)
+
+
+def parse_mounts(lines: Iterable[bytes]) -> list[Mount]:
+    """``30 25 0:27 / /dev/shm rw,nosuid shared:3 - tmpfs tmpfs rw,size=1024k``, a line each."""
+    mounts = []
+    for line in lines:
+        own, _, file_system = line.rstrip(b"\n").partition(b" - ")
+        number, _, _, root, point, *_ = own.split(b" ")
+        # The source in between may be empty.
+        fstype, _, options = file_system.split(b" ", 2)
+        fields = (int(number), _unescape(root), _unescape(point), os.fsdecode(fstype))
+        mounts.append(Mount(*fields, _parse_options(options)))
+    return mounts
+
+
+def mount_of(fd: int, mounts: Iterable[Mount]) -> Mount | None:
+    """The mount that an open file is on, whatever is mounted over it. Raises OSError without /proc."""
+    with open(f"/proc/self/fdinfo/{fd}", encoding="ascii") as file:
+        number = next((int(line.split()[1]) for line in file if line.startswith("mnt_id:")), None)
+    return next((mount for mount in mounts if mount.id == number), None)
+
+
+def _unescape(field: bytes) -> bytes:
+    r"""Spaces, tabs, newlines and backslashes are written in octal, as in ``\040``."""
+    return _ESCAPE.sub(lambda match: bytes([int(match[1], 8)]), field)
+
+
+def _parse_options(text: bytes) -> dict[str, str]:
+    pairs = (os.fsdecode(_unescape(option)).partition("=") for option in text.split(b","))
+    return {name: value for name, _, value in pairs}

@@ -1,0 +1,61 @@
+"""What an examination found: a row a check."""
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+from shmctl.core.inspect.health.findings import Finding, Scope, Status
+from shmctl.render.output import Cell, Heading, Output
+from shmctl.render.records import name_fields
+
+_STYLES = {
+    Status.OK: "green",
+    Status.NOTE: "cyan",
+    Status.WARNING: "yellow",
+    Status.PROBLEM: "bold red",
+    Status.UNKNOWN: "magenta",
+}
+
+
+def finding_record(finding: Finding) -> dict[str, Any]:
+    """A finding by the keys that scripts rely on."""
+    outcome = finding.outcome
+    return {
+        "check": finding.check,
+        "status": outcome.status.value,
+        "scope": finding.scope.value,
+        "seen": outcome.seen,
+        "advice": outcome.advice or None,
+        "objects": [name_fields(info.name) for info in outcome.objects],
+    }
+
+
+def write_findings(output: Output, findings: Sequence[Finding]) -> None:
+    """Write a row for each check; for people, what to do stands below what was seen, and totals follow."""
+    if output.terminal:
+        headings = [Heading("STATUS"), Heading("CHECK"), Heading("SEEN")]
+        output.write_table(headings, [_screen_row(finding) for finding in findings])
+        counts = Counter(finding.outcome.status for finding in findings)
+        totals = ", ".join(f"{counts[status]} {status.value}" for status in Status if counts[status])
+        output.stream.write(f"\n{totals}\n")
+    else:
+        headings = [Heading(text) for text in ("STATUS", "CHECK", "SCOPE", "SEEN", "ADVICE")]
+        output.write_table(headings, [_plain_row(finding) for finding in findings])
+
+
+def _screen_row(finding: Finding) -> list[Cell]:
+    outcome = finding.outcome
+    style = _STYLES[outcome.status]
+    scope = "" if finding.scope is Scope.DIRECTORY else f" ({finding.scope.value})"
+    text = outcome.seen + (f"\nhint: {outcome.advice}" if outcome.advice else "")
+    return [
+        (outcome.status.value, style),
+        (finding.check + scope, "bold"),
+        (text, style if outcome.status.is_bad else ""),
+    ]
+
+
+def _plain_row(finding: Finding) -> list[Cell]:
+    outcome = finding.outcome
+    texts = (outcome.status.value, finding.check, finding.scope.value, outcome.seen, outcome.advice or "-")
+    return [(text, "") for text in texts]
