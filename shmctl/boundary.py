@@ -142,6 +142,8 @@ def _explain(problem: BaseException, command: str | None) -> int:  # noqa: PLR09
                 return Interrupted.last.status
             report.failure(command, problem)
             return ExitStatus.TIMED_OUT if problem.errno == errno.ETIMEDOUT else ExitStatus.FAILED
+        case OSError() if problem.filename is not None:
+            return _file_failed(problem, command)
         case OSError():
             return _output_failed(problem, command)
         case MemoryError():
@@ -167,6 +169,13 @@ def _output_failed(error: OSError, command: str | None) -> int:
         os.kill(os.getpid(), signal.SIGPIPE)
     _discard_output()
     report.failure(command, FileError("write", STANDARD_OUTPUT, error.errno or errno.EIO, error.strerror))
+    return ExitStatus.FAILED
+
+
+def _file_failed(error: OSError, command: str | None) -> int:
+    """A file of the system, such as one below /proc, cannot be used."""
+    path = error.filename if isinstance(error.filename, str | bytes) else str(error.filename)
+    report.failure(command, FileError("open", os.fsencode(path), error.errno or errno.EIO, error.strerror))
     return ExitStatus.FAILED
 
 

@@ -27,8 +27,9 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 class Session:
     """What holds for every command: where the objects live, whether to use colour, what may be read.
 
-    ``target_pid`` is the process that sees the directory, unless it is our own. ``scripts`` counts the batches around the command; one whose script comes by standard input has it
-    for itself (``script_is_input``).
+    ``target_pid`` is the process that sees the directory, unless it is our own. ``scripts`` counts the
+    batches around the command; one whose script comes by standard input has it for itself
+    (``script_is_input``).
     """
 
     directory: Directory = DEV_SHM

@@ -1,6 +1,7 @@
 """What the user hears when something goes wrong: the one place where errors become sentences."""
 
 import errno
+import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -10,6 +11,7 @@ from typing import NoReturn, TypeVar
 import click
 
 from shmctl.core.errors import FileError, ShmError
+from shmctl.core.models import DEV_SHM
 from shmctl.core.names import Name, escape, printable
 from shmctl.core.objects.lifecycle import OpenObject
 
@@ -27,9 +29,11 @@ class ExitStatus(IntEnum):
     TERMINATED = 143
 
 
+# What a missing /dev/shm looks like; a waiting command waits for it, too.
+_ABSENCES = (errno.ENOENT, errno.ENOTDIR, errno.ETIMEDOUT)
 # For these calls the name says it all; others are named in the message.
 _LOOKUP_CALLS = frozenset(
-    {"shm_open", "shm_unlink", "unlink", "open", "fstat", "fstatat", "sem_open", "sem_unlink"}
+    {"shm_open", "shm_unlink", "unlink", "open", "stat", "fstat", "fstatat", "sem_open", "sem_unlink"}
 )
 _HINTS = {
     ("create", "shm_open", errno.EEXIST): "--no-excl opens the object that exists; 'shmctl rm' removes it",
@@ -39,6 +43,7 @@ _HINTS = {
     ("unlink", "shm_unlink", errno.EISDIR): "rmdir(1) removes directories",
     ("rm", "unlink", errno.EISDIR): "rmdir(1) removes directories",
 }
+_DIRECTORY_HINT = "'shmctl doctor' tells what is wrong with it"
 # Where in a script the command stands that is running.
 _place = ""
 _NO_SPACE_HINT = "'shmctl ls --sort allocated --reverse' shows what takes the memory"
@@ -91,13 +96,21 @@ def failure(command: str | None, problem: ShmError) -> None:
     if problem.errno == errno.ENOSPC and about_object:
         what = problem.detail or "No space left on /dev/shm"
         hint = hint or _NO_SPACE_HINT
+    if about_object and problem.errno == errno.EROFS:
+        what, hint = problem.detail or "/dev/shm is mounted read-only", hint or _DIRECTORY_HINT
+    elif about_object and problem.errno in _ABSENCES and not os.path.isdir(DEV_SHM.path):
+        hint = _DIRECTORY_HINT
+        if problem.name != DEV_SHM.path:
+            what = f"{what}: there is no directory /dev/shm"
     parts.append(f"{what} ({problem.symbol})")
     error(": ".join(parts), hint, command)
 
 
 def uninspected(count: int) -> None:
     """Say how many processes would not be inspected, in one line, if any."""
-    if count:
+    if not os.path.exists("/proc/self"):
+        error("no process could be inspected: there is no /proc", command=current_command())
+    elif count:
         processes = "1 process" if count == 1 else f"{count} processes"
         error(f"{processes} could not be inspected", command=current_command())
 

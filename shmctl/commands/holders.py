@@ -13,6 +13,7 @@ from shmctl.core.inspect.usage import State, UsageTest
 from shmctl.core.models import ObjectInfo
 from shmctl.core.names import Name, escape
 from shmctl.core.objects.lifecycle import describe
+from shmctl.core.posix import stat_directory
 from shmctl.inspection import gather_holders
 from shmctl.options import NAME, Session, json_option, pass_session, watch_option
 from shmctl.parsing import Command
@@ -77,7 +78,9 @@ def _watch(
     def draw(output: "Output") -> None:
         infos = list(scan(session.directory))
         if unlinked:
-            objects, _ = find_unlinked(session.directory.device(), {info.st.st_ino for info in infos})
+            objects, _ = find_unlinked(
+                stat_directory(session.directory).st_dev, {info.st.st_ino for info in infos}
+            )
             if as_json:
                 write_line(output.stream, map(unlinked_record, objects))
             else:
@@ -146,7 +149,7 @@ def _show_unlinked(session: Session, as_json: bool) -> None:
 
     unlinked: list[Unlinked]
     unlinked, uninspected = find_unlinked(
-        session.directory.device(), {info.st.st_ino for info in scan(session.directory)}
+        stat_directory(session.directory).st_dev, {info.st.st_ino for info in scan(session.directory)}
     )
     if as_json:
         from shmctl.render.jsonlines import write_array

@@ -26,10 +26,6 @@ class Directory:
         """The path of an object's file, for messages and for calls without ``fd``."""
         return self.path + name
 
-    def device(self) -> int:
-        """The number of the file system that it is on (st_dev)."""
-        return os.stat(self.path if self.fd is None else self.fd).st_dev
-
 
 DEV_SHM = Directory()
 

@@ -55,7 +55,7 @@ def _open_object(name: Name, oflag: int, mode: int, directory: Directory) -> int
 
 def _posix_ipc_open(name: str, oflag: int, mode: int) -> int:
     read_only = oflag & os.O_ACCMODE == os.O_RDONLY
-    with _errno_restored(existential=errno.EEXIST if oflag & os.O_EXCL else errno.ENOENT):
+    with _errno_restored(existential=errno.ENOENT):
         return int(posix_ipc.SharedMemory(name, oflag & ~os.O_ACCMODE, mode=mode, read_only=read_only).fd)
 
 
@@ -67,7 +67,8 @@ def _errno_restored(
     try:
         yield
     except posix_ipc.ExistentialError as error:
-        raise OSError(existential, "") from error
+        # One error for two numbers: with O_EXCL it is ENOENT where the directory itself is missing.
+        raise OSError(errno.EEXIST if "already exists" in str(error) else existential, "") from error
     except posix_ipc.PermissionsError as error:
         raise OSError(errno.EACCES, "") from error
     except ValueError as error:
@@ -206,6 +207,14 @@ def fstatat(name: Name, directory_fd: int) -> os.stat_result:
     )
 
 
+def stat_directory(directory: Directory = DEV_SHM) -> os.stat_result:
+    """What the system knows about the directory, through a link if it is one: stat(2)."""
+    where: bytes | int = directory.path if directory.fd is None else directory.fd
+    shown = c_string(directory.path) if directory.fd is None else str(directory.fd)
+    function = "stat" if directory.fd is None else "fstat"
+    return call(function, directory.path, lambda: os.stat(where), lambda st: f"{shown}, {stat_struct(st)}")
+
+
 def statvfs(directory: Directory = DEV_SHM) -> os.statvfs_result:
     """How large the file system of the directory is, and how full: statvfs(3)."""
     where: bytes | int = directory.path if directory.fd is None else directory.fd
@@ -315,7 +324,7 @@ def sem_open(name: Name, oflag: int, mode: int = 0, value: int = 0) -> "posix_ip
     shown = f"{c_string(name)}, {flags}" + (f", {mode:04o}, {value}" if oflag & os.O_CREAT else "")
 
     def open_it() -> "posix_ipc.Semaphore":
-        with _errno_restored(existential=errno.EEXIST if oflag & os.O_EXCL else errno.ENOENT):
+        with _errno_restored(existential=errno.ENOENT):
             return posix_ipc.Semaphore(os.fsdecode(name), oflag, mode=mode, initial_value=value)
 
     return call("sem_open", name, open_it, lambda _: shown)

@@ -76,6 +76,8 @@ def _why_unexplained(filling: Filling) -> str:
         return "it all adds up"
     if filling.unexplained < 0:
         return "memory was given back while it was being counted"
+    if not filling.whole:
+        return "the file system holds more than this directory"
     reasons = ["held where /proc does not show it: in flight through a socket, or in a hidden process"]
     if filling.uninspected:
         reasons.append(f"{filling.uninspected} could not be inspected")

@@ -7,8 +7,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from shmctl.core import posix
+from shmctl.core.inspect.mounts import is_file_system_root, mount_of, read_mounts
 from shmctl.core.inspect.processes import Unlinked, find_unlinked
-from shmctl.core.models import Directory, ObjectInfo, user_name
+from shmctl.core.models import DEV_SHM, Directory, ObjectInfo, user_name
 from shmctl.core.target import is_mount_point, open_directory_of
 
 INSIDE_DIRECTORIES = "in directories"
@@ -21,7 +22,8 @@ class Filling:
     ``by_kind`` and ``unlinked`` add up to ``used`` together with
     ``unexplained``, which may be negative where memory was given back
     meanwhile. ``by_owner`` divides the same bytes as ``by_kind``.
-    ``uninspected`` processes may hold what is unexplained.
+    ``uninspected`` processes may hold what is unexplained; so may other
+    directories of the file system if this is not the ``whole`` of it.
     """
 
     path: bytes
@@ -35,13 +37,14 @@ class Filling:
     unlinked: tuple[Unlinked, ...]
     unexplained: int
     uninspected: int
+    whole: bool
 
 
 def measure(directory: Directory, infos: Iterable[ObjectInfo]) -> Filling:
     """Measure the tmpfs of ``directory``, whose entries are ``infos``."""
     by_kind: Counter[str] = Counter()
     by_owner: Counter[str] = Counter()
-    device = directory.device()
+    device = posix.stat_directory(directory).st_dev
     seen: set[int] = set()
     for info in infos:
         if info.st.st_ino not in seen and info.st.st_dev == device:
@@ -70,12 +73,23 @@ def measure(directory: Directory, infos: Iterable[ObjectInfo]) -> Filling:
         unlinked=tuple(unlinked),
         unexplained=used - explained,
         uninspected=uninspected,
+        whole=_is_whole(directory),
     )
+
+
+def _is_whole(directory: Directory) -> bool:
+    """Whether nothing else is on its file system, as far as the mount table shows that."""
+    try:
+        mount = mount_of(directory, read_mounts())
+    except OSError:
+        return True
+    return mount is None or is_file_system_root(directory, mount)
 
 
 def _inside_directories(directory: Directory, device: int) -> Iterator[os.stat_result]:
     """What stands deeper, on the same file system: libraries make directories here, too."""
-    top: bytes | str = directory.path if directory.fd is None else "."
+    # With a step after it, a link in the place of /dev/shm is followed; below it none is.
+    top: bytes | str = directory.path + b"/." if directory.fd is None else "."
     for path, folders, files, fd in os.fwalk(top, dir_fd=directory.fd, follow_symlinks=False):
         if path == top:
             continue
@@ -108,6 +122,7 @@ def all_mounted() -> tuple[list[Mounted], int]:
     found: dict[int, Mounted] = {}
     roots: set[str] = set()
     uninspected = 0
+    own = _own_root()
     for pid in sorted(int(entry) for entry in os.listdir("/proc") if entry.isdigit()):
         try:
             namespace = os.readlink(f"/proc/{pid}/ns/mnt")
@@ -115,7 +130,7 @@ def all_mounted() -> tuple[list[Mounted], int]:
             if f"{namespace} {root}" in roots:
                 continue
             roots.add(f"{namespace} {root}")
-            directory = open_directory_of(pid)
+            directory = _own_directory() if (namespace, root) == own else open_directory_of(pid)
             device = os.stat(directory.fd or 0).st_dev
             if device in found or not is_mount_point(directory):
                 os.close(directory.fd or 0)
@@ -126,6 +141,19 @@ def all_mounted() -> tuple[list[Mounted], int]:
         except OSError:
             continue
     return list(found.values()), uninspected
+
+
+def _own_root() -> tuple[str, str] | None:
+    try:
+        return os.readlink("/proc/self/ns/mnt"), os.readlink("/proc/self/root")
+    except OSError:
+        return None
+
+
+def _own_directory() -> Directory:
+    """The one that shmctl works in without --target: a link in its place is followed."""
+    oflag = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+    return Directory(DEV_SHM.path, os.open(DEV_SHM.path, oflag))
 
 
 def _container(pid: int) -> str | None:

@@ -45,6 +45,9 @@ def _read_file(path: str, *, trusted: bool) -> str | None:
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
     except (FileNotFoundError, NotADirectoryError):
         return None
+    except PermissionError as error:
+        hint = "if HOME is another user's, set it, or XDG_CONFIG_HOME, to a directory of your own"
+        raise InputError(f"{path}: cannot be read: {error.strerror}", hint) from error
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror}") from error
     try:

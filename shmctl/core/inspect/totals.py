@@ -5,6 +5,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
+from shmctl.core import posix
 from shmctl.core.inspect.capacity import Filling, measure
 from shmctl.core.inspect.family_files import load_families
 from shmctl.core.inspect.listing import scan
@@ -72,7 +73,7 @@ def sum_up(directory: Directory, rules: Rules) -> Totals:
     # A process that does this for weeks must hear of new users.
     login_name.cache_clear()
     found = list(scan(directory))
-    device = directory.device()
+    device = posix.stat_directory(directory).st_dev
     infos = [info for info in found if info.st.st_dev == device]
     objects = {info.st.st_ino: info for info in infos if info.kind.is_object}
     test = UsageTest(directory, lambda: find_holders(objects.values()))

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from shmctl.core.inspect.health.checks import CHECKS
-from shmctl.core.inspect.health.mounts import parse_mounts
+from shmctl.core.inspect.mounts import parse_mounts
 from tests.e2e.inspect.holding import Holder, PrivatePlace, private_place
 from tests.e2e.terminal import on_terminal, without_styles
 from tests.support import NOBODY, Result, as_nobody, python_for_all, run, run_command

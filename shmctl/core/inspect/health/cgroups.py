@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from shmctl.core.inspect.health.mounts import Mount, read_mounts
+from shmctl.core.inspect.mounts import Mount, read_mounts
 from shmctl.core.names import escape
 
 # The older interface writes "no limit" as the largest multiple of a page.

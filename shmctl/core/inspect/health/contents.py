@@ -44,6 +44,8 @@ def check_unknown_owners(case: Examination) -> Outcome:
 def check_unlinked(case: Examination) -> Outcome:
     """What takes memory though no listing shows it?"""
     filling = case.filling
+    if not filling.whole:
+        return unknown("its file system holds more than /dev/shm, and what has no name may be of anywhere")
     blind = _uninspected(filling.uninspected)
     if not filling.unlinked:
         if filling.uninspected:

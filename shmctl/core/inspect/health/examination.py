@@ -6,8 +6,8 @@ from functools import cached_property
 
 from shmctl.core import posix
 from shmctl.core.inspect.capacity import Filling, measure
-from shmctl.core.inspect.health.mounts import Mount, mount_of, read_mounts
 from shmctl.core.inspect.listing import scan
+from shmctl.core.inspect.mounts import Mount, mount_of, read_mounts
 from shmctl.core.models import Directory, ObjectInfo
 
 
@@ -39,18 +39,7 @@ class Examination:
     @cached_property
     def mount(self) -> Mount | None:
         """The mount that the directory is on; None where the table does not show it."""
-        if self.directory.fd is not None:
-            return mount_of(self.directory.fd, self.mounts)
-        fd = os.open(self.directory.path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            return mount_of(fd, self.mounts)
-        finally:
-            os.close(fd)
-
-    @property
-    def mount_point(self) -> bytes:
-        """Where a file system of its own would be mounted, as the process sees it."""
-        return b"/dev/shm" if self.directory.fd is not None else os.path.realpath(self.directory.path)
+        return mount_of(self.directory, self.mounts)
 
     @cached_property
     def infos(self) -> list[ObjectInfo]:

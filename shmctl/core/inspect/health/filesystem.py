@@ -3,8 +3,10 @@
 import os
 import stat
 
+from shmctl.core import posix
 from shmctl.core.inspect.health.examination import Examination
 from shmctl.core.inspect.health.findings import Outcome, note, ok, problem, unknown, warning
+from shmctl.core.inspect.mounts import is_file_system_root
 from shmctl.core.models import type_name, user_name
 from shmctl.core.names import escape
 
@@ -50,16 +52,13 @@ def check_file_system(case: Examination) -> Outcome:
             f"{mount.fstype}, not tmpfs: objects are files on it, which can be slow and survive a restart",
             case.command("mount -t tmpfs -o mode=1777,nosuid,nodev tmpfs /dev/shm"),
         )
-    if mount.point != case.mount_point:
-        return note(
-            f"a directory of the tmpfs on {escape(mount.point)}, whose size it shares with all that is there",
-            case.command("mount -t tmpfs -o mode=1777,nosuid,nodev tmpfs /dev/shm"),
-        )
-    if mount.root != b"/":
-        return note(
-            f"the directory {escape(mount.root)} of a tmpfs, whose size it shares with all that is there"
-        )
-    return ok("a tmpfs of its own")
+    if is_file_system_root(case.directory, mount):
+        return ok("a tmpfs of its own")
+    part = f"the directory {escape(mount.root)}" if mount.root != b"/" else "a directory"
+    return note(
+        f"{part} of the tmpfs on {escape(mount.point)}, whose size it shares with all that is there",
+        case.command("mount -t tmpfs -o mode=1777,nosuid,nodev tmpfs /dev/shm"),
+    )
 
 
 def check_read_only(case: Examination) -> Outcome:
@@ -99,7 +98,7 @@ def check_noexec(case: Examination) -> Outcome:
 
 def check_permissions(case: Examination) -> Outcome:
     """May everybody make objects, and nobody remove another's?"""
-    st = os.stat(case.directory.path if case.directory.fd is None else case.directory.fd)
+    st = posix.stat_directory(case.directory)
     mode = stat.S_IMODE(st.st_mode)
     repair = case.command("chown root:root /dev/shm") + " && " + case.command("chmod 1777 /dev/shm")
     if st.st_uid:

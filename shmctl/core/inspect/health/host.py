@@ -6,7 +6,7 @@ from shmctl.core.errors import ShmError
 from shmctl.core.inspect.health.examination import Examination
 from shmctl.core.inspect.health.findings import Outcome, note, ok, warning
 from shmctl.core.inspect.health.logind import remove_ipc
-from shmctl.core.inspect.health.mounts import Mount, read_mounts
+from shmctl.core.inspect.mounts import Mount, read_mounts
 from shmctl.core.inspect.usage import try_lease
 
 _INITIAL_PID_NAMESPACE = "pid:[4026531836]"

@@ -5,6 +5,8 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from shmctl.core.models import Directory
+
 _ESCAPE = re.compile(rb"\\([0-3][0-7]{2})")
 
 
@@ -41,8 +43,25 @@ def parse_mounts(lines: Iterable[bytes]) -> list[Mount]:
     return mounts
 
 
-def mount_of(fd: int, mounts: Iterable[Mount]) -> Mount | None:
-    """The mount that an open file is on, whatever is mounted over it. Raises OSError without /proc."""
+def mount_of(directory: Directory, mounts: Iterable[Mount]) -> Mount | None:
+    """The mount that a directory is on; None where the table does not show it. Raises OSError."""
+    if directory.fd is not None:
+        return _mount_of_file(directory.fd, mounts)
+    fd = os.open(directory.path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        return _mount_of_file(fd, mounts)
+    finally:
+        os.close(fd)
+
+
+def is_file_system_root(directory: Directory, mount: Mount) -> bool:
+    """Whether the directory, which is on ``mount``, has all that its file system holds."""
+    point = b"/dev/shm" if directory.fd is not None else os.path.realpath(directory.path)
+    return mount.root == b"/" and mount.point == point
+
+
+def _mount_of_file(fd: int, mounts: Iterable[Mount]) -> Mount | None:
+    """By the mount's number, which does not mind what is mounted over it."""
     with open(f"/proc/self/fdinfo/{fd}", encoding="ascii") as file:
         number = next((int(line.split()[1]) for line in file if line.startswith("mnt_id:")), None)
     return next((mount for mount in mounts if mount.id == number), None)
