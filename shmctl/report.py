@@ -98,12 +98,20 @@ def failure(command: str | None, problem: ShmError) -> None:
         hint = hint or _NO_SPACE_HINT
     if about_object and problem.errno == errno.EROFS:
         what, hint = problem.detail or "/dev/shm is mounted read-only", hint or _DIRECTORY_HINT
+    elif about_object and problem.errno == errno.EFBIG and _is_size_limited():
+        hint = hint or "the limit on the size of files (RLIMIT_FSIZE, 'ulimit -f') holds for objects, too"
     elif about_object and problem.errno in _ABSENCES and not os.path.isdir(DEV_SHM.path):
         hint = _DIRECTORY_HINT
         if problem.name != DEV_SHM.path:
             what = f"{what}: there is no directory /dev/shm"
     parts.append(f"{what} ({problem.symbol})")
     error(": ".join(parts), hint, command)
+
+
+def _is_size_limited() -> bool:
+    import resource
+
+    return resource.getrlimit(resource.RLIMIT_FSIZE)[0] != resource.RLIM_INFINITY
 
 
 def uninspected(count: int) -> None:

@@ -28,15 +28,22 @@ def load_families() -> Families:
     sense, and for one that somebody else could have written: what it says
     decides what may be removed.
     """
-    import platformdirs
-
-    user = os.path.join(platformdirs.user_config_dir("shmctl", appauthor=False), FILE_NAME)
     found: list[Family] = []
-    for path in (user, SYSTEM, BUILT_IN):
+    for path in (*_user_file(), SYSTEM, BUILT_IN):
         text = _read_file(path, trusted=path == BUILT_IN)
         if text is not None:
             found += parse_families(text, path)
     return Families(found)
+
+
+def _user_file() -> list[str]:
+    """Its path; none without a home: in a container HOME may be unset, and the user in no database."""
+    import platformdirs
+
+    try:
+        return [os.path.join(platformdirs.user_config_dir("shmctl", appauthor=False), FILE_NAME)]
+    except RuntimeError:
+        return []
 
 
 def _read_file(path: str, *, trusted: bool) -> str | None:

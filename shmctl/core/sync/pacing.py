@@ -86,6 +86,7 @@ class Pacer:
         self._spin_until = float("inf") if spin else now + _SPIN_SECONDS
         self._sleep = min(_FIRST_SLEEP, interval)
         self._spins = 0
+        self._next_check = now + _SPIN_SECONDS
         self._next_look = now
         self._expired = False
         self._spent: float | None = None  # the processor's time at the end of the last sleep
@@ -101,10 +102,13 @@ class Pacer:
         """Pass some time; whether the object should be looked at from outside, too: its name and its size."""
         self._spins += 1
         if self._spin_until:
-            if self._spins % _SPINS_BETWEEN_CHECKS:
+            now = time.monotonic()
+            # Looks at little are many between two checks; after a look at much the time may be up.
+            if self._spins % _SPINS_BETWEEN_CHECKS and now < self._next_check:
                 return False
+            self._next_check = now + _SPIN_SECONDS
             self._check_expired()
-            if self._is_late() or time.monotonic() < self._spin_until:
+            if self._is_late() or now < self._spin_until:
                 return True
             self._spin_until = 0.0
         self._check_expired()
