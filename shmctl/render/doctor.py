@@ -33,11 +33,13 @@ def finding_record(finding: Finding) -> dict[str, Any]:
 def write_findings(output: Output, findings: Sequence[Finding]) -> None:
     """Write a row for each check; for people, what to do stands below what was seen, and totals follow."""
     if output.terminal:
+        from shmctl.render.table import console
+
         headings = [Heading("STATUS"), Heading("CHECK"), Heading("SEEN")]
         output.write_table(headings, [_screen_row(finding) for finding in findings])
         counts = Counter(finding.outcome.status for finding in findings)
         totals = ", ".join(f"{counts[status]} {status.value}" for status in Status if counts[status])
-        output.stream.write(f"\n{totals}\n")
+        console(output).print(f"\n{totals}")
     else:
         headings = [Heading(text) for text in ("STATUS", "CHECK", "SCOPE", "SEEN", "ADVICE")]
         output.write_table(headings, [_plain_row(finding) for finding in findings])

@@ -1,5 +1,6 @@
 """Rich tables and panels for terminals. Text from outside is never read as markup."""
 
+import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -13,8 +14,11 @@ def console(output: "Output") -> "Console":
     """A console on the output, taken for a terminal; without colour it gets no escape sequence."""
     from rich.console import Console
 
+    columns = _columns(output)
     return Console(
         file=output.stream,
+        width=columns,
+        height=columns and 25,
         force_terminal=True,
         color_system="auto" if output.color else None,
         no_color=not output.color,
@@ -22,6 +26,16 @@ def console(output: "Output") -> "Console":
         markup=False,
         emoji=False,
     )
+
+
+def _columns(output: "Output") -> int | None:
+    """The terminal's width, where Rich would not ask for it: TERM=dumb; None lets it look for itself."""
+    if os.environ.get("TERM") != "dumb" or "COLUMNS" in os.environ:
+        return None
+    try:
+        return os.get_terminal_size(output.stream.fileno()).columns or None
+    except OSError:
+        return None
 
 
 def write_table(output: "Output", headings: Sequence["Heading"], rows: Sequence[Sequence["Cell"]]) -> None:

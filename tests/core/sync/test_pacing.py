@@ -50,6 +50,22 @@ def test_a_timeout_ends_a_long_interval(name: str, watch: NameWatch) -> None:
     times_out(Pacer(parse_name(name), watch, 0.05, interval=3600).pause, 0.05)
 
 
+@pytest.mark.parametrize("spin", [False, True])
+def test_timeout_after_looks_that_take_long(name: str, watch: NameWatch, spin: bool) -> None:
+    """Each is followed by a look at the clock, though of short ones many are not."""
+    pacer = Pacer(parse_name(name), watch, 0.05, spin=spin)
+    looks = 0
+
+    def look_and_pause() -> None:
+        nonlocal looks
+        looks += 1
+        time.sleep(0.02)
+        pacer.pause()
+
+    times_out(look_and_pause, 0.05)
+    assert looks <= 4
+
+
 def sleeps(monkeypatch: pytest.MonkeyPatch, pacer: Pacer, count: int, cost: float = 0.0) -> list[float]:
     """How long each of ``count`` pauses slept, after looks that took ``cost``; else no time passes."""
     slept: list[float] = []

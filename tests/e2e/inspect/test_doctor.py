@@ -23,7 +23,8 @@ STATUSES = {"ok", "note", "warning", "problem", "unknown"}
 SANE = "mount -t tmpfs -o size=16m,mode=1777,nosuid,nodev,nr_inodes=1000 tmpfs /dev/shm"
 # /dev is the machine's own: only one of our own can lack shm, or have something else there.
 OWN_DEV = """
-mkdir /dev/shm/dev && cp -a /dev/null /dev/zero /dev/urandom /dev/shm/dev && mount --bind /dev/shm/dev /dev
+mkdir /dev/shm/dev && mount -t tmpfs tmpfs /dev/shm/dev
+cp -a /dev/null /dev/zero /dev/urandom /dev/shm/dev && mount --bind /dev/shm/dev /dev
 """
 
 Found = dict[str, dict[str, Any]]
@@ -153,7 +154,7 @@ WRONG = {
     ),
     "a directory of a tmpfs": (
         "mkdir -m 1777 '/dev/shm/a b'; mount --bind '/dev/shm/a b' /dev/shm",
-        {"file-system": ("note", "the directory /a\\x20b of a tmpfs", None)},
+        {"file-system": ("note", "the directory /a\\x20b of the tmpfs on /dev/shm", None)},
     ),
     "no mount of its own": (
         OWN_DEV + "mkdir -m 1777 /dev/shm",
