@@ -317,6 +317,12 @@ LOGIND = {
         "note",
         "/usr/lib/systemd/logind.conf.d/b.conf",
     ),
+    "in the order of names, not of folders": (
+        CONF.format("etc", "logind.conf.d/b.conf", "[Login]\\nRemoveIPC=no") + "\n"
+        + CONF.format("usr/lib", "logind.conf.d/a.conf", "[Login]\\nRemoveIPC=yes"),
+        "ok",
+        "/etc/systemd/logind.conf.d/b.conf",
+    ),
     "of one name the first folder's": (
         CONF.format("etc", "logind.conf.d/a.conf", "[Login]\\nRemoveIPC=no") + "\n"
         + CONF.format("usr/lib", "logind.conf.d/a.conf", "[Login]\\nRemoveIPC=yes"),
@@ -391,7 +397,7 @@ CGROUPS = {
     "larger": (VERSION_2.format("/"), "0::/a", {"a/memory.max": "33554432"}, "ok", "/a limits memory to 32M"),
     "none": (VERSION_2.format("/"), "0::/a", {"a/memory.max": "max"}, "ok", "no cgroup limits"),
     "inside a container": (
-        VERSION_2.format("/docker/x"), "0::/docker/x", {"memory.max": "1048576"},
+        VERSION_2.format("/docker/x"), "0::/docker/x", {"memory.max": "1048576", "docker/x/memory.max": "4096"},
         "warning", "/docker/x limits memory to 1.0M",
     ),
     "version 1": (VERSION_1, "4:cpu,memory:/a", {V1_LIMIT: "1048576"}, "warning", "/a limits memory to 1.0M"),
