@@ -397,7 +397,8 @@ CGROUPS = {
     "larger": (VERSION_2.format("/"), "0::/a", {"a/memory.max": "33554432"}, "ok", "/a limits memory to 32M"),
     "none": (VERSION_2.format("/"), "0::/a", {"a/memory.max": "max"}, "ok", "no cgroup limits"),
     "inside a container": (
-        VERSION_2.format("/docker/x"), "0::/docker/x", {"memory.max": "1048576", "docker/x/memory.max": "4096"},
+        VERSION_2.format("/docker/x"), "0::/docker/x",
+        {"memory.max": "1048576", "docker/x/memory.max": "4096"},
         "warning", "/docker/x limits memory to 1.0M",
     ),
     "version 1": (VERSION_1, "4:cpu,memory:/a", {V1_LIMIT: "1048576"}, "warning", "/a limits memory to 1.0M"),
