@@ -118,8 +118,7 @@ def cli(ctx: click.Context, trace: bool, target_pid: int | None, color: str | No
     # A line of a batch has the session of the batch, but for what its own options say.
     session = ctx.obj or Session()
     if target_pid is not None:
-        directory = ctx.with_resource(directory_of(target_pid))
-        session = replace(session, directory=directory, target_pid=target_pid)
+        session = replace(session, directory=ctx.with_resource(directory_of(target_pid)))
     if color is not None:
         session = replace(session, color=color)
     ctx.obj = session

@@ -27,14 +27,12 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 class Session:
     """What holds for every command: where the objects live, whether to use colour, what may be read.
 
-    ``target_pid`` is the process that sees the directory, unless it is our own. ``scripts`` counts the
-    batches around the command; one whose script comes by standard input has it for itself
-    (``script_is_input``).
+    ``scripts`` counts the batches around the command; one whose script comes by standard input has it
+    for itself (``script_is_input``).
     """
 
     directory: Directory = DEV_SHM
     color: str = "auto"
-    target_pid: int | None = None
     scripts: int = 0
     script_is_input: bool = False
 

@@ -19,7 +19,7 @@ def command(session: Session, as_json: bool, exit_code: bool) -> None:
     A finding for each check: ok, note (good to know), warning (fragile), problem (unsafe, or it
     fails already) or unknown (it could not be checked), what was seen, and what to do about it.
     """
-    findings = examine(session.directory, session.target_pid)
+    findings = examine(session.directory)
     if as_json:
         from shmctl.render.doctor import finding_record
         from shmctl.render.jsonlines import write_array

@@ -51,6 +51,7 @@ ALL: dict[str, Command] = {
     "sem unlink": (("sem", "unlink", "NAME"), 0, ""),
     "run": (("run", "-s", "10", "--", "sh", "-c", 'test -s "/dev/shm$SHM_NAME"'), 0, ""),
     "df": (("df",), 0, "(?s)GROUP .*total .*used .*"),
+    "metrics": (("metrics",), 0, "(?s)# HELP .*"),
     "doctor": (("doctor",), 0, "(?s)STATUS .* directory .* remove-ipc .*"),
     "gc": (("gc", "--min-age", "0", "--yes", "NAME"), 0, r"(?s).*removed 1 of 1 orphans; \d+ bytes freed\n"),
     "reserve": (("create", "NAME", "-s", "4096", "--reserve"), 0, ""),
@@ -215,7 +216,8 @@ def test_no_dev_shm() -> None:
 def test_dev_shm_is_a_file() -> None:
     wrong = dict.fromkeys(NO_DIRECTORY, (1, r"there is no directory /dev/shm \((ENOTDIR|ENOENT)\)\nhint: "))
     wrong |= dict.fromkeys(
-        ("ls", "json", "leaks", "gc", "sem ls", "df", "holders --unlinked"), (1, r"/dev/shm: .*ENOTDIR")
+        ("ls", "json", "leaks", "gc", "sem ls", "df", "metrics", "holders --unlinked"),
+        (1, r"/dev/shm: .*ENOTDIR"),
     )
     check(drive(Job(), namespace(OWN_DEV + "; : > /dev/shm")), wrong)
 
@@ -441,7 +443,7 @@ def test_no_file_may_grow() -> None:
     check(drive(Job(limits={"RLIMIT_FSIZE": 0})), failing)
 
 
-WITHOUT_OBJECT = ("df", "doctor", "holders --unlinked", "help")
+WITHOUT_OBJECT = ("df", "metrics", "doctor", "holders --unlinked", "help")
 
 
 @pytest.mark.needs_root

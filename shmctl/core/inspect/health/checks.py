@@ -48,12 +48,12 @@ CHECKS = (
 )
 
 
-def examine(directory: Directory = DEV_SHM, pid: int | None = None) -> list[Finding]:
-    """Make every check of a /dev/shm, which is the one that process ``pid`` sees, if given.
+def examine(directory: Directory = DEV_SHM) -> list[Finding]:
+    """Make every check of a /dev/shm, and of the process that sees it.
 
     Each has a finding, in the order of the table; one that could not be made says why.
     """
-    case = Examination(directory, pid)
+    case = Examination(directory)
     there = filesystem.check_directory(case).status is not Status.PROBLEM
     return [Finding(check.name, check.scope, _outcome(check, case, there)) for check in CHECKS]
 

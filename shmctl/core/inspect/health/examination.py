@@ -13,13 +13,14 @@ from shmctl.core.models import Directory, ObjectInfo
 
 @dataclass(frozen=True)
 class Examination:
-    """One look at a /dev/shm: our own, or the one that process ``pid`` sees.
-
-    What it reads may raise OSError.
-    """
+    """One look at a /dev/shm. What it reads may raise OSError."""
 
     directory: Directory
-    pid: int | None = None
+
+    @property
+    def pid(self) -> int | None:
+        """The process whose /dev/shm it is, if not our own."""
+        return self.directory.pid
 
     @cached_property
     def vfs(self) -> os.statvfs_result:
