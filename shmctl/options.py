@@ -171,6 +171,16 @@ def verbose_option(function: Function) -> Function:
     return click.option("-v", "--verbose", is_flag=True, help="Tell what was done.")(function)
 
 
+def atomic_options(function: Function) -> Function:
+    """``--atomic`` and ``--replace``."""
+    function = click.option(
+        "--replace", is_flag=True, help="With --atomic: take the place of an object that exists (rename)."
+    )(function)
+    return click.option(
+        "--atomic", is_flag=True, help="Let the object appear only when it is complete (O_TMPFILE, linkat)."
+    )(function)
+
+
 def watch_option(function: Function) -> Function:
     """``--watch [SECONDS]``, as ``watch_seconds``; None where it is not given."""
     return click.option(

@@ -33,10 +33,15 @@ class ExitStatus(IntEnum):
 _ABSENCES = (errno.ENOENT, errno.ENOTDIR, errno.ETIMEDOUT)
 # For these calls the name says it all; others are named in the message.
 _LOOKUP_CALLS = frozenset(
-    {"shm_open", "shm_unlink", "unlink", "open", "stat", "fstat", "fstatat", "sem_open", "sem_unlink"}
+    {
+        *("shm_open", "shm_unlink", "unlink", "open", "stat", "fstat", "fstatat", "linkat", "renameat"),
+        *("sem_open", "sem_unlink"),
+    }
 )
 _HINTS = {
     ("create", "shm_open", errno.EEXIST): "--no-excl opens the object that exists; 'shmctl rm' removes it",
+    ("create", "linkat", errno.EEXIST): "--replace swaps the object that exists for the new one",
+    ("write", "linkat", errno.EEXIST): "--replace swaps the object that exists for the new one",
     ("sem", "sem_open", errno.EEXIST): "--no-excl leaves one that exists as it is",
     ("run", "shm_open", errno.EEXIST): "without --name the object gets a name that nobody has",
     ("write", "shm_open", errno.ENOENT): "--create makes the object",

@@ -180,6 +180,8 @@ PATHS = {
     "help of a command": (["read", "--help"], set()),
     "create": (["create", "NEW", "--size", "10"], set()),
     "create --reserve": (["create", "NEW", "--size", "10", "--reserve"], set()),
+    "create --atomic": (["create", "NEW", "--size", "10", "--atomic"], set()),
+    "create --replace": (["create", "NAME", "--atomic", "--replace"], set()),
     "truncate": (["truncate", "NAME", "--size", "+1"], set()),
     "write a text": (["write", "NAME", "x"], MAPPING),
     "write --type": (["write", "NAME", "--type", "int32", "-5"], MAPPING),

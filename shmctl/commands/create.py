@@ -4,8 +4,16 @@ import click
 
 from shmctl import report
 from shmctl.core.names import Name, escape
-from shmctl.core.objects.lifecycle import DEFAULT_MODE, created
-from shmctl.options import MODE, SIZE, Session, names_argument, pass_session, verbose_option
+from shmctl.core.objects.lifecycle import DEFAULT_MODE, created, set_size
+from shmctl.options import (
+    MODE,
+    SIZE,
+    Session,
+    atomic_options,
+    names_argument,
+    pass_session,
+    verbose_option,
+)
 from shmctl.parsing import Command
 
 
@@ -28,6 +36,7 @@ from shmctl.parsing import Command
 )
 @click.option("--trunc", is_flag=True, help="Empty an object that exists first (O_TRUNC); with --no-excl.")
 @click.option("--reserve", is_flag=True, help="Allocate the memory now (posix_fallocate).")
+@atomic_options
 @verbose_option
 @pass_session
 def command(
@@ -38,6 +47,8 @@ def command(
     exclusive: bool,
     trunc: bool,
     reserve: bool,
+    atomic: bool,
+    replace: bool,
     verbose: bool,
 ) -> None:
     """Make shared-memory objects (shm_open, ftruncate).
@@ -45,20 +56,45 @@ def command(
     Each NAME becomes an object of SIZE bytes, all zero. An existing name is an error unless
     --no-excl is given. Nothing half made is left behind.
     """
+    _check_options(exclusive=exclusive, trunc=trunc, atomic=atomic, replace=replace)
     tell_umask = report.UmaskNotice(mode)
 
     def create_one(name: Name) -> None:
-        with created(
-            name,
-            size,
-            mode,
-            exclusive=exclusive,
-            truncate=trunc,
-            reserve=reserve,
-            directory=session.directory,
-        ) as target:
-            tell_umask(target)
+        if atomic:
+            made = create_whole(name)
+        else:
+            with created(
+                name,
+                size,
+                mode,
+                exclusive=exclusive,
+                truncate=trunc,
+                reserve=reserve,
+                directory=session.directory,
+            ) as target:
+                tell_umask(target)
+            made = target.made
         if verbose:
-            click.echo(f"{'made' if target.made else 'opened'} {escape(name)}")
+            click.echo(f"{'made' if made else 'opened'} {escape(name)}")
+
+    def create_whole(name: Name) -> bool:
+        from shmctl.core.objects.publishing import unpublished
+
+        with unpublished(name, mode, session.directory, replace=replace) as target:
+            set_size(target, 0, size or 0, reserve)
+            tell_umask(target)
+        return target.made
 
     report.for_each(names, create_one)
+
+
+def _check_options(*, exclusive: bool, trunc: bool, atomic: bool, replace: bool) -> None:
+    problem = None
+    if replace and not atomic:
+        problem = "--replace goes with --atomic"
+    elif atomic and not exclusive:
+        problem = "--atomic makes a new object: not --no-excl but --replace goes with it"
+    elif atomic and trunc:
+        problem = "--atomic makes a new object: --trunc does not go with it"
+    if problem:
+        raise click.UsageError(problem, click.get_current_context())

@@ -1,12 +1,13 @@
 """shmctl write."""
 
+from contextlib import AbstractContextManager
 from typing import Any
 
 import click
 
 from shmctl import report
 from shmctl.core.names import Name, escape
-from shmctl.core.objects.lifecycle import DEFAULT_MODE
+from shmctl.core.objects.lifecycle import DEFAULT_MODE, OpenObject
 from shmctl.core.objects.writing import Fit, writable
 from shmctl.options import (
     MODE,
@@ -14,6 +15,7 @@ from shmctl.options import (
     VALUE,
     Parsed,
     Session,
+    atomic_options,
     name_argument,
     offset_option,
     pass_session,
@@ -64,6 +66,7 @@ from shmctl.sources import choose_writer, parse_byte, parse_hex
     metavar="MODE",
     help="Permissions for --create, in octal (600).",
 )
+@atomic_options
 @click.option("--lock", is_flag=True, help="Hold the object's lock (flock) meanwhile.")
 @verbose_option
 @pass_session
@@ -77,10 +80,32 @@ def command(session: Session, /, name: Name, **options: Any) -> None:
     fit = Fit(options["grow"], options["exact"])
     writer = choose_writer(options, fit)
     mode = DEFAULT_MODE if options["mode"] is None else options["mode"]
-    with writable(
-        name, session.directory, create=options["create"], mode=mode, lock=options["lock"]
-    ) as target:
+    with _opened(session, name, mode, options) as target:
         report.UmaskNotice(mode)(target)
         count = writer(target)
     if options["verbose"]:
         click.echo(f"stored {count} bytes in {escape(name)}")
+
+
+def _opened(
+    session: Session, name: Name, mode: int, options: dict[str, Any]
+) -> AbstractContextManager[OpenObject]:
+    """The object to store in; it closes, or appears, at the end."""
+    _check_publishing(options)
+    if options["atomic"]:
+        from shmctl.core.objects.publishing import unpublished
+
+        return unpublished(name, mode, session.directory, replace=options["replace"])
+    return writable(name, session.directory, create=options["create"], mode=mode, lock=options["lock"])
+
+
+def _check_publishing(options: dict[str, Any]) -> None:
+    problem = None
+    if options["replace"] and not options["atomic"]:
+        problem = "--replace goes with --atomic"
+    elif options["atomic"] and not options["create"]:
+        problem = "--atomic goes with --create: it makes a new object"
+    elif options["atomic"] and options["lock"]:
+        problem = "--atomic needs no --lock: nobody sees the object before it is complete"
+    if problem:
+        raise click.UsageError(problem, click.get_current_context())

@@ -263,16 +263,44 @@ def chown_path_fd(fd: int, uid: int, gid: int, name: Name) -> None:
     call("chown", name, lambda: os.chown(path, uid, gid), lambda _: f'"{path}", {uid}, {gid}')
 
 
-def open_unnamed(directory: Directory = DEV_SHM) -> int:
+def open_unnamed(directory: Directory = DEV_SHM, mode: int = 0o600) -> int:
     """A new object without a name, open O_RDWR: open(2) with O_TMPFILE. It goes with its last descriptor."""
     oflag = os.O_RDWR | os.O_TMPFILE | os.O_CLOEXEC
     path = directory.path if directory.fd is None else b"."
     return call(
         "open",
         directory.path,
-        lambda: os.open(path, oflag, 0o600, dir_fd=directory.fd),
-        lambda _: f"{_shown_directory(directory)}, O_RDWR|O_TMPFILE|O_CLOEXEC, 0600",
+        lambda: os.open(path, oflag, mode, dir_fd=directory.fd),
+        lambda _: f"{_shown_directory(directory)}, O_RDWR|O_TMPFILE|O_CLOEXEC, {mode:04o}",
         shown_as=_in_directory("openat", directory),
+    )
+
+
+def link(fd: int, name: Name, directory: Directory) -> None:
+    """Give an object of `open_unnamed` a name, EEXIST where that is taken: linkat(2) by way of /proc.
+
+    ``directory`` has a descriptor: without one Python calls link(2), which
+    does not follow the link in /proc.
+    """
+    path = f"/proc/self/fd/{fd}"
+    call(
+        "linkat",
+        name,
+        lambda: os.link(path, _path(name, directory), dst_dir_fd=directory.fd),
+        lambda _: f'AT_FDCWD, "{path}", {_shown(name, directory)}, AT_SYMLINK_FOLLOW',
+    )
+
+
+def rename(old: Name, new: Name, directory: Directory) -> None:
+    """Give the object ``old`` the name ``new``, and take it from whatever had it: renameat(2).
+
+    ``directory`` has a descriptor. Errors bear the name ``new``.
+    """
+    call(
+        "renameat",
+        new,
+        lambda: os.rename(old[1:], new[1:], src_dir_fd=directory.fd, dst_dir_fd=directory.fd),
+        lambda _: f"{_shown(old, directory)}, {_shown(new, directory)}",
     )
 
 

@@ -17,6 +17,8 @@ COMMANDS = [
     ["create", "NAME", "--no-excl"],
     ["create", "NAME", "--no-excl", "-s", "10"],
     ["create", "NAME", "--no-excl", "--trunc", "--reserve", "-s", "10"],
+    ["create", "NAME", "--atomic", "--replace"],
+    ["write", "NAME", "text", "--create", "--atomic", "--replace"],
     ["truncate", "NAME", "-s", "10"],
     ["write", "NAME", "text"],
     ["write", "NAME", "text", "--create", "--grow"],

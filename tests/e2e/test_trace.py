@@ -127,10 +127,14 @@ def from_trace(call: str, args: list[str]) -> Call:
             return (call, args[0], sorted_flags(args[1]), int(args[2], 8))
         case "open":
             return (call, args[0], sorted_flags(args[1]))
+        case "openat":
+            return in_directory(args)
         case "shm_unlink":
             return (call, f'"/dev/shm{args[0][1:]}')
         case "posix_fallocate":
             return (call, *map(int, args))
+        case "unlinkat" | "linkat" | "renameat":
+            return (call, *args)
         case "fstat":
             return (call, int(args[0]), stat_fields(args[1]))
         case "fstatat":
@@ -141,6 +145,11 @@ def from_trace(call: str, args: list[str]) -> Call:
         case "readv":
             return (call, int(args[0]), *lengths_of_vectors(args[1]), int(args[2]))
     return in_common(call, args)
+
+
+def in_directory(args: list[str]) -> Call:
+    """An openat relative to a descriptor."""
+    return ("openat", int(args[0]), args[1], sorted_flags(args[2]), *(int(mode, 8) for mode in args[3:]))
 
 
 def lengths_of_vectors(text: str) -> list[int]:
@@ -183,6 +192,8 @@ class Strace:
 
     def _concerns(self, call: str, args: list[str]) -> bool:
         path = f'"/dev/shm{self.name}"'
+        if call in ("openat", "unlinkat", "renameat") and self._in_directory(args[0]):
+            return True
         if path in args or (call == "openat" and args[1] == '"/dev/shm"'):
             return True
         if call == "newfstatat" and f'"{self.name[1:]}"' == args[1]:
@@ -201,6 +212,9 @@ class Strace:
         positions = FD_POSITIONS.get(call, (0,))
         return any(args[at].isdigit() and int(args[at]) in self.fds for at in positions if at < len(args))
 
+    def _in_directory(self, text: str) -> bool:
+        return text.isdigit() and int(text) in self.directories
+
     def _is_mapped(self, text: str) -> bool:
         if not text.startswith("0x"):
             return False
@@ -209,6 +223,8 @@ class Strace:
 
     def _translated(self, call: str, args: list[str]) -> Call:
         match call:
+            case "openat" if args[0].isdigit():
+                return in_directory(args)
             case "openat" if {"O_PATH", "O_DIRECTORY"} & flags(args[2]):
                 assert args[0] == "AT_FDCWD"
                 return ("open", args[1], sorted_flags(args[2]))
@@ -232,6 +248,8 @@ class Strace:
                 return (call.removesuffix("64"), int(args[0]), int(args[2]), int(args[3]))
             case "readv":
                 return (call, int(args[0]), *lengths_of_vectors(args[1]), int(args[2]))
+            case "unlinkat" | "linkat" | "renameat":
+                return (call, *args)
             case "fchmodat" | "fchownat":
                 assert args[0] == "AT_FDCWD"
                 return in_common(call[1:-2], args[1:4] if call == "fchownat" else args[1:3])
@@ -379,6 +397,36 @@ def test_create_over_the_file_size_limit(name: str, tmp_path: Path) -> None:
     assert calls[:2] == ["shm_open", "ftruncate"]
     assert "shm_unlink" in calls
     assert not path_of(name).exists()
+
+
+ATOMIC = ["open", "openat", "openat"]
+
+
+def test_create_atomic(name: str, truth: Run) -> None:
+    assert truth("create", name, "-s", "100", "-m", "640", "--atomic") == [*ATOMIC, "ftruncate", "linkat"]
+    assert truth("create", name, "-s", "100", "--atomic", status=1) == ATOMIC[:2]
+    os.unlink(path_of(name))
+    calls = truth("create", name, "-s", "100", "--atomic", "--reserve")
+    assert calls == [*ATOMIC, "ftruncate", "posix_fallocate", "linkat"]
+
+
+def test_replace(name: str, truth: Run) -> None:
+    make(name)
+    swap = ["linkat", "openat", "renameat"]
+    assert truth("create", name, "-s", "100", "--atomic", "--replace") == [*ATOMIC, "ftruncate", *swap]
+    calls = truth("write", name, "hello", "--create", "--atomic", "--replace")
+    assert calls == [*ATOMIC, "ftruncate", *MAPPED_WRITE, *swap]
+    os.unlink(path_of(name))
+    calls = truth("write", name, "--create", "--atomic", "--replace", stdin=b"hello")
+    assert calls == [*ATOMIC, "ftruncate", "posix_fallocate", "pwrite", "linkat"]
+
+
+@pytest.mark.needs_root
+def test_replace_without_permission(name: str, truth: Run) -> None:
+    make(name)
+    calls = truth("create", name, "--atomic", "--replace", status=1, nobody=True)
+    assert calls[:6] == [*ATOMIC, "linkat", "openat", "renameat"]
+    assert calls[6] == "unlinkat"
 
 
 @pytest.mark.parametrize("change", ["7", "+5", "-2", "<1", ">9", "/2", "%4"])

@@ -164,6 +164,7 @@ def refuse_other_kinds(call: str, name: Name, st: os.stat_result) -> None:
 
 
 _REFUSALS = (errno.EACCES, errno.EPERM)
+_REMOVALS = ("unlink", "shm_unlink", "renameat")
 _WRONG_KINDS = (errno.EINVAL, errno.ELOOP, errno.EISDIR, errno.ENXIO)
 
 
@@ -179,13 +180,21 @@ def explained(name: Name, directory: Directory) -> Iterator[None]:
             st = describe_any(name, directory).st
         except ShmError:
             raise error from None
-        if stat.S_ISREG(st.st_mode) and error.errno in _REFUSALS:
+        is_removal = error.call in _REMOVALS
+        if error.errno in _REFUSALS and (is_removal or stat.S_ISREG(st.st_mode)):
             owner, group = user_name(st.st_uid), group_name(st.st_gid)
             hint = f"it is {owner}:{group}'s, with mode {stat.filemode(st.st_mode)}"
+            if is_removal and _is_sticky(directory):
+                hint += "; in a sticky directory only its owner, or root, takes its name away"
             raise ShmError(error.call, name, error.errno, hint=hint) from error
-        if not stat.S_ISREG(st.st_mode) and error.call not in ("unlink", "shm_unlink"):
+        if not (is_removal or stat.S_ISREG(st.st_mode)):
             raise _wrong_kind(error, st) from error
         raise
+
+
+def _is_sticky(directory: Directory) -> bool:
+    where = directory.path if directory.fd is None else directory.fd
+    return bool(os.stat(where).st_mode & stat.S_ISVTX)
 
 
 def remove(name: Name, directory: Directory = DEV_SHM) -> None:
@@ -226,15 +235,16 @@ def created(
     oflag = os.O_TRUNC if truncate else 0
     if exclusive:
         with _owned(lambda: make(name, mode, directory, oflag=oflag)) as target:
-            _set_size(target, 0, size or 0, reserve)
+            set_size(target, 0, size or 0, reserve)
             yield target
         return
     with opened_or_made(name, mode, directory, oflag=oflag) as target:
-        _set_size(target, target.size, target.size if size is None else size, reserve)
+        set_size(target, target.size, target.size if size is None else size, reserve)
         yield target
 
 
-def _set_size(target: OpenObject, old: int, new: int, reserve: bool) -> None:
+def set_size(target: OpenObject, old: int, new: int, reserve: bool) -> None:
+    """Make an object of ``old`` bytes ``new`` ones long, and allocate them if ``reserve``."""
     if new > old:
         posix.ftruncate(target.fd, new, target.name)
     if reserve and new:

@@ -123,6 +123,7 @@ EXAMPLES: list[tuple[str, str, int | None, str | None]] = [
         "ServerPort07a1a6dcfadd97d64f9f7f13063e6345d8b33ce8",
     ),
     ("Ray, Apache Arrow Plasma", "plasmaaB3xYz", None, None),
+    ("shmctl --replace", ".shmctl-replace-4711-0123abcd", 4711, None),
     ("shmctl run", "shmctl-run-4711-0123abcd", 4711, None),
     ("SGLang", "sgl_shm_mm_4711_0badcafe", 4711, None),
     ("SGLang", "multi_tokenizer_args_4711", 4711, None),

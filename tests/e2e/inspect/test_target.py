@@ -63,6 +63,17 @@ def test_create(target: Target, name: str) -> None:
     assert not path_of(name + "-2").exists()
 
 
+def test_atomic(target: Target, name: str) -> None:
+    """What appears under the name, and takes another's place, does so there alone."""
+    target.done("create", name, "-s", "100", "--atomic")
+    assert target.path(name).stat().st_size == 100
+    again = target.run("create", name, "--atomic")
+    assert (again.status, "EEXIST" in again.errors) == (1, True)
+    target.done("write", name, "theirs", "--create", "--atomic", "--replace")
+    assert target.path(name).read_bytes() == b"theirs"
+    assert os.listdir(target.path("/")) == [name[1:]]
+
+
 def test_truncate(target: Target, name: str) -> None:
     target.make(name)
     target.done("truncate", name, "-s", "+10")
