@@ -190,18 +190,15 @@ def test_an_object_appears_whole(name: str, programs: dict[str, str], stop: Path
 
 
 def test_create_appears_with_its_size(name: str, programs: dict[str, str], stop: Path) -> None:
-    """The same for a size alone."""
-    program = [programs["watcher"], str(path_of(name)), str(0), "600"]
-    commands = [["create", name, "-s", "4096", "--atomic"]]
-    whole, _ = watched(program, stop, commands, 300, path_of(name), remove=True)
-    assert whole == 0, "an object without a byte was seen"
-    empty = 0
-    for _ in range(20):
-        commands = [["create", name, "-s", "4096"]]
-        empty += watched(program, stop, commands, 300, path_of(name), remove=True)[0]
-        if empty:
-            break
-    assert empty, "without --atomic the watcher sees objects without a byte"
+    """An object without a byte is seen without --atomic, and with it never, in four times the rounds."""
+    program = [programs["watcher"], str(path_of(name)), "0", "600"]
+    command = ["create", name, "-s", "4096"]
+    rounds = 300
+    while not watched(program, stop, [command], rounds, path_of(name), remove=True)[0]:
+        rounds *= 2
+        assert rounds < 10_000, "the watcher cannot see it"
+    command = [*command, "--atomic"]
+    assert watched(program, stop, [command], 4 * rounds, path_of(name), remove=True)[0] == 0
 
 
 def test_a_reader_finds_the_old_or_the_new(name: str, programs: dict[str, str], stop: Path) -> None:
