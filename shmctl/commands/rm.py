@@ -35,9 +35,12 @@ def command(
             describe_any(name, session.directory)
             click.echo(f"would remove {escape(name)}")
             return
-        if ask == "always" and not _confirmed(name):
-            return
-        remove(name, session.directory)
+        shown = None
+        if ask == "always":
+            shown = describe_any(name, session.directory).st
+            if not _confirmed(name):
+                return
+        remove(name, session.directory, shown=shown)
         if verbose:
             click.echo(f"removed {escape(name)}")
 

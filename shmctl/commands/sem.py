@@ -6,7 +6,6 @@ import sys
 import click
 
 from shmctl import report
-from shmctl.core import posix
 from shmctl.core.errors import ShmError
 from shmctl.core.inspect.listing import matcher, scan
 from shmctl.core.models import DEV_SHM, Kind
@@ -139,10 +138,7 @@ def unlink(session: Session, names: tuple[Name, ...], verbose: bool) -> None:
     """Remove semaphores (sem_unlink)."""
 
     def unlink_one(name: Name) -> None:
-        if session.directory == DEV_SHM:
-            posix.sem_unlink(name)
-        else:
-            posix.unlink(semaphores.file_of(name), session.directory)
+        semaphores.unlink_semaphore(name, session.directory)
         if verbose:
             click.echo(f"removed {escape(name)}")
 

@@ -41,7 +41,9 @@ def write_filling(output: Output, where: Mounted, filling: Filling, by_verdict: 
     if output.terminal:
         _write_bar(output, filling)
     rows = [*_total_rows(output, where, filling), *_part_rows(output, filling)]
-    rows += [_row(output, "by-owner", owner, size) for owner, size in _largest_first(filling.by_owner)]
+    rows += [
+        _row(output, "by-owner", escape(owner), size) for owner, size in _largest_first(filling.by_owner)
+    ]
     rows += [_row(output, "by-verdict", verdict, size) for verdict, size in _largest_first(by_verdict)]
     headings = [Heading("GROUP"), Heading("OF"), Heading("BYTES", right=True), Heading("NOTE")]
     output.write_table(headings, rows)

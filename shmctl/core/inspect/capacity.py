@@ -2,6 +2,7 @@
 
 import os
 import re
+import stat
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from shmctl.core.models import DEV_SHM, Directory, ObjectInfo, user_name
 from shmctl.core.target import is_mount_point, open_directory_of
 
 INSIDE_DIRECTORIES = "in directories"
+_DEEPEST = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,19 +89,39 @@ def _is_whole(directory: Directory) -> bool:
 
 
 def _inside_directories(directory: Directory, device: int) -> Iterator[os.stat_result]:
-    """What stands deeper, on the same file system: libraries make directories here, too."""
-    # With a step after it, a link in the place of /dev/shm is followed; below it none is.
-    top: bytes | str = directory.path + b"/." if directory.fd is None else "."
-    for path, folders, files, fd in os.fwalk(top, dir_fd=directory.fd, follow_symlinks=False):
-        if path == top:
+    """What stands deeper, on the same file system: libraries make directories here, too.
+
+    Nothing is followed and nothing but a directory is opened, which os.fwalk
+    does not promise; and it stops 100 levels down, for anybody can dig deeper.
+    """
+    with posix.closing(posix.open_directory(directory), directory.path) as fd:
+        for name, st in _entries(fd, device):
+            yield from _below(fd, name, st, device, _DEEPEST)
+
+
+def _below(fd: int, name: str, st: os.stat_result, device: int, levels: int) -> Iterator[os.stat_result]:
+    if not stat.S_ISDIR(st.st_mode) or not levels:
+        return
+    try:
+        inner = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=fd)
+    except OSError:
+        return  # it is gone, or not for us to look into
+    try:
+        for entry, inside in _entries(inner, device):
+            yield inside
+            yield from _below(inner, entry, inside, device, levels - 1)
+    finally:
+        os.close(inner)
+
+
+def _entries(fd: int, device: int) -> Iterator[tuple[str, os.stat_result]]:
+    for name in os.listdir(fd):
+        try:
+            st = os.stat(name, dir_fd=fd, follow_symlinks=False)
+        except OSError:
             continue
-        for name in (*folders, *files):
-            try:
-                st = os.stat(name, dir_fd=fd, follow_symlinks=False)
-            except FileNotFoundError:
-                continue
-            if st.st_dev == device:
-                yield st
+        if st.st_dev == device:
+            yield name, st
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from shmctl.core import locking, posix
 from shmctl.core.errors import ShmError
 from shmctl.core.inspect.verdicts import Judgement
 from shmctl.core.models import ObjectInfo
+from shmctl.core.objects.lifecycle import explained, is_same
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,18 +51,19 @@ def _unlink_if_unused(info: ObjectInfo) -> str | None:
     fd = posix.shm_open(info.name, os.O_RDONLY | os.O_NONBLOCK, 0, info.directory)
     with posix.closing(fd, info.name):
         now = posix.fstat(fd, info.name)
-        if not _is_same(now, info.st):
+        if not is_same(now, info.st):
             return "another object bears its name by now"
         if _last_change(now) != _last_change(info.st):
             return "it has been changed since"
         if not locking.take_lease(fd, info.name):
             return "it came into use"
         try:
-            if not _is_same(_stat_name(info), info.st):
+            if not is_same(_stat_name(info), info.st):
                 return "another object bears its name by now"
             if not locking.lease_stands(fd, info.name):
                 return "somebody has begun to open it"
-            posix.unlink(info.name, info.directory)
+            with explained(info.name, info.directory):
+                posix.unlink(info.name, info.directory)
         finally:
             locking.release_lease(fd, info.name)
     return None
@@ -70,10 +72,6 @@ def _unlink_if_unused(info: ObjectInfo) -> str | None:
 def _stat_name(info: ObjectInfo) -> os.stat_result:
     with posix.closing(posix.open_path(info.name, info.directory), info.name) as fd:
         return posix.fstat(fd, info.name)
-
-
-def _is_same(one: os.stat_result, other: os.stat_result) -> bool:
-    return (one.st_dev, one.st_ino) == (other.st_dev, other.st_ino)
 
 
 def _last_change(st: os.stat_result) -> tuple[int, int, int]:

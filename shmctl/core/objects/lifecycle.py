@@ -3,6 +3,7 @@
 import errno
 import os
 import stat
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -138,7 +139,7 @@ def _remove_if_same(target: OpenObject) -> None:
     try:
         with posix.closing(posix.open_path(target.name, target.directory), target.name) as fd:
             named = posix.fstat(fd, target.name)
-        if (named.st_dev, named.st_ino) == (ours.st_dev, ours.st_ino):
+        if is_same(named, ours):
             posix.shm_unlink(target.name, target.directory)
     except ShmError as error:
         if error.errno != errno.ENOENT:
@@ -147,7 +148,7 @@ def _remove_if_same(target: OpenObject) -> None:
 
 def _open_existing(name: Name, oflag: int, directory: Directory) -> OpenObject:
     with explained(name, directory):
-        fd = posix.shm_open(name, oflag | os.O_NONBLOCK, 0, directory)
+        fd = _open_unless_leased(name, oflag | os.O_NONBLOCK, directory)
     try:
         st = posix.fstat(fd, name)
         refuse_other_kinds("shm_open", name, st)
@@ -157,6 +158,24 @@ def _open_existing(name: Name, oflag: int, directory: Directory) -> OpenObject:
     return OpenObject(name, fd, directory, st.st_size)
 
 
+def _open_unless_leased(name: Name, oflag: int, directory: Directory) -> int:
+    """shm_open(3); where somebody holds a lease on the object, as leaks and gc do for a moment, wait one."""
+    for pause in _PAUSES:
+        try:
+            return posix.shm_open(name, oflag, 0, directory)
+        except ShmError as error:
+            if error.errno != errno.EAGAIN:
+                raise
+        time.sleep(pause)
+    try:
+        return posix.shm_open(name, oflag, 0, directory)
+    except ShmError as error:
+        if error.errno != errno.EAGAIN:
+            raise
+        detail, hint = "another process holds a lease on it", "it has been asked to let go: try again"
+        raise ShmError(error.call, name, errno.EAGAIN, detail=detail, hint=hint) from error
+
+
 def refuse_other_kinds(call: str, name: Name, st: os.stat_result) -> None:
     """Raise ShmError unless ``st`` is of a regular file."""
     if not stat.S_ISREG(st.st_mode):
@@ -164,7 +183,8 @@ def refuse_other_kinds(call: str, name: Name, st: os.stat_result) -> None:
 
 
 _REFUSALS = (errno.EACCES, errno.EPERM)
-_REMOVALS = ("unlink", "shm_unlink", "renameat")
+_PAUSES = (0.0001, 0.001, 0.01, 0.05)
+_REMOVALS = ("unlink", "shm_unlink", "sem_unlink", "renameat")
 _WRONG_KINDS = (errno.EINVAL, errno.ELOOP, errno.EISDIR, errno.ENXIO)
 
 
@@ -197,10 +217,21 @@ def _is_sticky(directory: Directory) -> bool:
     return bool(os.stat(where).st_mode & stat.S_ISVTX)
 
 
-def remove(name: Name, directory: Directory = DEV_SHM) -> None:
-    """Remove a name and whatever stands under it, except a directory: unlink(2)."""
+def remove(name: Name, directory: Directory = DEV_SHM, *, shown: os.stat_result | None = None) -> None:
+    """Remove a name and whatever stands under it, except a directory: unlink(2).
+
+    Where it was ``shown`` to somebody, it has to be the same still: ESTALE.
+    """
     with explained(name, directory):
+        if shown is not None and not is_same(describe_any(name, directory).st, shown):
+            detail = "another one has taken this name since; it is left as it is"
+            raise ShmError("unlink", name, errno.ESTALE, detail=detail)
         posix.unlink(name, directory)
+
+
+def is_same(one: os.stat_result, other: os.stat_result) -> bool:
+    """Whether both are of the same file."""
+    return (one.st_dev, one.st_ino) == (other.st_dev, other.st_ino)
 
 
 def unlink_object(name: Name, directory: Directory = DEV_SHM) -> None:

@@ -15,6 +15,7 @@ from shmctl.core.objects.lifecycle import (
     OpenObject,
     describe_any,
     explained,
+    is_same,
     refuse_other_kinds,
 )
 
@@ -91,7 +92,7 @@ def _replace(target: OpenObject, before: os.stat_result) -> None:
     _link(target, temporary)
     try:
         now = _bearer(target.name, target.directory)
-        if now is not None and (now.st_dev, now.st_ino) != (before.st_dev, before.st_ino):
+        if now is not None and not is_same(now, before):
             raise _overtaken(target.name)
         posix.rename(temporary, target.name, target.directory)
     except BaseException:

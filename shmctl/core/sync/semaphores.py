@@ -11,9 +11,9 @@ from typing import Any, TypeVar
 from shmctl.core import posix
 from shmctl.core.busguard import BusGuard
 from shmctl.core.errors import InputError, ShmError
-from shmctl.core.models import ObjectInfo
+from shmctl.core.models import DEV_SHM, Directory, ObjectInfo
 from shmctl.core.names import NAME_MAX, SEMAPHORE_PREFIX, Name, parse_name
-from shmctl.core.objects.lifecycle import describe
+from shmctl.core.objects.lifecycle import describe, explained, opened
 
 VALUE_MAX = 2**31 - 1
 _SEM_T_SIZE = 32 if ctypes.sizeof(ctypes.c_long) == 8 else 16
@@ -88,8 +88,12 @@ class Semaphore:
 @contextmanager
 def opened_semaphore(name: Name) -> Iterator[Semaphore]:
     """An existing semaphore. Raises ShmError for what is none, without waiting for it or following it."""
-    _check(name)
-    semaphore = Semaphore(name, posix.sem_open(name, 0))
+    with _about(name), opened(file_of(name), os.O_RDWR) as file:
+        if file.size < _SEM_T_SIZE:
+            detail = "its file is too small to be a semaphore"
+            raise ShmError("sem_open", file.name, errno.EINVAL, detail=detail)
+        # sem_open(3) would wait for whoever holds a lease on the file: now nobody can take one.
+        semaphore = Semaphore(name, posix.sem_open(name, 0))
     try:
         yield semaphore
     finally:
@@ -103,28 +107,47 @@ def create_semaphore(
 
     Returns what fstat(2) tells of the file, or None if it was there.
     """
-    oflag = os.O_CREAT | (os.O_EXCL if exclusive else 0)
-    if not exclusive:
-        try:
-            _check(name)
-        except ShmError as error:
-            if error.errno != errno.ENOENT:
-                raise
-        else:
-            return None
-    posix.sem_close(posix.sem_open(name, oflag, mode, value), name)
+    if not exclusive and _is_there(name):
+        return None
+    try:
+        posix.sem_close(posix.sem_open(name, os.O_CREAT | os.O_EXCL, mode, value), name)
+    except ShmError as error:
+        if exclusive or error.errno != errno.EEXIST:
+            raise
+        return None
     return describe(file_of(name))
 
 
-def _check(name: Name) -> None:
-    """Raise ShmError for a file that is no semaphore: the C library does not look at its size."""
+def _is_there(name: Name) -> bool:
+    """Whether there is a file that may be a semaphore; ShmError for another kind of file."""
     try:
-        size = describe(file_of(name)).size
+        with _about(name):
+            describe(file_of(name))
     except ShmError as error:
+        if error.errno != errno.ENOENT:
+            raise
+        return False
+    return True
+
+
+def unlink_semaphore(name: Name, directory: Directory = DEV_SHM) -> None:
+    """Remove a semaphore's name: sem_unlink(3), or unlink(2) in another directory than the C library's."""
+    with _about(name), explained(file_of(name), directory):
+        if directory == DEV_SHM:
+            posix.sem_unlink(name)
+        else:
+            posix.unlink(file_of(name), directory)
+
+
+@contextmanager
+def _about(name: Name) -> Iterator[None]:
+    """Errors about the semaphore's file become errors about the semaphore."""
+    try:
+        yield
+    except ShmError as error:
+        call = error.call if error.call.startswith("sem_") else "sem_open"
         number = error.errno or errno.EIO
-        raise ShmError("sem_open", name, number, detail=error.detail, hint=error.hint) from error
-    if size < _SEM_T_SIZE:
-        raise ShmError("sem_open", name, errno.EINVAL, detail="its file is too small to be a semaphore")
+        raise ShmError(call, name, number, detail=error.detail, hint=error.hint) from error
 
 
 def value_of(info: ObjectInfo) -> int | None:
