@@ -8,6 +8,7 @@ import pytest
 
 from tests.e2e.forms import all_forms, own_shm, script_argv
 from tests.e2e.terminal import Terminal, without_styles
+from tests.support import path_of, shmctl_argv
 
 pytestmark = pytest.mark.needs_root
 
@@ -201,3 +202,17 @@ for words in usage:
     assert result.status == 0, result.out[-3000:].decode(errors="replace")
     is_clean(result.out)
     assert result.out.count(b"shmctl: ") >= len(USAGE)
+
+
+def test_watching(name: str) -> None:
+    """The same frame after frame, where what is shown is put together anew."""
+    odd = name + EVIL
+    path_of(odd).write_text(EVIL)
+    for words in (["ls", odd], ["read", odd, "--text"], ["holders"]):
+        argv = shmctl_argv(*words, "--watch=0.05")
+        with path_of(odd).open(), Terminal(argv, 400, {"LC_ALL": "C.UTF-8"}) as terminal:
+            shown = terminal.until(re.escape(MARKUP.encode()))
+            terminal.type(b"q")
+            assert terminal.end().status == 0
+        for sequence in FORBIDDEN:
+            assert sequence not in shown, shown
