@@ -216,3 +216,25 @@ def test_watching(name: str) -> None:
             assert terminal.end().status == 0
         for sequence in FORBIDDEN:
             assert sequence not in shown, shown
+
+
+ENVIRONMENTS = [
+    {"COLUMNS": "0", "LINES": "0"},
+    {"COLUMNS": "1000000000", "LINES": "-1"},
+    {"COLUMNS": EVIL, "TERM": EVIL, "NO_COLOR": EVIL, "COLORTERM": EVIL, "TZ": EVIL},
+    {"LC_ALL": "x" * 10_000, "LANG": EVIL, "HOME": EVIL, "XDG_CONFIG_HOME": EVIL, "PATH": EVIL},
+    {"XDG_CONFIG_HOME": "/dev/null", "HOME": "/dev/null", "TMPDIR": "/nonexistent"},
+]
+
+
+@pytest.mark.parametrize("extra", ENVIRONMENTS, ids="-".join)
+def test_environment_variables(name: str, extra: dict[str, str]) -> None:
+    """Whatever they say, the commands do their work, and nothing of it reaches the terminal."""
+    path_of(name).touch()
+    for words in (["ls", name], ["stat", name], ["leaks", name], ["read", name, "--hex"]):
+        with Terminal(shmctl_argv(*words), 200, {"LC_ALL": "C.UTF-8", **extra}) as terminal:
+            result = terminal.end()
+        assert result.status == 0, result
+        assert words[0] == "read" or b"shmctl-te" in result.out
+        for sequence in FORBIDDEN:
+            assert sequence not in result.out
