@@ -15,7 +15,7 @@ def console(output: "Output") -> "Console":
     from rich.console import Console
 
     columns = _columns(output)
-    return Console(
+    screen = Console(
         file=output.stream,
         width=columns,
         height=columns and 25,
@@ -26,6 +26,10 @@ def console(output: "Output") -> "Console":
         markup=False,
         emoji=False,
     )
+    if screen.width < 1:
+        # COLUMNS=0, which would show nothing at all.
+        screen.width = 80
+    return screen
 
 
 def _columns(output: "Output") -> int | None:
