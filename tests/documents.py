@@ -13,6 +13,7 @@ ROOT = Path(__file__).resolve().parent.parent
 SCRIPTS = Path(sys.executable).parent
 
 _FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.M | re.S)
+_COMMENTS = {"c": r"/\*", "python": "#"}
 _MARK = re.compile(r"\n?<<step (\d+) ended with (\d+)>>\n")
 ANYTHING = "…"
 """Stands in expected output for whatever differs from run to run, within a line."""
@@ -20,6 +21,10 @@ PID = "4711"
 """Stands in expected output for any process ID, the columns around it being as wide as they have to be."""
 # Hosts differ in this: to some processes even root has no access.
 _UNINSPECTED = re.compile(r"shmctl: \w+: \d+ process(es)? could not be inspected")
+
+_MOUNT = "mount -t tmpfs -o mode=1777,size=64M,nr_inodes=1024 tmpfs /dev/shm"
+PRIVATE_SHM = ["unshare", "-m", "sh", "-c", f'{_MOUNT} && exec "$@"', "sh"]
+"""Put before a command, gives it a small /dev/shm of its own."""
 
 
 @dataclass
@@ -46,6 +51,19 @@ def steps(session: str) -> list[Step]:
         else:
             found[-1].shown.append(line)
     return found
+
+
+def session_of(text: str, folder: Path) -> list[Step]:
+    """The steps of all console blocks; C and Python blocks become files in ``folder``, each named in its comment."""
+    session: list[Step] = []
+    for language, block in fences(text):
+        if language == "console":
+            session += steps(block)
+        elif language in _COMMENTS:
+            name = re.match(_COMMENTS[language] + r" (\S+):", block)
+            assert name, f"a {language} block begins with a comment that names its file"
+            (folder / name[1]).write_text(block)
+    return session
 
 
 def check_session(

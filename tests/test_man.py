@@ -11,7 +11,7 @@ import click
 import pytest
 
 from shmctl.cli import COMMANDS, cli
-from tests.documents import ROOT, Step, check_session, fences, steps
+from tests.documents import PRIVATE_SHM, ROOT, Step, check_session, fences, steps
 
 MAN = ROOT / "man"
 COMMAND_PAGES = ["shmctl.1", *(f"shmctl-{name}.1" for name in COMMANDS)]
@@ -152,6 +152,4 @@ def test_main_page_names_every_command() -> None:
 @pytest.mark.needs_root
 @pytest.mark.parametrize("page", PAGES)
 def test_examples_run(page: str, tmp_path: Path) -> None:
-    mount = "mount -t tmpfs -o mode=1777,size=64M,nr_inodes=1024 tmpfs /dev/shm"
-    own_shm = ["unshare", "-m", "sh", "-c", f'{mount} && exec "$@"', "sh"]
-    check_session(examples(page), tmp_path, wrapper=own_shm)
+    check_session(examples(page), tmp_path, wrapper=PRIVATE_SHM)

@@ -12,7 +12,7 @@ import pytest
 
 from shmctl.cli import COMMANDS
 from shmctl.report import ExitStatus
-from tests.documents import ROOT, Step, check_session, fences, steps
+from tests.documents import ROOT, check_session, fences, session_of
 from tests.support import environment
 
 README = (ROOT / "README.md").read_text()
@@ -44,16 +44,9 @@ def tour_names() -> Iterator[None]:
 
 
 def test_tour(tour_names: None, tmp_path: Path) -> None:
-    session: list[Step] = []
-    for language, block in fences(TOUR):
-        if language == "c":
-            name = re.match(r"/\* (\S+):", block)
-            assert name, "a C block begins with a comment that names its file"
-            (tmp_path / name[1]).write_text(block)
-        else:
-            assert language == "console", f"nothing runs a block of {language}"
-            session += steps(block)
-    check_session(session, tmp_path)
+    unknown = {language for language, _ in fences(TOUR)} - {"c", "console"}
+    assert not unknown, f"nothing runs a block of {unknown}"
+    check_session(session_of(TOUR, tmp_path), tmp_path)
     assert not tour_objects(), "the tour removes what it makes"
 
 

@@ -1,0 +1,91 @@
+"""The guides in docs/ keep their word: their console blocks are run, in order, and print what they show."""
+
+import json
+import os
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.documents import PRIVATE_SHM, ROOT, SCRIPTS, check_session, fences, session_of
+from tests.support import python_for_all, run_command
+
+DOCS = ROOT / "docs"
+GUIDES = sorted(DOCS.glob("*.md"))
+PAGES = [ROOT / "README.md", ROOT / "contrib/README.md", *GUIDES]
+# Those that show a container have a host around it, with a /dev/shm and processes of its own.
+HOST = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"]
+
+guides = pytest.mark.parametrize("guide", GUIDES, ids=lambda path: path.stem)
+
+
+def slug(heading: str) -> str:
+    """The anchor that GitHub gives a heading."""
+    return re.sub(r"[^\w\- ]", "", heading.strip().lower()).replace(" ", "-")
+
+
+def anchors(page: Path) -> set[str]:
+    text = re.sub(r"^```.*?^```$", "", page.read_text(), flags=re.M | re.S)
+    return {slug(heading) for heading in re.findall(r"^#+ (.+)$", text, re.M)}
+
+
+def links(page: Path) -> list[str]:
+    text = re.sub(r"^```.*?^```$", "", page.read_text(), flags=re.M | re.S)
+    return re.findall(r"\]\(([^)\s]+)\)", text)
+
+
+@pytest.fixture
+def for_all(tmp_path: Path) -> dict[str, str]:
+    """An environment in which user nobody may run shmctl, too."""
+    for folder in (tmp_path, *tmp_path.parents[:2]):
+        folder.chmod(0o755)
+    command = tmp_path / ".bin" / "shmctl"
+    command.parent.mkdir()
+    command.write_text(f'#!/bin/sh\nexec {python_for_all()} -P -m shmctl "$@"\n')
+    command.chmod(0o755)
+    return {"PATH": f"{command.parent}:{SCRIPTS}:{os.environ['PATH']}"}
+
+
+@pytest.mark.needs_root
+@guides
+def test_sessions_run(guide: Path, tmp_path: Path, for_all: dict[str, str]) -> None:
+    steps = session_of(guide.read_text(), tmp_path)
+    assert len(steps) > 10
+    alone = [*HOST, *PRIVATE_SHM[2:]] if guide.stem == "containers" else PRIVATE_SHM
+    check_session(steps, tmp_path, wrapper=alone, env=for_all)
+
+
+@guides
+def test_what_is_not_run_makes_sense(guide: Path) -> None:
+    for language, block in fences(guide.read_text()):
+        if language == "yaml":
+            assert list(yaml.safe_load_all(block))
+        elif language == "json":
+            json.loads(block)
+        elif language == "toml":
+            tomllib.loads(block)
+        elif language == "sh":
+            checked = run_command(["bash", "-n", "-c", block])
+            assert (checked.status, checked.errors) == (0, ""), block
+        else:
+            # What `session_of` knows, and what programs print elsewhere.
+            assert language in ("console", "c", "python", "text"), f"nothing checks a block of {language!r}"
+
+
+def test_every_guide_is_found_from_the_readme() -> None:
+    linked = {ROOT / link for link in links(ROOT / "README.md")}
+    assert GUIDES
+    assert not [guide.name for guide in GUIDES if guide not in linked]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_links_lead_somewhere(page: Path) -> None:
+    for link in links(page):
+        if link.startswith("https://"):
+            continue
+        path, _, anchor = link.partition("#")
+        target = (page.parent / path).resolve() if path else page
+        assert target.exists(), link
+        assert not anchor or anchor in anchors(target), link
