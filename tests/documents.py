@@ -22,9 +22,11 @@ PID = "4711"
 # Hosts differ in this: to some processes even root has no access.
 _UNINSPECTED = re.compile(r"shmctl: \w+: \d+ process(es)? could not be inspected")
 
-_MOUNT = "mount -t tmpfs -o mode=1777,size=64M,nr_inodes=1024 tmpfs /dev/shm"
-PRIVATE_SHM = ["unshare", "-m", "sh", "-c", f'{_MOUNT} && exec "$@"', "sh"]
-"""Put before a command, gives it a small /dev/shm of its own."""
+
+def private_shm(*unshared: str, size: str = "64M") -> list[str]:
+    """What to put before a command to give it a /dev/shm of its own, and further options of unshare(1)."""
+    mount = f"mount -t tmpfs -o mode=1777,size={size},nr_inodes=1024 tmpfs /dev/shm"
+    return ["unshare", "--mount", *unshared, "sh", "-c", f'{mount} && exec "$@"', "sh"]
 
 
 @dataclass
@@ -54,7 +56,7 @@ def steps(session: str) -> list[Step]:
 
 
 def session_of(text: str, folder: Path) -> list[Step]:
-    """The steps of all console blocks; C and Python blocks become files in ``folder``, each named in its comment."""
+    """The steps of all console blocks; C and Python blocks become files, named by their comments."""
     session: list[Step] = []
     for language, block in fences(text):
         if language == "console":

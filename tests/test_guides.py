@@ -9,14 +9,14 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.documents import PRIVATE_SHM, ROOT, SCRIPTS, check_session, fences, session_of
+from tests.documents import ROOT, SCRIPTS, check_session, fences, private_shm, session_of
 from tests.support import python_for_all, run_command
 
 DOCS = ROOT / "docs"
 GUIDES = sorted(DOCS.glob("*.md"))
 PAGES = [ROOT / "README.md", ROOT / "contrib/README.md", *GUIDES]
-# Those that show a container have a host around it, with a /dev/shm and processes of its own.
-HOST = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"]
+# The page about containers is in need of a host that has no others: with processes of its own.
+HOST = private_shm("--pid", "--fork", "--kill-child", "--mount-proc", size="1G")
 
 guides = pytest.mark.parametrize("guide", GUIDES, ids=lambda path: path.stem)
 
@@ -53,8 +53,7 @@ def for_all(tmp_path: Path) -> dict[str, str]:
 def test_sessions_run(guide: Path, tmp_path: Path, for_all: dict[str, str]) -> None:
     steps = session_of(guide.read_text(), tmp_path)
     assert len(steps) > 10
-    alone = [*HOST, *PRIVATE_SHM[2:]] if guide.stem == "containers" else PRIVATE_SHM
-    check_session(steps, tmp_path, wrapper=alone, env=for_all)
+    check_session(steps, tmp_path, wrapper=HOST if guide.stem == "containers" else private_shm(), env=for_all)
 
 
 @guides

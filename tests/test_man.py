@@ -11,7 +11,7 @@ import click
 import pytest
 
 from shmctl.cli import COMMANDS, cli
-from tests.documents import PRIVATE_SHM, ROOT, Step, check_session, fences, steps
+from tests.documents import ROOT, Step, check_session, fences, private_shm, steps
 
 MAN = ROOT / "man"
 COMMAND_PAGES = ["shmctl.1", *(f"shmctl-{name}.1" for name in COMMANDS)]
@@ -152,4 +152,4 @@ def test_main_page_names_every_command() -> None:
 @pytest.mark.needs_root
 @pytest.mark.parametrize("page", PAGES)
 def test_examples_run(page: str, tmp_path: Path) -> None:
-    check_session(examples(page), tmp_path, wrapper=PRIVATE_SHM)
+    check_session(examples(page), tmp_path, wrapper=private_shm())
