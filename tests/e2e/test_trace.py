@@ -464,7 +464,7 @@ def test_write_file(name: str, truth: Run, tmp_path: Path) -> None:
     file = tmp_path / "data"
     file.write_bytes(b"x" * 300_000)
     calls = truth("write", name, "-i", str(file), "--grow")
-    assert calls == ["shm_open", "ftruncate", "posix_fallocate", "pwrite", "pwrite"]
+    assert calls == ["shm_open", "ftruncate", "posix_fallocate", "pwrite", "sendfile"]
 
 
 def test_write_create_taken_back(name: str, truth: Run) -> None:

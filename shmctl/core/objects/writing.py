@@ -13,8 +13,6 @@ from shmctl.core.names import Name
 from shmctl.core.objects.lifecycle import DEFAULT_MODE, OpenObject, opened, opened_or_made, room
 from shmctl.core.sizes import OFF_T_MAX
 
-CHUNK = 256 * 1024
-
 
 @dataclass(frozen=True, slots=True)
 class Fit:
@@ -72,15 +70,17 @@ def write_stores(
 def fill(target: OpenObject, offset: int, length: int | None, byte: int, fit: Fit) -> int:
     """Store ``byte`` ``length`` times (None: up to the object's end). Returns how often."""
     from shmctl.core.objects.mapping import Mapping, windows
+    from shmctl.core.transfer import CHUNK
 
     if length is None:
         length = max(0, target.size - offset)
     check_range(target.name, offset, length)
+    block = bytes([byte]) * min(CHUNK, length)
     with room(target, offset, length, grow=fit.grow, exact=fit.exact):
         for start, size in windows(offset, length):
             with Mapping(target.fd, start, size, posix.PROT_READ | posix.PROT_WRITE, target.name) as mapping:
                 for begin in range(0, size, CHUNK):
-                    mapping.store(begin, bytes([byte]) * min(CHUNK, size - begin))
+                    mapping.store(begin, block[: size - begin])
     return length
 
 
