@@ -5,20 +5,21 @@ import os
 import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, NamedTuple
 
-from shmctl.core import locking, posix
+from shmctl.core import posix
 from shmctl.core.deferral import defer_signals, signals_deferred
 from shmctl.core.errors import InputError, ShmError
 from shmctl.core.models import DEV_SHM, Directory, ObjectInfo, group_name, type_name, user_name
 from shmctl.core.names import Name
-from shmctl.core.sizes import Resize
+
+if TYPE_CHECKING:
+    from shmctl.core.sizes import Resize
 
 DEFAULT_MODE = 0o600
 
 
-@dataclass(frozen=True, slots=True)
-class OpenObject:
+class OpenObject(NamedTuple):
     """An open descriptor of an object, its size in bytes when it was opened, and whether it was made then."""
 
     name: Name
@@ -33,8 +34,10 @@ class OpenObject:
 
     def locked(self, *, exclusive: bool) -> "OpenObject":
         """Wait for its lock (flock(2)); the object as it is then."""
+        from shmctl.core import locking
+
         locking.flock(self.fd, self.name, exclusive=exclusive)
-        return replace(self, size=self.stat().st_size)
+        return self._replace(size=self.stat().st_size)
 
 
 @contextmanager
@@ -102,12 +105,12 @@ def _owned(open_it: Callable[[], OpenObject]) -> Iterator[OpenObject]:
             posix.close(target.fd, target.name)
 
 
-@dataclass(slots=True)
 class LastingObject:
     """An object that is removed when the body that it was made for ends, unless it ``outlives`` that."""
 
-    opened: OpenObject
-    outlives: bool = False
+    def __init__(self, opened: OpenObject) -> None:
+        self.opened = opened
+        self.outlives = False
 
     @property
     def name(self) -> Name:
@@ -284,7 +287,7 @@ def does_not_fit(name: Name, offset: int, amount: str, size: int) -> ShmError:
     return ShmError("mmap", name, errno.EFBIG, detail=detail, hint="--grow extends the object to fit")
 
 
-def resize(name: Name, change: Resize, directory: Directory = DEV_SHM) -> tuple[int, int]:
+def resize(name: Name, change: "Resize", directory: Directory = DEV_SHM) -> tuple[int, int]:
     """Grow an object with zeros, or shrink it: ftruncate(2). Returns its old and new size in bytes."""
     with opened(name, os.O_RDWR, directory) as target:
         try:

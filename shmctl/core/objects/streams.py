@@ -5,7 +5,7 @@ import os
 import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from shmctl.core import posix, transfer
 from shmctl.core.errors import STANDARD_OUTPUT, FileError, ShmError
@@ -18,8 +18,7 @@ from shmctl.core.transfer import CHUNK, SENDFILE_COUNT
 Progress = Callable[[int], None]
 
 
-@dataclass(frozen=True, slots=True)
-class Source:
+class Source(NamedTuple):
     """An open descriptor to read from, its name for messages, and how many bytes to take at most."""
 
     fd: int

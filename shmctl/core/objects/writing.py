@@ -4,7 +4,7 @@ import errno
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from shmctl.core import posix
 from shmctl.core.errors import ShmError
@@ -14,8 +14,7 @@ from shmctl.core.objects.lifecycle import DEFAULT_MODE, OpenObject, opened, open
 from shmctl.core.sizes import OFF_T_MAX
 
 
-@dataclass(frozen=True, slots=True)
-class Fit:
+class Fit(NamedTuple):
     """What becomes of the object's size: nothing, or it grows to hold the data, or it ends with the data."""
 
     grow: bool = False
