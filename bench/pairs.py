@@ -30,28 +30,40 @@ def shmctl(*args: str) -> list[str]:
 
 @dataclass(frozen=True)
 class Run:
-    """A process from start to end: how long it took, in seconds, and its greatest resident set, in KiB."""
+    """Processes from start to end: the seconds they took, and the greatest resident set of one, in KiB."""
 
     seconds: float
     peak: int
 
 
-def run(argv: Sequence[str], *, stdin: str = "/dev/null", stdout: str = "/dev/null") -> Run:
-    """Run a program, its streams being files; it has to succeed.
+def run(*pipeline: Sequence[str], stdin: str = "/dev/null", stdout: str = "/dev/null") -> Run:
+    """Run programs, the output of each being the input of the next; all have to succeed.
 
-    Its peak counts from what this process has, and so is a little too high rather than too low.
+    A peak counts from what this process has, and so is a little too high rather than too low.
     """
-    streams = [
-        (os.POSIX_SPAWN_OPEN, 0, stdin, os.O_RDONLY, 0),
-        (os.POSIX_SPAWN_OPEN, 1, stdout, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600),
-    ]
     begun = time.perf_counter()
-    pid = os.posix_spawnp(argv[0], argv, ENVIRONMENT, file_actions=streams)
-    _, status, usage = os.wait4(pid, 0)
+    source = os.open(stdin, os.O_RDONLY)
+    pids = []
+    for argv in pipeline[:-1]:
+        following, sink = os.pipe()
+        pids.append(_spawn(argv, source, sink))
+        source = following
+    pids.append(_spawn(pipeline[-1], source, os.open(stdout, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)))
+    ends = [os.wait4(pid, 0) for pid in pids]
     seconds = time.perf_counter() - begun
-    if status:
-        sys.exit(f"{' '.join(argv)} ended with status {os.waitstatus_to_exitcode(status)}")
-    return Run(seconds, usage.ru_maxrss)
+    for argv, (_, status, _) in zip(pipeline, ends, strict=True):
+        if status:
+            sys.exit(f"{' '.join(argv)} ended with status {os.waitstatus_to_exitcode(status)}")
+    return Run(seconds, max(usage.ru_maxrss for _, _, usage in ends))
+
+
+def _spawn(argv: Sequence[str], source: int, sink: int) -> int:
+    """Start a program with these streams, which are its own from now on."""
+    streams = [(os.POSIX_SPAWN_DUP2, source, 0), (os.POSIX_SPAWN_DUP2, sink, 1)]
+    pid = os.posix_spawnp(argv[0], argv, ENVIRONMENT, file_actions=streams)
+    os.close(source)
+    os.close(sink)
+    return pid
 
 
 def take_turns(works: Mapping[str, Callable[[], float]], rounds: int) -> dict[str, list[float]]:
