@@ -6,18 +6,25 @@ the noise: where all of the ratio's interval lies above it.
 
 import math
 import os
+import signal
 import statistics
+import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from subprocess import DEVNULL, PIPE
 
 ENVIRONMENT = {key: value for key, value in os.environ.items() if not key.startswith("PYTHON")}
 """For the commands: modules come from their compiled files, as in an installation of daily use."""
 
 PYTHON = sys.executable
 WARM_UP = 1
+
+
+# So that a bench that runs out of time cleans up behind itself, too.
+signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
 
 
 def shmctl(*args: str) -> list[str]:
@@ -66,6 +73,13 @@ def _spawn(argv: Sequence[str], source: int, sink: int) -> int:
     return pid
 
 
+def timed(argv: Sequence[str]) -> tuple[float, bytes]:
+    """The seconds that a program takes from start to end, and its output."""
+    begun = time.perf_counter()
+    done = subprocess.run(argv, check=False, env=ENVIRONMENT, stdout=PIPE, stderr=DEVNULL)
+    return time.perf_counter() - begun, done.stdout
+
+
 def take_turns(works: Mapping[str, Callable[[], float]], rounds: int) -> dict[str, list[float]]:
     """The seconds that each work says it took, one a round; every other round goes backwards."""
     seconds: dict[str, list[float]] = {name: [] for name in works}
@@ -78,8 +92,8 @@ def take_turns(works: Mapping[str, Callable[[], float]], rounds: int) -> dict[st
 
 
 @dataclass(frozen=True)
-class Ratio:
-    """How long one work takes for a unit of another: the median over rounds, and where it lies with 95 %."""
+class Median:
+    """What is measured once a round: the median, and between which limits it lies with 95 %."""
 
     middle: float
     low: float
@@ -93,18 +107,19 @@ class Ratio:
         return self.low <= bar
 
 
-def compare(ours: Sequence[float], theirs: Sequence[float]) -> Ratio:
-    """The ratio of two works that were timed in the same rounds.
-
-    The interval is that of a median by ranks, which holds whatever the noise looks like.
-    """
-    ratios = sorted(one / other for one, other in zip(ours, theirs, strict=True))
-    reach = 1.96 * math.sqrt(len(ratios)) / 2
-    low = max(0, math.floor(len(ratios) / 2 - reach))
-    return Ratio(statistics.median(ratios), ratios[low], ratios[-1 - low])
+def median(measured: Iterable[float]) -> Median:
+    """The median with its limits, by ranks: so they are right whatever the noise looks like."""
+    ranked = sorted(measured)
+    low = max(0, math.floor((len(ranked) - 1.96 * math.sqrt(len(ranked))) / 2))
+    return Median(statistics.median(ranked), ranked[low], ranked[-1 - low])
 
 
-def report(what: str, ratio: Ratio, bar: float | None, *times: tuple[str, Sequence[float]]) -> bool:
+def compare(ours: Sequence[float], theirs: Sequence[float]) -> Median:
+    """How long one work takes for a unit of another that was timed in the same rounds."""
+    return median(one / other for one, other in zip(ours, theirs, strict=True))
+
+
+def report(what: str, ratio: Median, bar: float | None, *times: tuple[str, Sequence[float]]) -> bool:
     """Print a line: each work's median, and the ratio of the first to the second; whether the bar holds."""
     holds = bar is None or ratio.holds(bar)
     outcome = "" if bar is None else f", bar {bar}: {'holds' if holds else 'MISSED'}"
