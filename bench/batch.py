@@ -4,15 +4,15 @@ The bar is 0.3 of the C loop's time. Usage: bench/batch.py [LINES]
 """
 
 import os
-import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
+from pairs import compare, report, run, shmctl, take_turns
+
 BAR = 0.3
-ROUNDS = 5
+ROUNDS = 9
 LINES = int(sys.argv[1]) if len(sys.argv) > 1 else 5000
 NAME = f"/shmctl-bench-{os.getpid()}-batch"
 FORK_AND_EXEC = r"""
@@ -40,49 +40,41 @@ WORKS = {
 }
 
 
-def seconds(*argv: str) -> float:
-    start = time.perf_counter()
-    subprocess.run(argv, stdout=subprocess.DEVNULL, check=True)
-    return time.perf_counter() - start
+def prepare(folder: str) -> tuple[str, dict[str, str]]:
+    """The C loop's program, and a script for each work; the one called "" is empty."""
+    source, program = Path(folder, "loop.c"), f"{folder}/loop"
+    source.write_text(FORK_AND_EXEC)
+    subprocess.run(["gcc", "-O2", "-o", program, str(source)], check=True)
+    scripts = {}
+    for index, (work, line) in enumerate({"": "", **WORKS}.items()):
+        scripts[work] = f"{folder}/{index}"
+        Path(scripts[work]).write_text(f"{line}\n" * LINES if line else "")
+    return program, scripts
 
 
 def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
-        source, program = Path(folder, "loop.c"), f"{folder}/loop"
-        source.write_text(FORK_AND_EXEC)
-        subprocess.run(["gcc", "-O2", "-o", program, str(source)], check=True)
-        scripts = {"": f"{folder}/empty"}
-        Path(scripts[""]).write_text("")
-        for index, (work, line) in enumerate(WORKS.items()):
-            scripts[work] = f"{folder}/{index}"
-            Path(scripts[work]).write_text(f"{line}\n" * LINES)
-        ratios: dict[str, list[float]] = {work: [] for work in WORKS}
-        each: dict[str, list[float]] = {work: [] for work in WORKS}
-        loops = []
-        for _ in range(ROUNDS):
-            for work in WORKS:
-                loop = seconds(program, str(LINES // 5)) / (LINES // 5)
-                start_up = seconds("shmctl", "batch", scripts[""])
-                line = (seconds("shmctl", "batch", scripts[work]) - start_up) / LINES
-                loops.append(loop)
-                each[work].append(line)
-                ratios[work].append(line / loop)
-    print(f"fork and exec of /bin/true: {statistics.median(loops) * 1e3:.3f} ms (median of {len(loops)})")
-    missed = False
+        program, scripts = prepare(folder)
+        loops = LINES // 5
+        ways = {
+            work: lambda script=script: run(shmctl("batch", script)).seconds
+            for work, script in scripts.items()
+        }
+        turns = take_turns({**ways, "loop": lambda: run([program, str(loops)]).seconds}, ROUNDS)
+    peer = [seconds / loops for seconds in turns["loop"]]
+    held = True
     for work in WORKS:
-        ratio, low, high = statistics.median(ratios[work]), min(ratios[work]), max(ratios[work])
-        missed |= low > BAR
-        print(
-            f"{work:22} {statistics.median(each[work]) * 1e3:.3f} ms a line, "
-            f"{ratio:.2f} x ({low:.2f} to {high:.2f}), bar {BAR} x"
-        )
-    return int(missed)
+        # What is left without the start of the process, per line.
+        lines = [(whole - start) / LINES for whole, start in zip(turns[work], turns[""], strict=True)]
+        times = ("a line", lines), ("fork and exec of /bin/true", peer)
+        held &= report(work, compare(lines, peer), BAR, *times)
+    return 0 if held else 1
 
 
 if __name__ == "__main__":
-    subprocess.run(["shmctl", "create", NAME, "-s", "64"], check=True)
+    run(shmctl("create", NAME, "-s", "64"))
     try:
         status = main()
     finally:
-        subprocess.run(["shmctl", "unlink", NAME], check=True)
+        run(shmctl("unlink", NAME))
     sys.exit(status)

@@ -6,15 +6,14 @@ and gcc.
 """
 
 import os
-import statistics
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
+
+from pairs import compare, report, shmctl, take_turns, timed
 
 ROUNDS = 15
 SIZE = 4096
@@ -92,64 +91,27 @@ def crowd(program: str, path: str, count: int, *, mappings: int = 0, each: bool 
             process.stdin.close()
 
 
-@dataclass
-class Contest:
-    """Times of one command and of another, taken in turns, in seconds."""
-
-    ours: list[float] = field(default_factory=list)
-    theirs: list[float] = field(default_factory=list)
-
-    @property
-    def ratio(self) -> float:
-        """How long ours takes for one of theirs."""
-        return statistics.median(self.ours) / statistics.median(self.theirs)
-
-    @property
-    def noise(self) -> float:
-        """By how much the ratio of one round commonly differs from that of another."""
-        ratios = [one / other for one, other in zip(self.ours, self.theirs, strict=True)]
-        middle = statistics.median(ratios)
-        return statistics.median(abs(ratio - middle) for ratio in ratios)
-
-    def report(self, what: str, bar: float) -> bool:
-        """Print the outcome; whether the bar holds."""
-        ours, theirs = statistics.median(self.ours), statistics.median(self.theirs)
-        holds = self.ratio - self.noise <= bar
-        print(
-            f"{what}: shmctl {ours:.3f} s, lsof {theirs:.3f} s, ratio {self.ratio:.2f} ± {self.noise:.2f}, "
-            f"bar {bar}: {'holds' if holds else 'MISSED'}"
-        )
-        return holds
+def found(argv: Sequence[str], count: int, holders: Callable[[list[str]], int]) -> float:
+    """The seconds of a command, which has to find every holder: as many as ``holders`` sees in its lines."""
+    seconds, out = timed(argv)
+    number = holders(out.decode().splitlines()[1:])
+    if number != count:
+        sys.exit(f"of {count} holders {argv[0]} found {number}")
+    return seconds
 
 
-def timed(argv: Sequence[str]) -> tuple[float, bytes]:
-    """How long a process takes from start to end, and its output."""
-    begun = time.perf_counter()
-    done = subprocess.run(argv, check=False, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
-    return time.perf_counter() - begun, done.stdout
-
-
-def shmctl(*args: str) -> list[str]:
-    """The command line of the shmctl that this Python has."""
-    script = Path(sys.executable).with_name("shmctl")
-    return [str(script) if script.exists() else "shmctl", *args]
-
-
-def compare(path: str, count: int) -> Contest:
-    """Both commands on the same object in turns; each has to find every holder."""
-    contest = Contest()
-    ours, theirs = shmctl("holders", path), ["lsof", path]
-    for number in range(ROUNDS + 1):
-        seconds, out = timed(ours)
-        other_seconds, other_out = timed(theirs)
-        found = len(out.splitlines()) - 1
-        other_found = len({line.split()[1] for line in other_out.splitlines()[1:]})
-        if (found, other_found) != (count, count):
-            sys.exit(f"of {count} holders shmctl found {found}, lsof {other_found}")
-        if number:  # the first round only warms up
-            contest.ours.append(seconds)
-            contest.theirs.append(other_seconds)
-    return contest
+def compare_commands(what: str, path: str, count: int, bar: float) -> bool:
+    """Both commands on the same object in turns; whether the bar holds."""
+    turns = take_turns(
+        {
+            "shmctl": lambda: found(shmctl("holders", path), count, len),
+            "lsof": lambda: found(
+                ["lsof", path], count, lambda lines: len({line.split()[1] for line in lines})
+            ),
+        },
+        ROUNDS,
+    )
+    return report(what, compare(turns["shmctl"], turns["lsof"]), bar, *turns.items())
 
 
 def main() -> int:
@@ -160,9 +122,9 @@ def main() -> int:
         with tempfile.TemporaryDirectory() as folder:
             program = compile_crowd(folder)
             with crowd(program, path, 300):
-                many = compare(path, 300).report("300 holding processes", 1.2)
+                many = compare_commands("300 holding processes", path, 300, 1.2)
             with crowd(program, path, 50, mappings=20_000):
-                large = compare(path, 50).report("50 processes of 20,000 mappings each", 0.5)
+                large = compare_commands("50 processes of 20,000 mappings each", path, 50, 0.5)
     finally:
         Path(path).unlink()
     return 0 if many and large else 1

@@ -13,7 +13,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-from holders import SIZE, Contest, compile_crowd, crowd, shmctl, timed
+from holders import SIZE, compile_crowd, crowd
+from pairs import compare, median, report, shmctl, take_turns, timed
 
 OBJECTS = 10_000
 HOLDERS = 300
@@ -38,6 +39,15 @@ def count_verdicts(out: bytes) -> dict[str, int]:
     return {row[0]: int(row[1]) for row in rows}
 
 
+def leaks() -> float:
+    """The seconds that 'shmctl leaks' takes, which has to come to the right verdicts."""
+    seconds, out = timed(shmctl("leaks"))
+    found = count_verdicts(out)
+    if (found["held"], found["kept"]) != (HOLDERS, OBJECTS - HOLDERS):
+        sys.exit(f"wrong verdicts: {found}")
+    return seconds
+
+
 def looked_into(folder: str) -> int:
     """How many processes' descriptors or mappings 'shmctl leaks' looks at."""
     log = Path(folder) / "strace"
@@ -53,31 +63,20 @@ def main() -> int:
     lsof = ["lsof", "/dev/shm"]
     alone = statistics.median(timed(lsof)[0] for _ in range(ROUNDS))
     limit = LIMIT * max(1.0, alone / REFERENCE)
-    text, json = Contest(), Contest()
     with tempfile.TemporaryDirectory() as folder:
         program = compile_crowd(folder)
         with crowd(program, "/dev/shm/x", HOLDERS, each=True):
-            for _ in range(ROUNDS):
-                seconds, out = timed(shmctl("leaks"))
-                found = count_verdicts(out)
-                if (found["held"], found["kept"]) != (HOLDERS, OBJECTS - HOLDERS):
-                    sys.exit(f"wrong verdicts: {found}")
-                text.ours.append(seconds)
-                json.ours.append(timed(shmctl("leaks", "--json"))[0])
-                for contest in (text, json):
-                    contest.theirs.append(timed(lsof)[0])
+            ways = {"leaks": leaks, "leaks --json": lambda: timed(shmctl("leaks", "--json"))[0]}
+            turns = take_turns({**ways, "lsof": lambda: timed(lsof)[0]}, ROUNDS)
             processes = looked_into(folder)
-    ours = statistics.median(text.ours)
-    spread = statistics.median(abs(seconds - ours) for seconds in text.ours)
-    holds = ours - spread <= limit
+    ours = median(turns["leaks"])
+    holds = ours.holds(limit)
     print(
-        f"lsof /dev/shm: {alone:.3f} s without holders, {statistics.median(text.theirs):.3f} s with {HOLDERS}"
+        f"leaks, {OBJECTS:,} objects, {HOLDERS} holding processes: {ours} s, limit {limit:.2f} s (lsof without "
+        f"holders: {alone:.3f} s): {'holds' if holds else 'MISSED'}"
     )
-    print(
-        f"leaks, {OBJECTS:,} objects, {HOLDERS} holding processes: {ours:.3f} ± {spread:.3f} s "
-        f"({text.ratio:.2f} of lsof's), limit {limit:.2f} s: {'holds' if holds else 'MISSED'}"
-    )
-    print(f"leaks --json: {statistics.median(json.ours):.3f} s ({json.ratio:.2f} of lsof's)")
+    for way in ways:
+        report(way, compare(turns[way], turns["lsof"]), None, (way, turns[way]), ("lsof", turns["lsof"]))
     outcome = "MISSED" if processes else "holds"
     print(f"processes whose descriptors or mappings it looks at: {processes}, bar 0: {outcome}")
     return 0 if holds and not processes else 1

@@ -17,6 +17,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from pairs import in_words, median
+
 from shmctl.conditions import Conditions, parse_scalar_conditions
 from shmctl.core.models import DEV_SHM
 from shmctl.core.names import parse_name
@@ -112,12 +114,12 @@ def latencies(process: subprocess.Popen[bytes], text: str, *, spin: bool) -> lis
 
 def report(what: str, seconds: list[float], limit: float) -> bool:
     """Print the outcome; whether the bar holds."""
-    median = statistics.median(seconds)
+    found = median(seconds)
     deciles = statistics.quantiles(seconds, n=10)
-    holds = median <= limit
+    holds = found.holds(limit)
     print(
-        f"{what}: median {median * 1e6:.1f} µs, a tenth below {deciles[0] * 1e6:.1f} µs, a tenth above "
-        f"{deciles[-1] * 1e6:.1f} µs, bar {limit * 1e6:.0f} µs: {'holds' if holds else 'MISSED'}"
+        f"{what}: median {in_words(found.middle)}, a tenth below {in_words(deciles[0])}, a tenth above "
+        f"{in_words(deciles[-1])}, bar {in_words(limit)}: {'holds' if holds else 'MISSED'}"
     )
     return holds
 

@@ -1,5 +1,6 @@
 """The command's entry: as little as possible, so that Ctrl-C is quiet from the first moment on."""
 
+import gc
 import os
 import signal
 import sys
@@ -12,8 +13,12 @@ def main() -> NoReturn:
     if interrupt is signal.default_int_handler:
         # While modules load, an interrupt has nothing to clean up.
         signal.signal(signal.SIGINT, signal.SIG_DFL)
+    # All that loads now stays to the end: looking through it for garbage would be in vain.
+    gc.disable()
     from shmctl.cli import run_process
 
+    gc.freeze()
+    gc.enable()
     status = run_process(sys.argv[1:])
     # All is written and closed: tearing the interpreter down would only take time.
     os._exit(status)

@@ -13,7 +13,6 @@ from shmctl import report
 from shmctl.core.errors import STANDARD_OUTPUT, FileError, InputError, ShmError
 from shmctl.core.names import printable
 from shmctl.report import ExitStatus
-from shmctl.scripts import split_words
 
 # Those that end the process with a status of ours; one that was ignored from the start stays so.
 _ending_signals: list[signal.Signals] = []
@@ -80,6 +79,8 @@ def run_line(root: click.Context, line: str) -> int:
 
     Raises Interrupted where a signal has ended it.
     """
+    from shmctl.scripts import split_words
+
     try:
         words = split_words(line)
     except InputError as problem:

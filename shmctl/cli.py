@@ -2,19 +2,17 @@
 
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from importlib import import_module
+from typing import NamedTuple
 
 import click
 
 from shmctl import __version__, boundary
-from shmctl.core import tracing
-from shmctl.core.target import directory_of
 from shmctl.options import Session
+from shmctl.parsing import Helped
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """A command: the section of the help it stands in, and what it does in a line."""
 
     section: str
@@ -47,7 +45,7 @@ COMMANDS = {
 }
 
 
-class LazyGroup(click.Group):
+class LazyGroup(Helped, click.Group):
     """Imports a command's module when the command is asked for: start-up time is a feature."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -88,6 +86,12 @@ def _did_you_mean(name: str) -> str:
     return f"; did you mean '{near[0]}'?" if near else ""
 
 
+def _show_version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
+    if wanted and not ctx.resilient_parsing:
+        click.echo(f"shmctl {__version__}")
+        ctx.exit()
+
+
 @click.group(
     cls=LazyGroup,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -108,7 +112,14 @@ def _did_you_mean(name: str) -> str:
     metavar="WHEN",
     help="Use colour: auto (on a terminal, unless NO_COLOR is set), always or never.",
 )
-@click.version_option(__version__, "--version", prog_name="shmctl", message="%(prog)s %(version)s")
+@click.option(
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_show_version,
+    help="Show the version and exit.",
+)
 @click.pass_context
 def cli(ctx: click.Context, trace: bool, target_pid: int | None, color: str | None) -> None:
     """Work with POSIX shared-memory objects: the things under /dev/shm.
@@ -118,11 +129,15 @@ def cli(ctx: click.Context, trace: bool, target_pid: int | None, color: str | No
     # A line of a batch has the session of the batch, but for what its own options say.
     session = ctx.obj or Session()
     if target_pid is not None:
-        session = replace(session, directory=ctx.with_resource(directory_of(target_pid)))
+        from shmctl.core.target import directory_of
+
+        session = session._replace(directory=ctx.with_resource(directory_of(target_pid)))
     if color is not None:
-        session = replace(session, color=color)
+        session = session._replace(color=color)
     ctx.obj = session
     if trace:
+        from shmctl.core import tracing
+
         before = tracing.trace_to(_print_trace)
         ctx.call_on_close(lambda: tracing.trace_to(before))
 

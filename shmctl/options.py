@@ -4,11 +4,9 @@ import errno
 import os
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import click
-from click.shell_completion import CompletionItem
 
 from shmctl.core.errors import FileError
 from shmctl.core.models import DEV_SHM, Directory, Kind, ObjectInfo
@@ -17,14 +15,15 @@ from shmctl.core.sizes import parse_duration, parse_mode, parse_resize, parse_si
 from shmctl.parsing import unmarked
 
 if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
     from shmctl.core.typed.structs import Layout
     from shmctl.render.output import Output
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
-@dataclass(frozen=True, slots=True)
-class Session:
+class Session(NamedTuple):
     """What holds for every command: where the objects live, whether to use colour, what may be read.
 
     ``scripts`` counts the batches around the command; one whose script comes by standard input has it
@@ -79,9 +78,23 @@ class NameType(Parsed):
 
     def shell_complete(
         self, ctx: click.Context, param: click.Parameter, incomplete: str
-    ) -> list[CompletionItem]:
+    ) -> "list[CompletionItem]":
         """The objects whose names begin with what is typed, in the spelling that was begun."""
         return complete_names(incomplete)
+
+
+class FileType(click.ParamType[str]):
+    """A file's path, kept as typed and completed by the shell."""
+
+    name = "path"
+
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> "list[CompletionItem]":
+        """What the shell finds."""
+        from click.shell_completion import CompletionItem
+
+        return [CompletionItem(incomplete, type="file")]
 
 
 class PatternType(click.ParamType[str]):
@@ -91,13 +104,15 @@ class PatternType(click.ParamType[str]):
 
     def shell_complete(
         self, ctx: click.Context, param: click.Parameter, incomplete: str
-    ) -> list[CompletionItem]:
+    ) -> "list[CompletionItem]":
         """As for a name."""
         return complete_names(incomplete)
 
 
-def complete_names(incomplete: str, kind: Kind | None = None) -> list[CompletionItem]:
+def complete_names(incomplete: str, kind: Kind | None = None) -> "list[CompletionItem]":
     """Completion items for ``/shm``, ``shm`` and ``/dev/shm/shm``: objects, or those of one kind."""
+    from click.shell_completion import CompletionItem
+
     from shmctl.core.inspect.listing import scan
 
     prefix = next((p for p in (SHELL_PREFIX, "/") if incomplete.startswith(p)), "")
@@ -111,6 +126,7 @@ def _is_wanted(info: ObjectInfo, kind: Kind | None) -> bool:
 
 NAME = NameType()
 PATTERN = PatternType()
+FILE = FileType()
 SIZE = Parsed("size", parse_size)
 RESIZE = Parsed("size", parse_resize)
 DURATION = Parsed("duration", parse_duration)
@@ -157,7 +173,7 @@ def struct_options(function: Function) -> Function:
         click.option(
             "--header",
             metavar="FILE",
-            type=click.Path(),
+            type=FILE,
             help="The C header that declares the --struct type.",
         ),
     ]

@@ -18,7 +18,39 @@ _NEGATIVE_NUMBER = re.compile(r"-(0[xX]|[0-9.])")
 _VALUE_MARK = "\0"
 
 
-class Command(click.Command):
+class Helped(click.Command):
+    """Has a ``--help`` as click's own, which would look for a translation that nobody has made.
+
+    Looking for it takes a millisecond at each start, whether help is wanted or not.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._help_params: list[click.Option] = []
+
+    def get_help_option(self, ctx: click.Context) -> click.Option | None:
+        """The one help option: click compares parameters by identity."""
+        if not self._help_params:
+            self._help_params.append(
+                click.Option(
+                    [*self.get_help_option_names(ctx), "_help_is_wanted"],
+                    is_flag=True,
+                    is_eager=True,
+                    expose_value=False,
+                    callback=_show_help,
+                    help="Show this message and exit.",
+                )
+            )
+        return self._help_params[0]
+
+
+def _show_help(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
+    if wanted and not ctx.resilient_parsing:
+        click.echo(ctx.get_help())
+        ctx.exit()
+
+
+class Command(Helped):
     """Keeps its parser, and the values of what is not given, for the next time.
 
     They stay the same: none of our options takes its value from a prompt, the environment or a function.

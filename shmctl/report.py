@@ -6,14 +6,16 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from enum import IntEnum
-from typing import NoReturn, TypeVar
+from typing import TYPE_CHECKING, NoReturn, TypeVar
 
 import click
 
 from shmctl.core.errors import FileError, ShmError
 from shmctl.core.models import DEV_SHM
 from shmctl.core.names import Name, escape, printable
-from shmctl.core.objects.lifecycle import OpenObject
+
+if TYPE_CHECKING:
+    from shmctl.core.objects.lifecycle import OpenObject
 
 Operand = TypeVar("Operand")
 
@@ -178,7 +180,7 @@ class UmaskNotice:
         self._wanted = wanted
         self._checked = False
 
-    def __call__(self, target: OpenObject) -> None:
+    def __call__(self, target: "OpenObject") -> None:
         """Compare the mode of an object that was just made with what was wanted."""
         if target.made and not self._checked:
             self.compare(target.name, target.stat().st_mode)

@@ -258,6 +258,61 @@ def test_the_prometheus_library_is_loaded_for_metrics_alone() -> None:
     assert "prometheus_client" in modules_after(RUN, "metrics")
 
 
+# What every script that works with shared memory from Python would load anyway.
+PEER = "import sys, click, posix_ipc, mmap"
+# Click asks it how wide the terminal is.
+SHUTIL = {"shutil", "fnmatch", "bz2", "lzma", "zlib", "compression"}
+# How many modules of ours a path may load, and which others may come to those of the peer. Each takes a tenth
+# of a millisecond at least; dataclasses takes one, and each frozen dataclass a quarter.
+LEAN = {
+    "version": (13, {"signal"}),
+    "help": (13, {"signal", "locale", "textwrap", "click._textwrap"} | SHUTIL),
+    "create": (20, {"signal"}),
+    "write a text": (25, {"signal", "ctypes", "struct", "fcntl"}),
+    "read raw": (28, {"signal", "fcntl"}),
+    "read --type": (30, {"signal", "ctypes", "struct", "fcntl"}),
+    "stat --json": (25, {"signal", "json", "shlex", "pwd", "grp"}),
+    "unlink": (20, {"signal"}),
+}
+
+
+@pytest.mark.parametrize("path", LEAN)
+def test_lean_start(path: str, names: list[str]) -> None:
+    """No clock tells a slow start from a busy machine, but what has been loaded tells it surely."""
+    name, new, _ = names
+    done("create", name, "--size", "64")
+    args = [{"NAME": name, "NEW": new}.get(word, word) for word in PATHS[path][0]]
+    peer = modules_after(PEER)
+    loaded = modules_after(RUN, *args) - peer
+    ours = {module for module in loaded if module.partition(".")[0] == "shmctl"}
+    # Of what comes new, the parts differ from one Python to the next, and so do modules in C.
+    others = {module for module in loaded - ours if not module.startswith("_")}
+    others = {module if (top := module.partition(".")[0]) in peer else top for module in others}
+    budget, allowed = LEAN[path]
+    assert others <= allowed
+    assert len(ours) <= budget, sorted(ours)
+
+
+def system_calls(folder: Path, *argv: str) -> list[str]:
+    """The system calls of a program, once Python has compiled what it loads."""
+    env = {key: value for key, value in os.environ.items() if not key.startswith(("PYTHON", "COV"))}
+    log = folder / "calls"
+    for _ in range(2):
+        subprocess.run(["strace", "-o", str(log), *argv], env=env, capture_output=True, check=False)
+    return log.read_text().splitlines()
+
+
+@pytest.mark.parametrize("path", ["create", "write a text", "read raw", "stat --json", "unlink"])
+def test_few_system_calls_before_the_first_that_counts(path: str, name: str, tmp_path: Path) -> None:
+    if path != "create":
+        done("create", name, "--size", "64")
+    args = [name if word in ("NAME", "NEW") else word for word in PATHS[path][0]]
+    calls = system_calls(tmp_path, str(SCRIPTS / "shmctl"), *args)
+    first = next(at for at, call in enumerate(calls) if f'"/dev/shm{name}"' in call)
+    peer = len(system_calls(tmp_path, sys.executable, "-c", PEER))
+    assert first < 1.4 * peer
+
+
 @pytest.mark.parametrize("module", ["cffi", "pycparser"])
 def test_what_a_structure_needs_is_loaded_for_it(module: str, name: str) -> None:
     """So that the budget above would notice: these are what it keeps out."""

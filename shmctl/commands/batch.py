@@ -4,14 +4,13 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 
 import click
 
 from shmctl import report
 from shmctl.boundary import Interrupted, listen_for_signals, run_line
 from shmctl.core.errors import InputError
-from shmctl.options import Session, pass_session
+from shmctl.options import FILE, Session, pass_session
 from shmctl.parsing import Command
 from shmctl.report import ExitStatus
 from shmctl.scripts import read_lines
@@ -22,7 +21,7 @@ _DEPTH_MAX = 20
 
 
 @click.command(cls=Command)
-@click.argument("script", metavar="[FILE]", type=click.Path(), default="-")
+@click.argument("script", metavar="[FILE]", type=FILE, default="-")
 @click.option(
     "-k", "--keep-going", is_flag=True, help="Go on after a failure; end with the first one's status."
 )
@@ -39,14 +38,14 @@ def command(session: Session, script: str, keep_going: bool) -> None:
     if script == "-" and sys.stdin.isatty() and sys.stdout.isatty():
         report.end_with(_converse(_root(session)))
     with _opened_script(script) as (fd, name):
-        root = _root(replace(session, script_is_input=session.script_is_input or script == "-"))
+        root = _root(session._replace(script_is_input=session.script_is_input or script == "-"))
         report.end_with(_run_all(root, read_lines(fd, name), keep_going=keep_going))
 
 
 def _root(session: Session) -> click.Context:
     """What the lines' contexts descend from, as that of a command line does from the group's."""
     group = click.get_current_context().find_root().command
-    session = replace(session, scripts=session.scripts + 1)
+    session = session._replace(scripts=session.scripts + 1)
     return click.Context(group, info_name="shmctl", obj=session, **group.context_settings)
 
 

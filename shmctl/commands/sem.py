@@ -2,6 +2,7 @@
 
 import errno
 import sys
+from typing import TYPE_CHECKING
 
 import click
 
@@ -24,6 +25,9 @@ from shmctl.options import (
 )
 from shmctl.parsing import Command
 
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
 
 class SemaphoreType(Parsed):
     """A semaphore's name."""
@@ -33,7 +37,7 @@ class SemaphoreType(Parsed):
 
     def shell_complete(
         self, ctx: click.Context, param: click.Parameter, incomplete: str
-    ) -> list[click.shell_completion.CompletionItem]:
+    ) -> "list[CompletionItem]":
         """The semaphores whose names begin with what is typed."""
         return complete_names(incomplete, Kind.SEMAPHORE)
 

@@ -10,6 +10,7 @@ from shmctl.core.names import Name, escape
 from shmctl.core.objects.lifecycle import DEFAULT_MODE, OpenObject
 from shmctl.core.objects.writing import Fit, writable
 from shmctl.options import (
+    FILE,
     MODE,
     SIZE,
     VALUE,
@@ -53,7 +54,7 @@ from shmctl.sources import choose_writer, parse_byte, parse_hex
     "--input",
     "input_file",
     metavar="FILE",
-    type=click.Path(),
+    type=FILE,
     help="Store what FILE holds (-: standard input).",
 )
 @click.option("--grow", is_flag=True, help="Extend the object to fit.")

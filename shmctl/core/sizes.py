@@ -1,16 +1,17 @@
 """Sizes, durations and modes as people write them, and sizes as people read them."""
 
 import re
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from shmctl.core.errors import InputError
 
 OFF_T_MAX = 2**63 - 1
 _LETTERS = "KMGTPE"
-_SIZE = re.compile(r"(?:0[xX]([0-9a-fA-F]+)|([0-9]+)(?:([KMGTPE])(i?B)?)?)", re.IGNORECASE | re.ASCII)
-_DURATION = re.compile(r"([0-9]+(?:\.[0-9]*)?|\.[0-9]+)([smhd]?)", re.ASCII)
+# Compiled when there is something to match: most commands parse one of them, or none.
+_SIZE = r"(?:0[xX]([0-9a-fA-F]+)|([0-9]+)(?:([KMGTPE])(i?B)?)?)"
+_DURATION = r"([0-9]+(?:\.[0-9]*)?|\.[0-9]+)([smhd]?)"
 _SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
-_MODE = re.compile(r"(?:0[oO])?([0-7]+)", re.ASCII)
+_MODE = r"(?:0[oO])?([0-7]+)"
 _MODE_MAX = 0o7777
 
 
@@ -19,7 +20,7 @@ def parse_size(text: str) -> int:
 
     Raises InputError for anything else, and for more than off_t holds.
     """
-    match = _SIZE.fullmatch(text)
+    match = re.fullmatch(_SIZE, text, re.IGNORECASE | re.ASCII)
     if not match:
         raise InputError(f"invalid size '{text}'", hint="sizes look like 100, 4K, 4KiB, 4KB or 0x1000")
     hexadecimal, decimal, letter, unit = match.groups()
@@ -38,7 +39,7 @@ def parse_size(text: str) -> int:
 
 def parse_duration(text: str) -> float:
     """Seconds meant by ``0.5``, ``30s``, ``10m``, ``2h``, ``3d``. Raises InputError."""
-    match = _DURATION.fullmatch(text)
+    match = re.fullmatch(_DURATION, text)
     if not match:
         raise InputError(f"invalid duration '{text}'", hint="durations look like 0.5, 30s, 10m, 2h or 3d")
     return float(match[1]) * _SECONDS[match[2]]
@@ -46,14 +47,13 @@ def parse_duration(text: str) -> float:
 
 def parse_mode(text: str) -> int:
     """Permission bits meant by ``600``, ``0600`` or ``0o600``: octal always. Raises InputError."""
-    match = _MODE.fullmatch(text)
+    match = re.fullmatch(_MODE, text)
     if not match or int(match[1], 8) > _MODE_MAX:
         raise InputError(f"invalid mode '{text}'", hint="modes are octal, as in chmod(1): 600, 0644, 0o666")
     return int(match[1], 8)
 
 
-@dataclass(frozen=True, slots=True)
-class Resize:
+class Resize(NamedTuple):
     """A new size, absolute or relative to the old one, with the prefixes of truncate(1)."""
 
     operator: str

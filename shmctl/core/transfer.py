@@ -1,12 +1,28 @@
 """Calls that copy between objects and descriptors without a mapping, and find what there is to copy."""
 
 import errno
+import fcntl
 import os
+from contextlib import suppress
 
 from shmctl.core import tracing
 from shmctl.core.errors import ShmError
 from shmctl.core.names import Name
 from shmctl.core.tracing import call, trace_failure
+
+CHUNK = 256 * 1024
+"""Bytes that go through a buffer at a time: more are no faster, and leave the processor's cache."""
+
+SENDFILE_COUNT = 16 << 20
+"""Bytes that the kernel is asked to copy at a time; in between, signals and progress have their turn."""
+
+# What everybody may ask for, unless the administrator says otherwise (pipe(7)).
+_WIDE_PIPE = 1 << 20
+
+
+def seek(fd: int, offset: int, name: Name) -> None:
+    """Set the place that calls without an offset of their own go on from: lseek(2), SEEK_SET."""
+    call("lseek", name, lambda: os.lseek(fd, offset, os.SEEK_SET), lambda _: f"{fd}, {offset}, SEEK_SET")
 
 
 def seek_data(fd: int, offset: int, name: Name) -> int | None:
@@ -48,17 +64,19 @@ def pwrite(fd: int, data: memoryview, offset: int, name: Name) -> int:
     )
 
 
-def sendfile(out_fd: int, fd: int, offset: int, count: int, name: Name) -> int:
+def sendfile(out_fd: int, fd: int, offset: int | None, count: int, name: Name) -> int:
     """Copy up to ``count`` bytes at ``offset`` to ``out_fd`` inside the kernel: sendfile(2).
 
-    Returns the bytes copied.
+    Without an ``offset`` the bytes come from where ``fd`` stands, which moves
+    on. Returns the bytes copied.
 
-    Raises the plain OSError: whose fault it was, the object's or the
-    output's, only the caller can tell.
+    Raises the plain OSError: whose fault it was, the input's or the output's,
+    only the caller can tell.
     """
 
     def arguments() -> str:
-        return f"{out_fd}, {fd}, [{offset}], {count}"
+        place = "NULL" if offset is None else f"[{offset}]"
+        return f"{out_fd}, {fd}, {place}, {count}"
 
     try:
         copied = os.sendfile(out_fd, fd, offset, count)
@@ -66,5 +84,17 @@ def sendfile(out_fd: int, fd: int, offset: int, count: int, name: Name) -> int:
         trace_failure("sendfile", error.errno or errno.EIO, arguments)
         raise
     if tracing.is_tracing():
-        tracing.emit(f"sendfile({out_fd}, {fd}, [{offset}] => [{offset + copied}], {count}) = {copied}")
+        place = "NULL" if offset is None else f"[{offset}] => [{offset + copied}]"
+        tracing.emit(f"sendfile({out_fd}, {fd}, {place}, {count}) = {copied}")
     return copied
+
+
+def widen_pipe(fd: int, amount: int) -> None:
+    """Let a pipe that ``amount`` bytes are to go through hold more of them: F_SETPIPE_SZ in fcntl(2).
+
+    The two processes at its ends then wait for each other less often. Where
+    that may not be, or ``fd`` is no pipe, all goes on as it was.
+    """
+    with suppress(OSError):
+        if fcntl.fcntl(fd, fcntl.F_GETPIPE_SZ) < min(amount, _WIDE_PIPE):
+            fcntl.fcntl(fd, fcntl.F_SETPIPE_SZ, _WIDE_PIPE)

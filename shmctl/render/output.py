@@ -1,8 +1,7 @@
 """Where text goes, and for whom: a person at a terminal, or a program behind a pipe."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TextIO
+from typing import NamedTuple, TextIO
 
 from shmctl.core.sizes import human_size
 from shmctl.render.records import short_time
@@ -11,16 +10,14 @@ Cell = tuple[str, str]
 """A text, and its Rich style on a terminal."""
 
 
-@dataclass(frozen=True, slots=True)
-class Heading:
+class Heading(NamedTuple):
     """A column's heading, and whether the column aligns to the right."""
 
     text: str
     right: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Output:
+class Output(NamedTuple):
     """A stream; whether it is a terminal's, and wants colour; how sizes are written; whether headings are."""
 
     stream: TextIO

@@ -9,7 +9,6 @@ import time
 import tty
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 
 from shmctl.render.output import Output
 
@@ -36,7 +35,7 @@ def watch(output: Output, seconds: float, draw: Callable[[Output], None], separa
 def _frame(output: Output, draw: Callable[[Output], None]) -> str:
     """A whole frame before any of it is shown."""
     buffer = io.StringIO()
-    draw(replace(output, stream=buffer))
+    draw(output._replace(stream=buffer))
     return buffer.getvalue()
 
 

@@ -1,5 +1,6 @@
 """Streams: a gibibyte within 40 MiB of memory, every kind of descriptor at both ends, and early ends."""
 
+import fcntl
 import hashlib
 import os
 import shlex
@@ -193,6 +194,52 @@ def test_the_rest_of_the_input_is_left(name: str) -> None:
     result = run_command(["sh", "-c", f"{command}; cat"], stdin=b"0123456789rest")
     assert (result.status, result.out) == (0, b"rest"), result
     assert path_of(name).read_bytes() == b"0123456789"
+
+
+def test_the_rest_of_a_file_is_left(name: str, tmp_path: Path) -> None:
+    """The same where the kernel copies: the file's position is shared with whoever reads on."""
+    content = os.urandom(900_000)
+    (tmp_path / "in").write_bytes(content)
+    command = shlex.join(map(str, shmctl_argv("write", name, "--create", "-n", "700000")))
+    with (tmp_path / "in").open("rb") as stdin:
+        rest = subprocess.run(["sh", "-c", f"{command}; cat"], stdin=stdin, capture_output=True).stdout
+    assert rest == content[700_000:]
+    assert path_of(name).read_bytes() == content[:700_000]
+
+
+@pytest.mark.parametrize("when", ["1+", "2+"])
+def test_a_kernel_that_will_not_copy_by_itself(name: str, tmp_path: Path, when: str) -> None:
+    """As with some file systems: then the bytes go through a buffer, from wherever the kernel stopped."""
+    content = os.urandom(17 * MIB)
+    (tmp_path / "in").write_bytes(content)
+    for command in (["write", name, "--create", "-i", str(tmp_path / "in")], ["read", name]):
+        refuse = ["strace", "-f", "-o", str(tmp_path / "log"), "-e", "trace=sendfile"]
+        refuse += ["-e", f"inject=sendfile:error=EINVAL:when={when}"]
+        result = run_command([*refuse, *shmctl_argv(*command)])
+        assert (result.status, result.err) == (0, b""), result.errors
+        assert result.out == (content if command[0] == "read" else b"")
+        assert "INJECTED" in (tmp_path / "log").read_text()
+        assert path_of(name).read_bytes() == content
+
+
+def capacity(fd: int) -> int:
+    return fcntl.fcntl(fd, fcntl.F_GETPIPE_SZ)
+
+
+def test_a_pipe_is_widened_for_what_does_not_fit_in_it(name: str, names: list[str]) -> None:
+    """And for that alone: what all pipes of a user may hold together is limited."""
+    for size, widened in ((1000, False), (400_000, True)):
+        path_of(name).write_bytes(bytes(size))
+        with subprocess.Popen(shmctl_argv("read", name), stdout=subprocess.PIPE) as reading:
+            assert reading.stdout
+            usual = capacity(reading.stdout.fileno())
+            assert len(reading.stdout.read()) == size
+            assert capacity(reading.stdout.fileno()) == (MIB if widened else usual)
+    with subprocess.Popen(shmctl_argv("write", names[0], "--create"), stdin=subprocess.PIPE) as writing:
+        assert writing.stdin
+        # More than can be under way before it is widened: a buffer full, and a pipe full.
+        writing.stdin.write(bytes(400_000))
+        assert capacity(writing.stdin.fileno()) == MIB
 
 
 def test_too_long_for_the_object(name: str, tmp_path: Path) -> None:

@@ -512,7 +512,18 @@ def test_write_file(name: str, truth: Run, tmp_path: Path) -> None:
     file = tmp_path / "data"
     file.write_bytes(b"x" * 300_000)
     calls = truth("write", name, "-i", str(file), "--grow")
-    assert calls == ["shm_open", "ftruncate", "posix_fallocate", "pwrite", "pwrite"]
+    assert calls == ["shm_open", "ftruncate", "posix_fallocate", "pwrite", "sendfile"]
+
+
+def test_write_much_where_all_or_some_memory_is_there(name: str, truth: Run) -> None:
+    mib = 1 << 20
+    make(name, b"x" * 2 * mib)
+    assert "posix_fallocate" not in truth("write", name, "--fill", "7")
+    os.truncate(path_of(name), mib + 5)
+    os.truncate(path_of(name), 2 * mib)
+    assert truth("write", name, "--fill", "8").count("posix_fallocate") == 1
+    assert path_of(name).stat().st_blocks == 2 * mib // 512
+    assert "posix_fallocate" in truth("write", name, "--fill", "9", "-n", "3M", "--grow")
 
 
 def test_write_create_taken_back(name: str, truth: Run) -> None:

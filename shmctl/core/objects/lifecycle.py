@@ -6,20 +6,22 @@ import stat
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, NamedTuple
 
-from shmctl.core import locking, posix
+from shmctl.core import posix
 from shmctl.core.deferral import defer_signals, signals_deferred
 from shmctl.core.errors import InputError, ShmError
 from shmctl.core.models import DEV_SHM, Directory, ObjectInfo, group_name, type_name, user_name
 from shmctl.core.names import Name
-from shmctl.core.sizes import Resize
+
+if TYPE_CHECKING:
+    from shmctl.core.sizes import Resize
 
 DEFAULT_MODE = 0o600
+_LONG = 1 << 20
 
 
-@dataclass(frozen=True, slots=True)
-class OpenObject:
+class OpenObject(NamedTuple):
     """An open descriptor of an object, its size in bytes when it was opened, and whether it was made then."""
 
     name: Name
@@ -34,8 +36,10 @@ class OpenObject:
 
     def locked(self, *, exclusive: bool) -> "OpenObject":
         """Wait for its lock (flock(2)); the object as it is then."""
+        from shmctl.core import locking
+
         locking.flock(self.fd, self.name, exclusive=exclusive)
-        return replace(self, size=self.stat().st_size)
+        return self._replace(size=self.stat().st_size)
 
 
 @contextmanager
@@ -103,12 +107,12 @@ def _owned(open_it: Callable[[], OpenObject]) -> Iterator[OpenObject]:
             posix.close(target.fd, target.name)
 
 
-@dataclass(slots=True)
 class LastingObject:
     """An object that is removed when the body that it was made for ends, unless it ``outlives`` that."""
 
-    opened: OpenObject
-    outlives: bool = False
+    def __init__(self, opened: OpenObject) -> None:
+        self.opened = opened
+        self.outlives = False
 
     @property
     def name(self) -> Name:
@@ -312,11 +316,23 @@ def room(
             raise does_not_fit(target.name, offset, f"{length} bytes", old)
         posix.ftruncate(target.fd, end, target.name)
     with _size_restored_on_failure(target, old, end):
-        if length:
+        if length and not (end <= old and _is_allocated(target, offset, length)):
             posix.posix_fallocate(target.fd, offset, length, target.name)
         yield
     if exact and end < old:
         posix.ftruncate(target.fd, end, target.name)
+
+
+def _is_allocated(target: OpenObject, offset: int, length: int) -> bool:
+    """Whether a long range has its memory: looking takes a quarter of the time of allocating it again."""
+    if length < _LONG:
+        return False
+    from shmctl.core.transfer import seek_hole
+
+    try:
+        return seek_hole(target.fd, offset, target.name) >= offset + length
+    except ShmError:
+        return False  # it has been shrunk
 
 
 def does_not_fit(name: Name, offset: int, amount: str, size: int) -> ShmError:
@@ -325,7 +341,7 @@ def does_not_fit(name: Name, offset: int, amount: str, size: int) -> ShmError:
     return ShmError("mmap", name, errno.EFBIG, detail=detail, hint="--grow extends the object to fit")
 
 
-def resize(name: Name, change: Resize, directory: Directory = DEV_SHM) -> tuple[int, int]:
+def resize(name: Name, change: "Resize", directory: Directory = DEV_SHM) -> tuple[int, int]:
     """Grow an object with zeros, or shrink it: ftruncate(2). Returns its old and new size in bytes."""
     with opened(name, os.O_RDWR, directory) as target:
         try:

@@ -10,8 +10,7 @@ from shmctl.core.errors import ShmError, shrunk
 from shmctl.core.models import DEV_SHM, Directory
 from shmctl.core.names import Name
 from shmctl.core.objects.lifecycle import OpenObject, opened
-
-CHUNK = 256 * 1024
+from shmctl.core.transfer import CHUNK
 
 
 @contextmanager

@@ -4,8 +4,8 @@ import errno
 import os
 import stat
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import contextmanager, suppress
+from typing import NamedTuple
 
 from shmctl.core import posix, transfer
 from shmctl.core.errors import STANDARD_OUTPUT, FileError, ShmError
@@ -13,14 +13,12 @@ from shmctl.core.names import Name
 from shmctl.core.objects.lifecycle import OpenObject, does_not_fit, room
 from shmctl.core.objects.writing import Fit, check_range
 from shmctl.core.sizes import OFF_T_MAX
+from shmctl.core.transfer import CHUNK, SENDFILE_COUNT
 
-BUFFER_SIZE = 256 * 1024
-SENDFILE_COUNT = 16 << 20
 Progress = Callable[[int], None]
 
 
-@dataclass(frozen=True, slots=True)
-class Source:
+class Source(NamedTuple):
     """An open descriptor to read from, its name for messages, and how many bytes to take at most."""
 
     fd: int
@@ -62,18 +60,21 @@ def copy_in(
     """Store what ``source`` gives at ``offset``. Returns the bytes stored.
 
     Where the amount can be known first (a regular file, or a short stream)
-    and does not fit, nothing is stored. The copy goes through one buffer and
-    pwrite(2), which stops where a mapping would die of SIGBUS. ``progress``
-    is told the bytes stored so far.
+    and does not fit, nothing is stored. A file's bytes are copied inside the
+    kernel, and others go through one buffer and pwrite(2): calls that stop
+    where a mapping would die of SIGBUS. ``progress`` is told the bytes stored
+    so far.
     """
-    buffer = memoryview(bytearray(BUFFER_SIZE))
+    buffer = memoryview(bytearray(CHUNK))
     ready = source.fill(buffer)
     pump = _Pump(target, offset, source, buffer, progress)
     amount = ready if ready < len(buffer) else source.amount(ready)
     if amount is not None:
         check_range(target.name, offset, amount)
         with room(target, offset, amount, grow=fit.grow, exact=fit.exact):
-            return pump.run(ready, amount)
+            # More than what has been read can be known to come from a file only.
+            return pump.run(ready, amount, is_file=amount > ready)
+    transfer.widen_pipe(source.fd, OFF_T_MAX if source.length is None else source.length)
     with _open_end(target, offset, fit) as available:
         if ready > available:
             raise does_not_fit(target.name, offset, f"at least {ready} bytes", offset + available)
@@ -116,13 +117,28 @@ class _Pump:
         self._progress = progress
         self._stored = 0
 
-    def run(self, ready: int, wanted: int) -> int:
-        """Store the buffer's ``ready`` bytes, then read on until ``wanted`` are stored or the source ends."""
+    def run(self, ready: int, wanted: int, *, is_file: bool = False) -> int:
+        """Store the buffer's ``ready`` bytes, then go on until ``wanted`` are stored or the source ends."""
         while ready and self._stored < wanted:
             self._store(self._buffer[: min(ready, wanted - self._stored)])
             self._progress(self._stored)
+            if is_file:
+                self._send(wanted)
+                is_file = False
             ready = self._source.read_into(self._buffer[: wanted - self._stored])
         return self._stored
+
+    def _send(self, wanted: int) -> None:
+        """Copy inside the kernel, as far as that goes: for what is left, a read or a store says why."""
+        target = self._target
+        transfer.seek(target.fd, self._offset + self._stored, target.name)
+        count = 1
+        with suppress(OSError):
+            while count and self._stored < wanted:
+                size = min(SENDFILE_COUNT, wanted - self._stored)
+                count = transfer.sendfile(target.fd, self._source.fd, None, size, target.name)
+                self._stored += count
+                self._progress(self._stored)
 
     def _store(self, data: memoryview) -> None:
         while data:
@@ -156,6 +172,7 @@ def copy_out(
     bytes copied so far.
     """
     copy_some = transfer.sendfile if by_reference else _read_and_write
+    transfer.widen_pipe(out_fd, length)
     copied = 0
     while copied < length:
         wanted = min(SENDFILE_COUNT, length - copied)
@@ -178,7 +195,7 @@ def copy_out(
 
 
 def _read_and_write(out_fd: int, fd: int, offset: int, count: int, name: Name) -> int:
-    data = memoryview(transfer.pread(fd, min(count, BUFFER_SIZE), offset, name))
+    data = memoryview(transfer.pread(fd, min(count, CHUNK), offset, name))
     written = 0
     while written < len(data):
         written += os.write(out_fd, data[written:])

@@ -4,7 +4,7 @@ import errno
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from shmctl.core import posix
 from shmctl.core.errors import ShmError
@@ -13,11 +13,8 @@ from shmctl.core.names import Name
 from shmctl.core.objects.lifecycle import DEFAULT_MODE, OpenObject, opened, opened_or_made, room
 from shmctl.core.sizes import OFF_T_MAX
 
-CHUNK = 256 * 1024
 
-
-@dataclass(frozen=True, slots=True)
-class Fit:
+class Fit(NamedTuple):
     """What becomes of the object's size: nothing, or it grows to hold the data, or it ends with the data."""
 
     grow: bool = False
@@ -72,15 +69,17 @@ def write_stores(
 def fill(target: OpenObject, offset: int, length: int | None, byte: int, fit: Fit) -> int:
     """Store ``byte`` ``length`` times (None: up to the object's end). Returns how often."""
     from shmctl.core.objects.mapping import Mapping, windows
+    from shmctl.core.transfer import CHUNK
 
     if length is None:
         length = max(0, target.size - offset)
     check_range(target.name, offset, length)
+    block = bytes([byte]) * min(CHUNK, length)
     with room(target, offset, length, grow=fit.grow, exact=fit.exact):
         for start, size in windows(offset, length):
             with Mapping(target.fd, start, size, posix.PROT_READ | posix.PROT_WRITE, target.name) as mapping:
                 for begin in range(0, size, CHUNK):
-                    mapping.store(begin, bytes([byte]) * min(CHUNK, size - begin))
+                    mapping.store(begin, block[: size - begin])
     return length
 
 

@@ -8,8 +8,7 @@ import math
 import re
 import struct
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias
 
 from shmctl.core.errors import InputError
 from shmctl.core.typed.values import Address, Char, Float32, Value, quote
@@ -18,8 +17,7 @@ Endian: TypeAlias = Literal["little", "big"] | None
 Kind: TypeAlias = Literal["int", "uint", "float", "bool", "char", "address", "longdouble", "text", "opaque"]
 
 
-@dataclass(frozen=True, slots=True)
-class ScalarType:
+class ScalarType(NamedTuple):
     """A type that holds one value: ``size`` in bytes, ``code`` as in the struct module, without byte order.
 
     ``text`` (a char array), ``opaque`` and ``longdouble`` occur in structs only; they have no code.

@@ -15,8 +15,9 @@ from shmctl.core.names import Name, parse_name
 from shmctl.core.objects.lifecycle import created, opened
 from shmctl.core.objects.mapping import Mapping, windows
 from shmctl.core.objects.reading import chunks, read_bytes, readable
-from shmctl.core.objects.streams import BUFFER_SIZE, Source, copy_in, copy_out
+from shmctl.core.objects.streams import Source, copy_in, copy_out
 from shmctl.core.objects.writing import Fit, fill, writable, write_bytes
+from shmctl.core.transfer import CHUNK
 from tests.support import path_of
 
 RELAXED = settings(
@@ -84,7 +85,7 @@ def test_fill_up_to_the_end(name: str, size: int, offset: int, byte: int) -> Non
             assert path_of(name).read_bytes() == b"\xaa" * offset + bytes([byte]) * (size - offset)
 
 
-@pytest.mark.parametrize("amount", [0, 1, BUFFER_SIZE - 1, BUFFER_SIZE, BUFFER_SIZE + 1, 3 * BUFFER_SIZE + 7])
+@pytest.mark.parametrize("amount", [0, 1, CHUNK - 1, CHUNK, CHUNK + 1, 3 * CHUNK + 7])
 @pytest.mark.parametrize("offset", [0, 5])
 def test_streams_in_and_out(name: str, tmp_path: Path, amount: int, offset: int) -> None:
     data = os.urandom(amount)
@@ -102,8 +103,8 @@ def test_streams_in_and_out(name: str, tmp_path: Path, amount: int, offset: int)
 
 def test_a_file_that_does_not_fit_changes_nothing(name: str, tmp_path: Path) -> None:
     source = tmp_path / "source"
-    source.write_bytes(b"x" * (BUFFER_SIZE + 10))
-    path_of(name).write_bytes(b"\xaa" * (BUFFER_SIZE + 9))
+    source.write_bytes(b"x" * (CHUNK + 10))
+    path_of(name).write_bytes(b"\xaa" * (CHUNK + 9))
     with writable(parse_name(name)) as target, source.open("rb") as file, pytest.raises(ShmError) as caught:
         copy_in(target, 0, Source(file.fileno(), b"source"), Fit())
     assert caught.value.errno == errno.EFBIG
