@@ -1,0 +1,50 @@
+"""Times since the epoch as local time: for programs, for people, and in the shape of stat(1).
+
+Anybody may give an object a time that no calendar reaches. Of that the seconds
+are written, as touch(1) takes them: ``@9000000000000000000``.
+"""
+
+import time
+from functools import cache, lru_cache
+
+
+def iso_time(nanoseconds: int) -> str:
+    """ISO 8601 with zone and nanoseconds: ``2026-11-23T14:22:05.123456789+00:00``."""
+    seconds, fraction = divmod(nanoseconds, 10**9)
+    date, clock, zone = _local(seconds)
+    return f"{date}T{clock}.{fraction:09d}{zone}" if clock else date
+
+
+def short_time(nanoseconds: int, *, human: bool) -> str:
+    """For people to the minute; for programs to the second, with the zone and without spaces."""
+    date, clock, zone = _local(nanoseconds // 10**9)
+    if not clock:
+        return date
+    return f"{date} {clock[:5]}" if human else f"{date}T{clock}{zone}"
+
+
+def stat_time(nanoseconds: int) -> str:
+    """As stat(1) writes it: ``2026-11-23 14:22:05.123456789 +0000``, or else the bare seconds."""
+    seconds, fraction = divmod(nanoseconds, 10**9)
+    date, clock, zone = _local(seconds)
+    return f"{date} {clock}.{fraction:09d} {zone.replace(':', '')}" if clock else f"{seconds}.{fraction:09d}"
+
+
+# The three times of an object are mostly one, and objects that were made together share it.
+@lru_cache(maxsize=1024)
+def _local(seconds: int) -> tuple[str, str, str]:
+    """Date, clock and zone of a moment (localtime(3)): ``("2026-11-23", "14:22:05", "+00:00")``."""
+    try:
+        moment = time.localtime(seconds)
+    except (OverflowError, OSError):
+        return f"@{seconds}", "", ""
+    date, clock = "{:04d}-{:02d}-{:02d}".format(*moment[:3]), "{:02d}:{:02d}:{:02d}".format(*moment[3:6])
+    return date, clock, _zone(moment.tm_gmtoff)
+
+
+@cache
+def _zone(offset: int) -> str:
+    """Seconds east of Greenwich as ``+05:30``; local mean times of old have seconds, too."""
+    minutes, seconds = divmod(abs(offset), 60)
+    text = f"{'-' if offset < 0 else '+'}{minutes // 60:02d}:{minutes % 60:02d}"
+    return f"{text}:{seconds:02d}" if seconds else text
