@@ -1,14 +1,13 @@
 """The listing of objects: what columns there are, and how each is written."""
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from shmctl.core.errors import InputError
 from shmctl.core.models import Kind, ObjectInfo
 from shmctl.core.names import Name, escape
-from shmctl.render.output import Heading, Output
+from shmctl.render.output import Heading, Output, Row
 from shmctl.render.records import mode_text
 
 if TYPE_CHECKING:
@@ -24,8 +23,7 @@ _KIND_STYLES = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Column:
+class Column(NamedTuple):
     """One column: its value of an object, which it sorts by, and how that is written.
 
     ``writer`` gives the function that turns a value into text. JSON has the
@@ -90,6 +88,7 @@ COLUMNS = {
 GATHERED_COLUMNS = ("holders", "verdict", "software")
 DEFAULT_COLUMNS = ("name", "size", "allocated", "mode", "owner", "group", "modified", "kind")
 ALL_COLUMNS = (*COLUMNS, *GATHERED_COLUMNS)
+_AT_A_TIME = 500
 
 
 def parse_columns(text: str) -> tuple[str, ...]:
@@ -143,6 +142,16 @@ def write_listing(output: Output, infos: Sequence[ObjectInfo], chosen: Sequence[
     }
     output.write_rows(
         [Heading(column.heading, column.right) for column in chosen],
-        list(zip(*(column.texts(infos, output) for column in chosen), strict=True)),
+        list(_rows(output, infos, chosen)),
         (styles[info.kind] for info in infos),
     )
+
+
+def _rows(output: Output, infos: Sequence[ObjectInfo], chosen: Sequence[Column]) -> Iterator[Row]:
+    """Column by column, but no more objects at a time than a processor's cache holds.
+
+    Sorted objects lie all over the memory, and for 100,000 that makes a difference of a third.
+    """
+    for start in range(0, len(infos), _AT_A_TIME):
+        some = infos[start : start + _AT_A_TIME]
+        yield from zip(*(column.texts(some, output) for column in chosen), strict=True)

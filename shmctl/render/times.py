@@ -11,35 +11,36 @@ from functools import cache, lru_cache
 def iso_time(nanoseconds: int) -> str:
     """ISO 8601 with zone and nanoseconds: ``2026-11-23T14:22:05.123456789+00:00``."""
     seconds, fraction = divmod(nanoseconds, 10**9)
-    date, clock, zone = _local(seconds)
-    return f"{date}T{clock}.{fraction:09d}{zone}" if clock else date
+    moment, zone = _local(seconds)
+    return f"{moment}.{fraction:09d}{zone}" if zone else moment
 
 
 def short_time(nanoseconds: int, *, human: bool) -> str:
     """For people to the minute; for programs to the second, with the zone and without spaces."""
-    date, clock, zone = _local(nanoseconds // 10**9)
-    if not clock:
-        return date
-    return f"{date} {clock[:5]}" if human else f"{date}T{clock}{zone}"
+    moment, zone = _local(nanoseconds // 10**9)
+    return moment[:-3].replace("T", " ") if human and zone else moment + zone
 
 
 def stat_time(nanoseconds: int) -> str:
     """As stat(1) writes it: ``2026-11-23 14:22:05.123456789 +0000``, or else the bare seconds."""
     seconds, fraction = divmod(nanoseconds, 10**9)
-    date, clock, zone = _local(seconds)
-    return f"{date} {clock}.{fraction:09d} {zone.replace(':', '')}" if clock else f"{seconds}.{fraction:09d}"
+    moment, zone = _local(seconds)
+    if not zone:
+        return f"{seconds}.{fraction:09d}"
+    return f"{moment.replace('T', ' ')}.{fraction:09d} {zone.replace(':', '')}"
 
 
 # The three times of an object are mostly one, and objects that were made together share it.
 @lru_cache(maxsize=1024)
-def _local(seconds: int) -> tuple[str, str, str]:
-    """Date, clock and zone of a moment (localtime(3)): ``("2026-11-23", "14:22:05", "+00:00")``."""
+def _local(seconds: int) -> tuple[str, str]:
+    """Local time and its zone (localtime(3)): ``("2026-11-23T14:22:05", "+00:00")``; or no zone."""
     try:
         moment = time.localtime(seconds)
     except (OverflowError, OSError):
-        return f"@{seconds}", "", ""
-    date, clock = "{:04d}-{:02d}-{:02d}".format(*moment[:3]), "{:02d}:{:02d}:{:02d}".format(*moment[3:6])
-    return date, clock, _zone(moment.tm_gmtoff)
+        return f"@{seconds}", ""
+    # A listing's most frequent formatting: this takes half the time that str.format takes.
+    text = "%04d-%02d-%02dT%02d:%02d:%02d" % moment[:6]  # noqa: UP031
+    return text, _zone(moment.tm_gmtoff)
 
 
 @cache

@@ -63,7 +63,7 @@ class Screen(io.StringIO):
         return self._encoding
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(
     table=tables(),
     columns=st.one_of(st.integers(1, 30), st.sampled_from([40, 80, 120, 400])),
