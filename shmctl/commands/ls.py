@@ -128,9 +128,11 @@ def command(
             modified_before=None if older is None else time.time() - older,
         )
         available = COLUMNS | _gather_columns(session, pattern, wanted)
-        infos = sorted(chosen, key=lambda info: (available[sort].key(info), info.name), reverse=reverse)
+        infos = sorted(chosen, key=COLUMNS["name"].value, reverse=reverse)
+        if sort != "name":
+            infos.sort(key=available[sort].value, reverse=reverse)
         if verdict:
-            infos = [info for info in infos if available["verdict"].key(info) in verdict]
+            infos = [info for info in infos if available["verdict"].value(info) in verdict]
         return infos, available, missing_names(pattern, found)
 
     def records(infos: list[ObjectInfo], available: dict[str, Column]) -> Iterator[dict[str, Any]]:
@@ -138,7 +140,7 @@ def command(
 
         extra = {column: available[column] for column in columns if column in GATHERED_COLUMNS}
         for info in infos:
-            yield object_record(info) | {key: extra[key].value(info) for key in extra}
+            yield object_record(info) | {key: extra[key].json_value(info) for key in extra}
 
     def draw(output: "Output") -> None:
         infos, available, _ = look()

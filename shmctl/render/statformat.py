@@ -5,11 +5,11 @@ import re
 import shlex
 import stat
 from collections.abc import Callable
-from datetime import datetime
 
 from shmctl.core.errors import InputError
 from shmctl.core.models import ObjectInfo, group_entry, login_name, type_name
 from shmctl.core.names import escape
+from shmctl.render.times import stat_time
 
 _DIRECTIVE = re.compile(
     r"%(?P<flags>[-+ #0']*)(?P<width>[0-9]*)(?:\.(?P<precision>[0-9]*))?(?P<letter>[HL]?.|$)", re.S
@@ -23,12 +23,6 @@ def _type_text(info: ObjectInfo) -> str:
     return type_name(info.st.st_mode).split(" ", 1)[1]
 
 
-def _time_text(nanoseconds: int) -> str:
-    seconds, fraction = divmod(nanoseconds, 10**9)
-    moment = datetime.fromtimestamp(seconds).astimezone()
-    return f"{moment:%Y-%m-%d %H:%M:%S}.{fraction:09d} {moment:%z}"
-
-
 _TEXTS: dict[str, Callable[[ObjectInfo], str]] = {
     "A": lambda info: stat.filemode(info.st.st_mode),
     "C": lambda info: "?",
@@ -39,9 +33,9 @@ _TEXTS: dict[str, Callable[[ObjectInfo], str]] = {
     "n": lambda info: escape(info.name),
     "N": lambda info: shlex.quote(escape(info.name)),
     "w": lambda info: "-",
-    "x": lambda info: _time_text(info.st.st_atime_ns),
-    "y": lambda info: _time_text(info.st.st_mtime_ns),
-    "z": lambda info: _time_text(info.st.st_ctime_ns),
+    "x": lambda info: stat_time(info.st.st_atime_ns),
+    "y": lambda info: stat_time(info.st.st_mtime_ns),
+    "z": lambda info: stat_time(info.st.st_ctime_ns),
 }
 # Each number with the base that stat(1) writes it in.
 _NUMBERS: dict[str, tuple[Callable[[ObjectInfo], int], str]] = {

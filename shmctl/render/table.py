@@ -1,13 +1,14 @@
 """Rich tables and panels for terminals. Text from outside is never read as markup."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.table import Table
 
-    from shmctl.render.output import Cell, Heading, Output
+    from shmctl.render.output import Heading, Output, Row
 
 
 def console(output: "Output") -> "Console":
@@ -42,8 +43,29 @@ def _columns(output: "Output") -> int | None:
         return None
 
 
-def write_table(output: "Output", headings: Sequence["Heading"], rows: Sequence[Sequence["Cell"]]) -> None:
-    """Write ``rows`` as a table; a text too long for its column goes on below."""
+def write_table(
+    output: "Output", headings: Sequence["Heading"], rows: Sequence["Row"], styles: Iterable["Row"]
+) -> None:
+    """Write ``rows``, their texts in ``styles``, as a table; what does not fit its column goes on below."""
+    from shmctl.render.forms import Forms
+
+    screen = console(output)
+
+    def render(row: "Row", style: "Row") -> str:
+        with screen.capture() as capture:
+            screen.print(_rich_table(output, headings, [row], [style]))
+        return capture.get()
+
+    forms = Forms(screen, headings, rows, render, headed=output.headings) if rows else None
+    if forms and forms.usable:
+        output.stream.write("".join(forms.filled_in(styles)))
+    else:
+        screen.print(_rich_table(output, headings, rows, styles))
+
+
+def _rich_table(
+    output: "Output", headings: Sequence["Heading"], rows: Sequence["Row"], styles: Iterable["Row"]
+) -> "Table":
     from rich import box
     from rich.table import Table
     from rich.text import Text
@@ -60,9 +82,9 @@ def write_table(output: "Output", headings: Sequence["Heading"], rows: Sequence[
         table.add_column(
             heading.text, justify="right" if heading.right else "left", overflow="fold", no_wrap=heading.right
         )
-    for row in rows:
-        table.add_row(*(Text(text, style=style) for text, style in row))
-    console(output).print(table)
+    for row, style in zip(rows, styles, strict=True):
+        table.add_row(*map(Text, row, style))
+    return table
 
 
 def write_panel(output: "Output", title: str, rows: Sequence[tuple[str, str]]) -> None:

@@ -2,11 +2,13 @@
 
 import json
 import os
+import sys
 import time
+from pathlib import Path
 
 import pytest
 
-from tests.support import PREFIX, done, path_of, run
+from tests.support import PREFIX, done, in_tiny_shm, path_of, run, run_command
 
 DEFAULT = ["NAME", "SIZE", "ALLOCATED", "MODE", "OWNER", "GROUP", "MODIFIED", "KIND"]
 
@@ -181,3 +183,52 @@ def test_semaphores(name: str) -> None:
 
 def test_unknown_option() -> None:
     assert run("ls", "--nonsense").status == 2
+
+
+@pytest.mark.parametrize("seconds", [10**12, -(10**14), 9 * 10**18])
+def test_times_far_away(name: str, seconds: int) -> None:
+    """Anybody may give an object such a time: it must not hide the others."""
+    path_of(name).touch()
+    run_command(["touch", "-d", f"@{seconds}", str(path_of(name))])
+    assert int(path_of(name).stat().st_mtime_ns) // 10**9 == seconds
+    (record,) = json.loads(done("ls", "--json", name))
+    assert record["mtime"].startswith({10**12: "33658-", -(10**14): "-316", 9 * 10**18: "@9"}[seconds])
+    assert record["mtime"][:5] in done("ls", name)
+    theirs = run_command(["stat", "-c", "%y", str(path_of(name))]).text
+    assert done("stat", "-f", "%y", name) == theirs
+
+
+def test_equals_are_sorted_by_name(three: list[str]) -> None:
+    for name in three:
+        path_of(name).write_bytes(b"x")
+    assert listed(*three, "--sort", "size") == three
+    assert listed(*three, "--sort", "size", "-r") == three[::-1]
+
+
+MANY = """
+import os
+for number in range(100_000):
+    os.close(os.open(f"/dev/shm/object-{number}", os.O_CREAT | os.O_WRONLY))
+    if number % 100 == 0:
+        os.truncate(f"/dev/shm/object-{number}", number)
+"""
+
+
+@pytest.mark.needs_root
+def test_very_many_objects(tmp_path: Path) -> None:
+    names = sorted(f"/object-{number}" for number in range(100_000))
+    (tmp_path / "make.py").write_text(MANY)
+    script = f"""
+    mount -o remount,nr_inodes=0 /dev/shm
+    cd {tmp_path} && {sys.executable} make.py
+    shmctl ls > plain; shmctl ls --sort size -r -o size,name --no-headings 'object-*' > sorted
+    shmctl ls --json | wc -l
+    """
+    result = in_tiny_shm(script, size="300m", env={"PATH": os.environ["PATH"]})
+    assert (result.status, result.text, result.errors) == (0, "100002\n", "")
+    plain = (tmp_path / "plain").read_text().splitlines()
+    assert [line.split()[0] for line in plain] == ["NAME", *names]
+    assert len({len(line) for line in plain[1:]}) == 1, "aligned"
+    by_size = sorted(((0 if int(name[8:]) % 100 else int(name[8:])), name) for name in names)
+    shown = [tuple(line.split()) for line in (tmp_path / "sorted").read_text().splitlines()]
+    assert [(int(size), name) for size, name in shown] == by_size[::-1]

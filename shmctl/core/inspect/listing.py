@@ -44,12 +44,13 @@ def matcher(patterns: Sequence[str | bytes]) -> Callable[[Name], bool]:
         return lambda _: True
     names = [parse_name(pattern) for pattern in patterns]
     exact = frozenset(names)
-    globs = [
-        re.compile(fnmatch.translate(os.fsdecode(name)), re.DOTALL) for name in names if is_pattern(name)
-    ]
+    globs = [fnmatch.translate(os.fsdecode(name)) for name in names if is_pattern(name)]
+    if not globs:
+        return exact.__contains__
+    match_any = re.compile("|".join(globs)).match
 
     def matches(name: Name) -> bool:
-        return name in exact or any(glob.match(os.fsdecode(name)) for glob in globs)
+        return name in exact or match_any(os.fsdecode(name)) is not None
 
     return matches
 
@@ -84,6 +85,6 @@ def select(
 
 def missing_names(patterns: Sequence[str], found: Iterable[ObjectInfo]) -> list[Name]:
     """The plain names among the patterns that nothing bears."""
-    there = {info.name for info in found}
-    names = (parse_name(pattern) for pattern in patterns if not is_pattern(pattern))
+    names = [parse_name(pattern) for pattern in patterns if not is_pattern(pattern)]
+    there = {info.name for info in found} if names else set()
     return [name for name in names if name not in there]

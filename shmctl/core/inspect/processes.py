@@ -21,6 +21,8 @@ _PROCMAP_QUERY = 0xC0686611
 _QUERY = struct.Struct("=9Q2I2I2Q")
 _ANSWER = (0,) * 12
 _OR_NEXT, _WITH_FILE = 0x10, 0x20
+# Bytes of text up to which reading a process's mappings is faster than asking for them one by one.
+_SHORT = 1 << 15
 # The flags 1, 2 and 4 are readable, writable and executable.
 _ACCESS = ("", "r", "w", "rw", "x", "rx", "wx", "rwx")
 
@@ -195,12 +197,8 @@ class _Process:
         holder.add_access({os.O_RDONLY: "r", os.O_WRONLY: "w"}.get(flags & os.O_ACCMODE, "rw"))
 
     def _fdinfo(self, entry: str) -> dict[str, str]:
-        fd = os.open(f"{self._root}/fdinfo/{entry}", os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            # pos, flags, mnt_id and ino come first; epoll and the like append more.
-            lines = os.read(fd, 4096).decode("ascii", "replace").splitlines()[:4]
-        finally:
-            os.close(fd)
+        # pos, flags, mnt_id and ino come first; epoll and the like append more.
+        lines = self._read(f"fdinfo/{entry}").decode("ascii", "replace").splitlines()[:4]
         return dict(line.split(":\t", 1) for line in lines if ":\t" in line)
 
     def _may_match(self, inode: int, path: str) -> bool:
@@ -212,11 +210,7 @@ class _Process:
     def _inspect_mappings(self) -> None:
         fd = os.open(f"{self._root}/maps", os.O_RDONLY | os.O_CLOEXEC)
         try:
-            mappings = list(_query_mappings(fd, self._addresses()))
-        except OSError as error:
-            if error.errno != errno.ENOTTY:
-                raise
-            mappings = list(_parse_mappings(fd))
+            mappings = self._mappings(fd)
         finally:
             os.close(fd)
         for start, end, access, major, minor, inode in mappings:
@@ -228,6 +222,19 @@ class _Process:
                 holder.mapped += end - start
                 holder.first_mapping = holder.first_mapping or (start, end)
                 holder.add_access(access)
+
+    def _mappings(self, fd: int) -> list["_Mapped"]:
+        """From the text where it is short, or else by asking the kernel for each mapping of a file."""
+        text = _read_maps(fd, _SHORT)
+        if text is None:
+            try:
+                return list(_query_mappings(fd, self._addresses()))
+            except OSError as error:
+                if error.errno != errno.ENOTTY:
+                    raise
+            text = _read_maps(fd, None) or b""
+        devices = [b" %02x:%02x " % (os.major(device), os.minor(device)) for device in self._devices]
+        return [_parse_mapping(line) for line in _lines_with_any(devices, text)]
 
     def _addresses(self) -> list[int]:
         """Where mappings that have a file begin: the kernel lists them faster than it finds them in turn.
@@ -242,12 +249,18 @@ class _Process:
     def _holder(self, identity: Identity, path: str) -> Holder:
         if identity not in self._found:
             uid = os.stat(self._root).st_uid
-            with open(f"{self._root}/comm", encoding="utf-8", errors="surrogateescape") as file:
-                command = file.read().removesuffix("\n")
+            command = self._read("comm").decode("utf-8", "surrogateescape").removesuffix("\n")
             self._found[identity] = Holder(self._pid, identity, uid, command)
         holder = self._found[identity]
         holder.path = holder.path or path
         return holder
+
+    def _read(self, file: str) -> bytes:
+        fd = os.open(f"{self._root}/{file}", os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            return os.read(fd, 4096)
+        finally:
+            os.close(fd)
 
 
 _Mapped = tuple[int, int, str, int, int, int]
@@ -280,14 +293,30 @@ def _query(fd: int, address: int, wanted: int) -> _Mapped | None:
     return start, end, _ACCESS[flags & 7], major, minor, inode
 
 
-def _parse_mappings(fd: int) -> Iterator[_Mapped]:
-    """The same from the text, for older kernels (proc_pid_maps(5))."""
-    with open(fd, "rb", closefd=False) as file:
-        for line in file:
-            addresses, permissions, _, device, inode, *_ = line.split(maxsplit=5)
-            if inode == b"0":
-                continue
-            start, _, end = addresses.partition(b"-")
-            major, _, minor = device.partition(b":")
-            access = "".join(letter for letter in "rwx" if letter.encode() in permissions)
-            yield int(start, 16), int(end, 16), access, int(major, 16), int(minor, 16), int(inode)
+def _read_maps(fd: int, limit: int | None) -> bytes | None:
+    """The text of /proc/PID/maps; None if it has more bytes than ``limit``."""
+    os.lseek(fd, 0, os.SEEK_SET)
+    pieces = []
+    size = 0
+    while piece := os.read(fd, 1 << 16):
+        pieces.append(piece)
+        size += len(piece)
+        if limit is not None and size > limit:
+            return None
+    return b"".join(pieces)
+
+
+def _lines_with_any(parts: Collection[bytes], text: bytes) -> list[bytes]:
+    """Most often none; then nothing is split. A line of /proc ends at a newline and nowhere else."""
+    if not any(part in text for part in parts):
+        return []
+    return [line for line in text.split(b"\n") if any(part in line for part in parts)]
+
+
+def _parse_mapping(line: bytes) -> _Mapped:
+    """A mapping out of the text (proc_pid_maps(5))."""
+    addresses, permissions, _, device, inode, *_ = line.split(maxsplit=5)
+    start, _, end = addresses.partition(b"-")
+    major, _, minor = device.partition(b":")
+    access = "".join(letter for letter in "rwx" if letter.encode() in permissions)
+    return int(start, 16), int(end, 16), access, int(major, 16), int(minor, 16), int(inode)

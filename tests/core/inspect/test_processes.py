@@ -91,21 +91,54 @@ def without_ioctl(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
     return lambda: monkeypatch.setattr(processes, "_PROCMAP_QUERY", 0xC06866FE)
 
 
+@pytest.fixture
+def long_texts(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+    """From its call on, every process's mappings count as too many to read."""
+    return lambda: monkeypatch.setattr(processes, "_SHORT", -1)
+
+
 @pytest.mark.parametrize("case", CASES)
-def test_ioctl_and_text_agree(name: str, case: str, without_ioctl: Callable[[], None]) -> None:
-    """In all that they tell of a holder; where the kernel lacks the ioctl, both are the text."""
+def test_ioctl_and_text_agree(
+    name: str, case: str, long_texts: Callable[[], None], without_ioctl: Callable[[], None]
+) -> None:
+    """In all that they tell of a holder; where the kernel lacks the ioctl, all are the text."""
     code, _, pages = CASES[case]
     path_of(name).write_bytes(bytes(8 * PAGE))
     with mapper(name, code) as pid:
-        asked = holders(name)
-        without_ioctl()
         read = holders(name)
         assert [each.pid for each in read] == ([pid] if pages else [])
         assert sum(each.mapped for each in read) == pages * PAGE
+        long_texts()
+        asked = holders(name)
         assert asked == read
+        without_ioctl()
+        assert holders(name) == read
 
 
-@pytest.mark.parametrize("odd", [" ", "\n", " (deleted)", "\\012", "\x1b[31m", "a" * 100])
+@pytest.mark.parametrize("mappings", [10, 5000])
+def test_few_and_many_mappings(name: str, mappings: int) -> None:
+    """Of whatever else a process maps."""
+    path_of(name).write_bytes(bytes((mappings + 1) * PAGE))
+    more = f"""
+for number in range({mappings}):
+    keep({READ} if number % 2 else 0, at=number)
+"""
+    with mapper(name, more) as pid:
+        assert [(each.pid, each.mapped) for each in holders(name)] == [(pid, mappings * PAGE)]
+
+
+def test_names_that_look_like_other_columns(names: list[str]) -> None:
+    """A device in a path takes nobody in, and two of them count one mapping once."""
+    st = path_of("").stat()
+    device = f" {os.major(st.st_dev):02x}:{os.minor(st.st_dev):02x} "
+    odd = names[0] + f"{device}1 \r{device}"
+    path_of(odd).write_bytes(bytes(PAGE))
+    with mapper(odd, f"keep({READ})") as pid:
+        found = scan_processes({st.st_dev, st.st_dev + 1}, {path_of(odd).stat().st_ino}).holders
+        assert [(each.pid, each.mapped) for each in found] == [(pid, PAGE)]
+
+
+@pytest.mark.parametrize("odd", [" ", "\n", "\r", " (deleted)", "\\012", "\x1b[31m", "a" * 100])
 def test_odd_names_in_the_text(name: str, odd: str, without_ioctl: Callable[[], None]) -> None:
     """What stands in the last column does not shift the others."""
     path_of(name + odd).write_bytes(bytes(PAGE))
