@@ -5,6 +5,8 @@ Both carry data; the command line makes the sentences.
 
 import errno as _errno
 import os
+from functools import cache
+from typing import Any, Self
 
 
 class ShmError(OSError):
@@ -14,7 +16,15 @@ class ShmError(OSError):
     number, ``name`` the object's or file's name in bytes (``None`` where
     there is none). ``detail`` replaces the text of ``errno`` where shmctl
     knows more, and ``hint`` is a next step for a person.
+
+    As everywhere in Python, the error number decides what else it is: with
+    ENOENT a FileNotFoundError, with EEXIST a FileExistsError, with EACCES or
+    EPERM a PermissionError, with ETIMEDOUT a TimeoutError, and so on.
     """
+
+    def __new__(cls, call: str, name: bytes | None, errno: int, *_: object, **__: object) -> Self:  # noqa: D102
+        kind: type[Self] = _standard(cls, errno)  # type: ignore[arg-type] # mypy: a class is hashable
+        return super().__new__(kind, errno, os.strerror(errno))
 
     def __init__(
         self,
@@ -30,6 +40,10 @@ class ShmError(OSError):
         self.detail = detail
         self.hint = hint
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        declared = FileError if isinstance(self, FileError) else ShmError
+        return declared, (self.call, self.name, self.errno, self.detail, self.hint)
+
     @property
     def symbol(self) -> str:
         """The name of the error number, as in errno(3): ``EEXIST``."""
@@ -38,6 +52,15 @@ class ShmError(OSError):
     def __str__(self) -> str:
         where = "" if self.name is None else f" {os.fsdecode(self.name)!r}"
         return f"{self.call}{where}: {self.detail or self.strerror} ({self.symbol})"
+
+
+@cache
+def _standard(cls: type[Any], errno: int) -> type[Any]:
+    """``cls``, and with it the class that Python itself raises for ``errno``."""
+    standard = type(OSError(errno, ""))
+    if issubclass(cls, standard):
+        return cls
+    return type(cls.__name__, (cls, standard), {"__module__": cls.__module__, "__doc__": cls.__doc__})
 
 
 def shrunk(call: str, name: bytes) -> ShmError:
