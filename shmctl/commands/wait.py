@@ -91,7 +91,7 @@ def _check(options: dict[str, Any]) -> None:
 
 
 def _wait_for_value(session: Session, name: Name, pacer: Pacer, options: dict[str, Any]) -> None:
-    from shmctl.conditions import parse_scalar_conditions, parse_struct_conditions
+    from shmctl.core.sync.conditions import parse_scalar_conditions, parse_struct_conditions
     from shmctl.core.sync.waiting import wait_for_value
 
     if options["type_name"] is not None:

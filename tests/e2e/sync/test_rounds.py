@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from shmctl.conditions import parse_struct_conditions
+from shmctl.core.sync.conditions import parse_struct_conditions
 from shmctl.core.models import DEV_SHM
 from shmctl.core.names import parse_name
 from shmctl.core.objects.lifecycle import OpenObject
