@@ -1,6 +1,5 @@
 """Parameter types and option decorators that commands share."""
 
-import errno
 import os
 import sys
 from collections.abc import Callable
@@ -8,7 +7,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import click
 
-from shmctl.core.errors import FileError
 from shmctl.core.models import DEV_SHM, Directory, Kind, ObjectInfo
 from shmctl.core.names import SHELL_PREFIX, escape, parse_name
 from shmctl.core.sizes import parse_duration, parse_mode, parse_resize, parse_size
@@ -268,11 +266,4 @@ def load_layout(declaration: str, header: str | None) -> "Layout":
     """The struct that ``--struct`` declares, or names out of ``--header``."""
     from shmctl.core.typed import structs
 
-    if header is None:
-        return structs.parse(declaration)
-    try:
-        with open(header, encoding="utf-8", errors="surrogateescape") as file:
-            text = file.read()
-    except OSError as error:
-        raise FileError("open", os.fsencode(header), error.errno or errno.EIO) from error
-    return structs.parse_header(text, declaration, header)
+    return structs.parse(declaration) if header is None else structs.load_header(header, declaration)

@@ -19,6 +19,7 @@ from shmctl.core.names import SEMAPHORE_PREFIX, Name
 from shmctl.core.tracing import c_string, call, open_flags, stat_struct
 
 PAGE_SIZE = _mmap.PAGESIZE
+MappedBuffer = _mmap.mmap
 PROT_READ = _mmap.PROT_READ
 PROT_WRITE = _mmap.PROT_WRITE
 
@@ -163,6 +164,11 @@ def open_again(fd: int, name: Name | bytes) -> int:
     oflag = os.O_RDONLY | os.O_CLOEXEC
     path = f"/proc/self/fd/{fd}"
     return call("open", name, lambda: os.open(path, oflag), lambda _: f'"{path}", {open_flags(oflag)}')
+
+
+def duplicate(fd: int, name: Name) -> int:
+    """Another descriptor, close-on-exec, of the same open file: dup(2)."""
+    return call("dup", name, lambda: os.dup(fd), lambda _: str(fd))
 
 
 def open_directory(directory: Directory = DEV_SHM) -> int:
@@ -332,6 +338,26 @@ def munmap(address: int, length: int, name: Name) -> None:
             raise _last_error()
 
     call("munmap", name, call_munmap, lambda _: f"{address:#x}, {length}")
+
+
+def map_buffer(fd: int, length: int, writable: bool, name: Name) -> _mmap.mmap:
+    """Map the first ``length`` bytes, not 0, as a buffer for any library: mmap(2).
+
+    Nothing guards it: a plain load or store gets SIGBUS where a page has gone or cannot be had.
+    """
+    access, prot = (
+        (_mmap.ACCESS_WRITE, PROT_READ | PROT_WRITE) if writable else (_mmap.ACCESS_READ, PROT_READ)
+    )
+
+    def call_mmap() -> _mmap.mmap:
+        try:
+            return _mmap.mmap(fd, length, access=access)
+        except ValueError as error:
+            raise OSError(errno.EFAULT, "") from error  # Python itself has seen that it is shorter by now
+
+    return call(
+        "mmap", name, call_mmap, lambda _: f"NULL, {length}, {_PROT_NAMES[prot]}, MAP_SHARED, {fd}, 0"
+    )
 
 
 def _c_call(function: str, *arguments: int | None) -> int:

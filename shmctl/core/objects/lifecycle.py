@@ -101,7 +101,7 @@ def _owned(open_it: Callable[[], OpenObject]) -> Iterator[OpenObject]:
         except BaseException:
             defer_signals()
             if target.made:
-                _remove_if_same(target)
+                remove_if_same(target)
             raise
         finally:
             posix.close(target.fd, target.name)
@@ -133,11 +133,11 @@ def lasting_as_long(name: Name, mode: int, directory: Directory = DEV_SHM) -> It
                 defer_signals()
         finally:
             if not lasting.outlives:
-                _remove_if_same(lasting.opened)
+                remove_if_same(lasting.opened)
             posix.close(lasting.opened.fd, name)
 
 
-def _remove_if_same(target: OpenObject) -> None:
+def remove_if_same(target: OpenObject) -> None:
     """Unlink the name, unless it belongs to another object by now."""
     ours = target.stat()
     try:

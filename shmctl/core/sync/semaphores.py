@@ -49,6 +49,8 @@ class Semaphore:
 
     name: Name
     handle: Any
+    addresses: tuple[int, int] = _ALL_ADDRESSES
+    """Where to survive that its file is shrunk: from an address on, so many bytes."""
 
     def post(self) -> None:
         """Add one to its value: sem_post(3)."""
@@ -77,7 +79,7 @@ class Semaphore:
 
     def _guarded(self, action: Callable[[], Result]) -> Result:
         """The C library maps the file by itself, and whoever may write to it may have shrunk it."""
-        with BusGuard(*_ALL_ADDRESSES) as guard:
+        with BusGuard(*self.addresses) as guard:
             result = action()
         if guard.tripped():
             detail = "its file was shrunk: it is no semaphore any more"
@@ -98,6 +100,29 @@ def opened_semaphore(name: Name) -> Iterator[Semaphore]:
         yield semaphore
     finally:
         posix.sem_close(semaphore.handle, name)
+
+
+def open_semaphore(name: Name) -> Semaphore:
+    """The same, for a program that uses other memory meanwhile; the caller closes its handle."""
+    _check(name)
+    handle = posix.sem_open(name, 0)
+    try:
+        return Semaphore(name, handle, _addresses_of(file_of(name)))
+    except BaseException:
+        posix.sem_close(handle, name)
+        raise
+
+
+def _addresses_of(file: Name) -> tuple[int, int]:
+    """Where the C library has mapped a semaphore's file; nowhere, if its name is another's by now."""
+    inode = str(describe(file).st.st_ino)
+    with open("/proc/self/maps", "rb") as maps:
+        for line in maps:
+            addresses, _, _, _, number, *path = line.split(maxsplit=5)
+            if number == inode.encode() and path and path[0].startswith(DEV_SHM.path + file):
+                start, _, end = addresses.partition(b"-")
+                return int(start, 16), int(end, 16) - int(start, 16)
+    return 0, 0
 
 
 def create_semaphore(

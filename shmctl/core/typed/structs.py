@@ -5,6 +5,8 @@ module loads neither cffi nor a parser; parse and parse_header do.
 """
 
 import difflib
+import errno
+import os
 import re
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -12,7 +14,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from shmctl.core.errors import InputError
+from shmctl.core.errors import FileError, InputError
 from shmctl.core.models import Store
 from shmctl.core.typed import posixtypes, scalars
 from shmctl.core.typed.fields import Field, decode, encode, overlaid, parse_value, set_bits
@@ -22,7 +24,7 @@ from shmctl.core.typed.values import Value, quote, to_json
 if TYPE_CHECKING:
     from shmctl.core.typed.declarations import Structure
 
-__all__ = ["Field", "Layout", "Load", "Store", "Tree", "parse", "parse_header"]
+__all__ = ["Field", "Layout", "Load", "Store", "Tree", "load_header", "parse", "parse_header"]
 
 Load: TypeAlias = Callable[[int, int], bytes]
 Tree: TypeAlias = "dict[str, Tree] | list[Tree] | int | float | bool | str | None"
@@ -49,6 +51,16 @@ def parse_header(text: str, type_name: str, filename: str) -> "Layout":
     from shmctl.core.typed.declarations import from_header
 
     return Layout(from_header(text, type_name, filename))
+
+
+def load_header(path: str, type_name: str) -> "Layout":
+    """`parse_header` of the file at ``path``. Raises FileError where it cannot be read."""
+    try:
+        with open(path, encoding="utf-8", errors="surrogateescape") as file:
+            text = file.read()
+    except OSError as error:
+        raise FileError("open", os.fsencode(path), error.errno or errno.EIO) from error
+    return parse_header(text, type_name, path)
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,24 +223,33 @@ class Layout:
 
     def read(self, data: bytes, field: Field) -> Value:
         """The value of ``field`` in ``data``, which begins where the structure does."""
+        return decode(field, self._raw(data, field))
+
+    @staticmethod
+    def _raw(data: bytes, field: Field) -> bytes:
         if len(data) < field.offset + field.size:
             raise InputError(
                 f"{field.path} ends at byte {field.offset + field.size}, and there are {len(data)} bytes"
             )
-        return decode(field, data[field.offset : field.offset + field.size])
+        return data[field.offset : field.offset + field.size]
 
-    def tree(self, data: bytes) -> dict[str, Tree]:
-        """The whole structure as JSON has it: dicts for structures, lists for arrays."""
-        tree = self._tree(data, self._root)
+    def tree(self, data: bytes, value: Callable[[Field, bytes], Any] | None = None) -> dict[str, Tree]:
+        """The whole structure: dicts for structures, lists for arrays, each value as ``value`` makes it.
+
+        Without it they are as JSON has them.
+        """
+        tree = self._tree(data, self._root, value or (lambda field, raw: to_json(decode(field, raw))))
         assert isinstance(tree, dict)  # noqa: S101 - the root is a structure
         return tree
 
-    def _tree(self, data: bytes, place: _Place) -> Tree:
+    def _tree(self, data: bytes, place: _Place, value: Callable[[Field, bytes], Any]) -> Tree:
         if self._is_leaf(place):
-            return to_json(self.read(data, self._field(place)))
+            field = self._field(place)
+            tree: Tree = value(field, self._raw(data, field))
+            return tree
         if place.ctype.kind == "array":
-            return [self._tree(data, inner) for _, inner in self._inside(place)]
-        return {name: self._tree(data, inner) for name, inner in self._inside(place)}
+            return [self._tree(data, inner, value) for _, inner in self._inside(place)]
+        return {name: self._tree(data, inner, value) for name, inner in self._inside(place)}
 
     # -- stores
 
@@ -239,9 +260,12 @@ class Layout:
         come from ``load(offset, length)``. Raises InputError, before anything
         is returned, for a field or a value that cannot be.
         """
-        parsed = [pair for text in assignments for pair in self._assignment(text)]
+        return self.stores_of([pair for text in assignments for pair in self._assignment(text)], load)
+
+    def stores_of(self, pairs: Sequence[tuple[Field, Value]], load: Load) -> list[Store]:
+        """The same for fields and the values that they are to have, as parse_value gives them."""
         stores: list[Store] = []
-        for target, value in parsed:
+        for target, value in pairs:
             if target.bit_width is None:
                 stores.append(Store(target.offset, encode(target, value)))
             else:
