@@ -1,3 +1,90 @@
-"""shmctl: POSIX shared-memory objects from the shell and from Python."""
+"""POSIX shared-memory objects from Python, as ``shmctl`` has them in the shell.
+
+Make objects and open them (`create`, `open`), list and describe them (`list`, `stat`), find out who uses
+them and what has leaked (`holders`, `leaks`), remove them (`unlink`); share C structures with programs in
+any language (`Struct`), wait for values (`wait`), and take turns (`lock`, `Semaphore`).
+
+>>> import shmctl
+>>> layout = shmctl.Struct("int data; int new_data;")
+>>> with shmctl.create("/box", size=layout.size) as box:
+...     layout.write(box, data=42, new_data=1)
+>>> with shmctl.open("/box") as box:
+...     layout.read(box)
+{'data': 42, 'new_data': 1}
+>>> shmctl.unlink("/box")
+
+A name is a str or bytes: ``"/box"``, ``"box"`` and ``"/dev/shm/box"`` are the same object. What the system
+refuses is a `ShmError`, which is also the class that Python itself would raise, such as FileNotFoundError;
+what makes no sense is a ValueError. Nothing here is registered anywhere, and no object is removed unless you
+say so.
+"""
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from shmctl.api.looking import holders, leaks, list, stat, unlink
+    from shmctl.api.memory import SharedMemory, create, open
+    from shmctl.api.records import Holder, Holders, Info, Judgement
+    from shmctl.api.semaphores import Semaphore
+    from shmctl.api.structs import Struct
+    from shmctl.api.waiting import lock, wait
+    from shmctl.core.errors import ShmError
+    from shmctl.core.inspect.verdicts import Verdict
+    from shmctl.core.models import Kind
+    from shmctl.core.typed.fields import Field
 
 __version__ = "0.1.0.dev0"
+# In the order in which the documentation has them.
+__all__ = [  # noqa: RUF022
+    "create",
+    "open",
+    "SharedMemory",
+    "unlink",
+    "list",
+    "stat",
+    "Info",
+    "Kind",
+    "holders",
+    "Holder",
+    "Holders",
+    "leaks",
+    "Judgement",
+    "Verdict",
+    "Struct",
+    "Field",
+    "wait",
+    "lock",
+    "Semaphore",
+    "ShmError",
+]
+
+_HOMES = {
+    "api.looking": ("holders", "leaks", "list", "stat", "unlink"),
+    "api.memory": ("SharedMemory", "create", "open"),
+    "api.records": ("Holder", "Holders", "Info", "Judgement"),
+    "api.semaphores": ("Semaphore",),
+    "api.structs": ("Struct",),
+    "api.waiting": ("lock", "wait"),
+    "core.errors": ("ShmError",),
+    "core.inspect.verdicts": ("Verdict",),
+    "core.models": ("Kind",),
+    "core.typed.fields": ("Field",),
+}
+
+
+def __getattr__(name: str) -> object:
+    """Load what is asked for: the command imports this package too, and starts without the library."""
+    for home, names in _HOMES.items():
+        if name in names:
+            from importlib import import_module
+
+            value: object = getattr(import_module(f"shmctl.{home}"), name)
+            globals()[name] = value
+            return value
+    raise AttributeError(f"module 'shmctl' has no attribute {name!r}")
+
+
+def __dir__() -> "Iterable[str]":
+    return sorted({*globals(), *__all__})

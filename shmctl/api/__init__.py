@@ -1,0 +1,1 @@
+"""The Python library: what ``import shmctl`` gives, loaded when it is first asked for."""

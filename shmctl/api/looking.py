@@ -1,0 +1,97 @@
+"""Look at what is there, who uses it and what leaked, and remove it."""
+
+import builtins
+import os
+from collections.abc import Iterable
+
+from shmctl.api.records import Holder, Holders, Info, Judgement
+from shmctl.core.inspect.listing import matcher, scan, select
+from shmctl.core.inspect.processes import Holder as FoundHolder
+from shmctl.core.inspect.processes import find_holders
+from shmctl.core.inspect.usage import UsageTest
+from shmctl.core.inspect.verdicts import DEFAULT_MIN_AGE, Rules, judge
+from shmctl.core.models import DEV_SHM, ObjectInfo
+from shmctl.core.names import parse_name
+from shmctl.core.objects.lifecycle import describe, unlink_object
+
+
+def list(*patterns: str | bytes) -> builtins.list[Info]:
+    """The objects in /dev/shm, or those whose names match any of ``patterns`` (glob(7)), by name.
+
+    Semaphores are among them, as ``/sem.NAME``; directories, links and
+    sockets are not. One that vanishes meanwhile is left out. See readdir(3),
+    shm_overview(7).
+
+    Raises `ShmError` where /dev/shm cannot be read, ValueError for a pattern
+    that could never be a name.
+    """
+    return [Info.of(info) for info in _sorted(select(scan(DEV_SHM, matcher(patterns))))]
+
+
+def stat(name: str | bytes) -> Info:
+    """What fstat(2) tells about an object, also about one that you may not open.
+
+    Raises `ShmError`: FileNotFoundError, and EINVAL for what is no object.
+    Raises ValueError for a name that no object can have.
+    """
+    return Info.of(describe(parse_name(name)))
+
+
+def unlink(name: str | bytes) -> None:
+    """Remove an object's name; its memory goes with the last process that has it open or mapped.
+
+    Raises `ShmError`: FileNotFoundError, PermissionError. Raises ValueError
+    for a name that no object can have. See shm_unlink(3).
+    """
+    unlink_object(parse_name(name))
+
+
+def holders(name: str | bytes) -> Holders:
+    """The processes that have an object open or mapped, this one left out, by PID. See proc(5).
+
+    It takes privilege to see those of other users: the result's
+    ``uninspected`` tells how many processes kept shut.
+
+    Raises `ShmError`: FileNotFoundError. Raises ValueError for a name that no
+    object can have.
+    """
+    found = find_holders([describe(parse_name(name))])
+    return Holders(tuple(_holder(holder) for holder in _by_pid(found.holders)), found.uninspected)
+
+
+def leaks(*patterns: str | bytes, min_age: float = DEFAULT_MIN_AGE) -> builtins.list[Judgement]:
+    """A verdict on each object, or on those whose names match any of ``patterns``, by name.
+
+    ``held``: a process has it open or mapped, this one or another; ``orphan``:
+    nobody has, nor is it known to be meant to stay; ``kept``: it is, or it was
+    changed less than ``min_age`` seconds ago; ``unknown``: the kernel cannot be
+    asked, for it takes the object's owner or CAP_LEASE (F_SETLEASE in
+    fcntl(2)). shmctl-leaks(1) has the rules.
+
+    Raises `ShmError` where /dev/shm cannot be read, ValueError for a pattern
+    that could never be a name, and for a families.toml that makes no sense.
+    """
+    from shmctl.core.inspect.family_files import load_families
+
+    everything = _sorted(select(scan(DEV_SHM)))
+    matches = matcher(patterns)
+    chosen = [info for info in everything if matches(info.name)]
+    test = UsageTest(DEV_SHM, lambda: find_holders(everything))
+    judgements = judge(chosen, everything, test, load_families(), Rules(min_age))
+    return [
+        Judgement(Info.of(each.info), each.verdict, each.reasons, each.software, each.creator_pid)
+        for each in judgements
+    ]
+
+
+def _sorted(infos: Iterable[ObjectInfo]) -> builtins.list[ObjectInfo]:
+    return sorted(infos, key=lambda info: info.name)
+
+
+def _by_pid(found: Iterable[FoundHolder]) -> builtins.list[FoundHolder]:
+    return sorted(found, key=lambda holder: holder.pid)
+
+
+def _holder(found: FoundHolder) -> Holder:
+    command = os.fsdecode(found.command)
+    return Holder(found.pid, found.uid, command, found.access, found.mapped, tuple(found.fds))

@@ -1,0 +1,316 @@
+"""Objects, open: their bytes, their size, and their memory as a buffer."""
+
+import errno
+import os
+import sys
+import warnings
+from types import TracebackType
+from typing import TYPE_CHECKING, NoReturn, Self
+
+from shmctl.api.records import Info
+from shmctl.core import posix, transfer
+from shmctl.core.errors import InputError, ShmError, shrunk
+from shmctl.core.models import DEV_SHM, ObjectInfo
+from shmctl.core.names import Name, parse_name
+from shmctl.core.objects import lifecycle
+from shmctl.core.objects.lifecycle import OpenObject, created, opened, room
+from shmctl.core.objects.reading import extent, read_bytes
+from shmctl.core.objects.writing import Fit, check_range, write_bytes
+from shmctl.core.sizes import OFF_T_MAX
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
+else:
+    ReadableBuffer = memoryview
+
+_LARGEST_SCALAR = 8
+
+
+def create(
+    name: str | bytes,
+    size: int | None = None,
+    *,
+    mode: int = 0o600,
+    exist_ok: bool = False,
+    reserve: bool = False,
+) -> "SharedMemory":
+    """Make an object of ``size`` bytes, all zero, and open it for reading and writing.
+
+    ``mode`` are its permission bits (0o600), from which the umask takes away. An
+    object that has the name already is an error, unless ``exist_ok``: then it
+    is opened, keeps its mode, and is resized where ``size`` is given and
+    differs. ``reserve`` allocates its memory now, so that a full /dev/shm is
+    an error here and not SIGBUS later.
+
+    Used in ``with``, the object stays when the body ends; when the body
+    raises, an object that was made here is removed, so that nobody finds it
+    half filled.
+
+    Raises `ShmError`: FileExistsError, PermissionError, ENOSPC if there is no
+    memory to ``reserve``. What was half made is gone then. Raises ValueError
+    for a name or a size that cannot be. See shm_open(3), ftruncate(2),
+    posix_fallocate(3).
+
+    >>> with shmctl.create("/box", size=4096) as box:
+    ...     box.write(b"hello", offset=8)
+    ...     box.read(8, 5)
+    b'hello'
+    >>> shmctl.create("/box")
+    Traceback (most recent call last):
+    shmctl.core.errors.ShmError: shm_open '/box': File exists (EEXIST)
+    """
+    parsed = parse_name(name)
+    if size is not None:
+        _check_not_negative("size", size)
+    with created(parsed, size, mode, exclusive=not exist_ok, reserve=reserve) as target:
+        return _keep_open(target, writable=True)
+
+
+def open(name: str | bytes, *, writable: bool = False) -> "SharedMemory":
+    """Open an object that exists, for reading, or for writing too.
+
+    Raises `ShmError`: FileNotFoundError, PermissionError, and EINVAL, ELOOP
+    and the like for what is no object, such as a symbolic link or a FIFO.
+    Raises ValueError for a name that no object can have. See shm_open(3).
+    """
+    with opened(parse_name(name), os.O_RDWR if writable else os.O_RDONLY) as target:
+        return _keep_open(target, writable=writable)
+
+
+def _keep_open(target: OpenObject, *, writable: bool) -> "SharedMemory":
+    """The object beyond the block that has opened it, which closes its own descriptor."""
+    fd = posix.duplicate(target.fd, target.name)
+    return SharedMemory(target.name, fd, writable=writable, created=target.made)
+
+
+class SharedMemory:
+    """A shared-memory object, open; `create` and `open` give it, and it closes at the end of ``with``.
+
+    Sizes, offsets and lengths are in bytes. Any number of threads and forked
+    processes may use it at once; what one of them writes, all see. After
+    `close` every method raises ValueError. It cannot be pickled: give another
+    process the name, and open it there.
+    """
+
+    def __init__(self, name: Name, fd: int, *, writable: bool, created: bool) -> None:
+        self._name = name
+        self._fd = fd
+        self._writable = writable
+        self._created = created
+        self._pid = os.getpid()
+        self._mappings: list[posix.MappedBuffer] = []
+
+    @property
+    def name(self) -> str:
+        """Its name when it was opened, with its slash; os.fsencode() gives the bytes."""
+        return os.fsdecode(self._name)
+
+    @property
+    def writable(self) -> bool:
+        """Whether it is open for writing, too."""
+        return self._writable
+
+    @property
+    def created(self) -> bool:
+        """Whether the call that opened it has made it."""
+        return self._created
+
+    @property
+    def closed(self) -> bool:
+        """Whether it has been closed."""
+        return self._fd < 0
+
+    @property
+    def size(self) -> int:
+        """Its size now; any process that may write to it may change that. See fstat(2)."""
+        return self._target().size
+
+    def stat(self) -> Info:
+        """What fstat(2) tells of it now; its ``nlink`` is 0 once its name has been removed."""
+        st = posix.fstat(self.fileno(), self._name)
+        return Info.of(ObjectInfo(self._name, DEV_SHM, st))
+
+    def fileno(self) -> int:
+        """Its descriptor, for os, fcntl and select; it stays this object's."""
+        if self.closed:
+            raise ValueError(f"{self!r}: it is closed")
+        return self._fd
+
+    def read(self, offset: int = 0, length: int | None = None) -> bytes:
+        """A copy of exactly ``length`` bytes at ``offset``, or of all up to the end.
+
+        1, 2, 4 or 8 bytes at a multiple of their number are loaded by a
+        single instruction: no half-done store of theirs shows.
+
+        Raises `ShmError` where the object ends before (EINVAL), or is shrunk
+        meanwhile (EFAULT), never SIGBUS. Raises ValueError for a negative
+        number.
+        """
+        _check_not_negative("offset", offset)
+        target = self._target()
+        if length is None:
+            length = extent(target, offset, None)
+        _check_not_negative("length", length)
+        if length <= _LARGEST_SCALAR or offset + length > target.size:
+            return read_bytes(target, offset, length)
+        data = transfer.pread(target.fd, length, offset, self._name)
+        while len(data) < length:
+            more = transfer.pread(target.fd, length - len(data), offset + len(data), self._name)
+            if not more:
+                raise shrunk("pread", self._name)
+            data += more
+        return data
+
+    def write(self, data: ReadableBuffer, offset: int = 0) -> None:
+        """Store all of ``data``, anything with a contiguous buffer, at ``offset``.
+
+        The object never grows for it: `resize` does that. 1, 2, 4 or 8 bytes
+        at a multiple of their number are stored by a single instruction.
+
+        Raises `ShmError`, and stores nothing, where the data does not fit
+        (EFBIG), /dev/shm is full (ENOSPC), or the object is open for reading
+        only (PermissionError); also where it is shrunk meanwhile, never
+        SIGBUS. Raises ValueError for a negative offset.
+        """
+        _check_not_negative("offset", offset)
+        target = writable_target(self, "pwrite")
+        view = memoryview(data)
+        check_range(self._name, offset, view.nbytes)
+        if view.nbytes <= _LARGEST_SCALAR:
+            write_bytes(target, offset, view.tobytes(), Fit())
+            return
+        with view.cast("B") as rest, room(target, offset, view.nbytes):
+            done = 0
+            while done < view.nbytes:
+                with rest[done:] as piece:
+                    done += transfer.pwrite(target.fd, piece, offset + done, self._name)
+
+    def resize(self, size: int, *, reserve: bool = False) -> None:
+        """Grow it with zeros, or shrink it, for everybody who has it open: ftruncate(2).
+
+        ``reserve`` allocates memory for all of it; where that fails (ENOSPC)
+        the size is as it was. Views of `buffer` must have been released:
+        BufferError. In other processes, whoever touches what was cut off gets
+        SIGBUS.
+
+        Raises `ShmError`; ValueError for a size that cannot be.
+        """
+        _check_not_negative("size", size)
+        target = writable_target(self, "ftruncate")
+        self._unmap()
+        lifecycle.set_size(target, target.size, size, reserve)
+
+    @property
+    def buffer(self) -> memoryview:
+        """Its memory itself, mapped (mmap(2)): as many bytes as it has now, writable if the object is.
+
+        ``numpy.frombuffer(box.buffer, dtype)`` and the like work on it without
+        a copy. From Python 3.12 on the object is a buffer, too:
+        ``memoryview(box)``.
+
+        A plain load or store here has no guard, as in C: where somebody has
+        shrunk the object, or /dev/shm has no page left, the process gets
+        SIGBUS and dies. Against the second ``reserve`` helps, in `create` and
+        `resize`; against the first only processes that get along. `read` and
+        `write` raise instead.
+
+        >>> with shmctl.create("/box", size=16, reserve=True) as box:
+        ...     box.buffer[:5] = b"hello"
+        ...     numbers = box.buffer.cast("i")
+        ...     numbers[3] = -1
+        ...     numbers.release()
+        ...     box.read()
+        b'hello\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\xff\\xff\\xff\\xff'
+        """
+        size = self.size
+        if not size:
+            return memoryview(bytearray() if self._writable else b"")
+        for mapping in self._mappings:
+            if len(mapping) == size:
+                return memoryview(mapping)
+        self._mappings.append(posix.map_buffer(self.fileno(), size, self._writable, self._name))
+        return memoryview(self._mappings[-1])
+
+    if sys.version_info >= (3, 12):
+
+        def __buffer__(self, flags: int, /) -> memoryview:
+            return self.buffer
+
+    def close(self) -> None:
+        """Unmap and close it; a second time does nothing. The object itself stays: `unlink` removes it.
+
+        Raises BufferError while a view of `buffer`, or an array made of one,
+        is in use: release or delete it, and close again. Where an exception
+        ends ``with``, its memory is unmapped with the last of them.
+        """
+        if not self.closed:
+            self._unmap()
+            self._close_descriptor()
+
+    def _unmap(self) -> None:
+        mappings, self._mappings = self._mappings, []
+        for mapping in mappings:
+            try:
+                mapping.close()
+            except BufferError:
+                self._mappings.append(mapping)
+        if self._mappings:
+            raise BufferError(f"{self!r}: views of its buffer are in use: release or delete them first")
+
+    def _let_go(self) -> None:
+        self._mappings = []
+        self._close_descriptor()
+
+    def _close_descriptor(self) -> None:
+        fd, self._fd = self._fd, -1
+        posix.close(fd, self._name)
+
+    def _target(self) -> OpenObject:
+        fd = self.fileno()
+        return OpenObject(self._name, fd, DEV_SHM, posix.fstat(fd, self._name).st_size)
+
+    def __enter__(self) -> Self:
+        self.fileno()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if error is None or self.closed:
+            self.close()
+            return
+        try:
+            if self._is_half_made(error):
+                lifecycle.remove_if_same(self._target())
+        finally:
+            self._let_go()
+
+    def _is_half_made(self, error: BaseException) -> bool:
+        """Whether ``error`` is its maker's failure: a forked child has not made it, and may well exit."""
+        on_purpose = isinstance(error, SystemExit | GeneratorExit)
+        return self._created and not on_purpose and os.getpid() == self._pid
+
+    def __del__(self) -> None:
+        if getattr(self, "_fd", -1) >= 0:
+            warnings.warn(f"unclosed {self!r}", ResourceWarning, source=self, stacklevel=2)
+            self._let_go()
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(f"{self!r} cannot be pickled or copied: give its name, and open that")
+
+    def __repr__(self) -> str:
+        state = "closed" if self.closed else "writable" if self._writable else "read-only"
+        return f"<shmctl.SharedMemory {self.name!r}, {state}>"
+
+
+def writable_target(box: SharedMemory, call: str) -> OpenObject:
+    """What core knows it as. Raises ShmError where it is open for reading only."""
+    target = box._target()
+    if not box.writable:
+        raise ShmError(call, target.name, errno.EACCES, detail="it is open for reading only")
+    return target
+
+
+def _check_not_negative(what: str, number: int) -> None:
+    if not 0 <= number <= OFF_T_MAX:
+        raise InputError(f"invalid {what} {number}: it has to be between 0 and {OFF_T_MAX}")

@@ -1,0 +1,108 @@
+"""POSIX named semaphores."""
+
+import os
+import weakref
+from types import TracebackType
+from typing import NoReturn, Self
+
+from shmctl.core import posix
+from shmctl.core.errors import InputError
+from shmctl.core.sync import semaphores
+
+
+class Semaphore:
+    """A named semaphore that exists, open; ``with`` waits for it and posts it again. See sem_overview(7).
+
+    It is the one that C's ``sem_open(name, 0)`` gives, and shows as
+    ``/dev/shm/sem.NAME``. It closes by itself with its last use. It cannot be
+    pickled: give another process the name.
+
+    Raises `ShmError`: FileNotFoundError, PermissionError, and EINVAL for a
+    file that is no semaphore. Raises ValueError for a name that cannot be,
+    and after `close`.
+
+    >>> mutex = shmctl.Semaphore.create("/mutex", 1)
+    >>> with mutex:
+    ...     mutex.value
+    0
+    >>> mutex.value
+    1
+    >>> mutex.unlink()
+    """
+
+    def __init__(self, name: str | bytes) -> None:
+        self._name = semaphores.parse_semaphore_name(name)
+        self._semaphore = semaphores.open_semaphore(self._name)
+        self._close = weakref.finalize(self, posix.sem_close, self._semaphore.handle, self._name)
+        self._close.atexit = False
+
+    @classmethod
+    def create(cls, name: str | bytes, value: int = 0, *, mode: int = 0o600, exist_ok: bool = False) -> Self:
+        """Make a semaphore with ``value`` and open it; with ``exist_ok`` open one that exists, as it is.
+
+        ``mode`` are its permission bits (0o600), from which the umask takes away.
+
+        Raises `ShmError`: FileExistsError, PermissionError. Raises ValueError
+        for a name or a value that cannot be. See sem_open(3).
+        """
+        if not 0 <= value <= semaphores.VALUE_MAX:
+            raise InputError(f"invalid value {value}: it has to be between 0 and {semaphores.VALUE_MAX}")
+        semaphores.create_semaphore(
+            semaphores.parse_semaphore_name(name), value, mode, exclusive=not exist_ok
+        )
+        return cls(name)
+
+    @property
+    def name(self) -> str:
+        """Its name, with its slash."""
+        return os.fsdecode(self._name)
+
+    @property
+    def closed(self) -> bool:
+        """Whether it has been closed."""
+        return not self._close.alive
+
+    @property
+    def value(self) -> int:
+        """Its value at this moment: sem_getvalue(3)."""
+        return self._open().value()
+
+    def post(self) -> None:
+        """Add one to its value: sem_post(3). Raises `ShmError`: EOVERFLOW at the largest value there is."""
+        self._open().post()
+
+    def wait(self, timeout: float | None = None) -> None:
+        """Take one from its value, sleeping while that is 0: sem_wait(3), sem_timedwait(3).
+
+        Raises `ShmError`: TimeoutError after ``timeout`` seconds,
+        InterruptedError after a signal that has a handler.
+        """
+        self._open().wait(None if timeout is None else max(timeout, 0))
+
+    def unlink(self) -> None:
+        """Remove its name; it lives on where it is open. See sem_unlink(3). Raises `ShmError`."""
+        posix.sem_unlink(self._name)
+
+    def close(self) -> None:
+        """Let go of it; a second time does nothing. The semaphore itself stays: sem_close(3)."""
+        self._close()
+
+    def _open(self) -> semaphores.Semaphore:
+        if self.closed:
+            raise ValueError(f"{self!r}: it is closed")
+        return self._semaphore
+
+    def __enter__(self) -> Self:
+        self.wait()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.post()
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(f"{self!r} cannot be pickled or copied: give its name, and open that")
+
+    def __repr__(self) -> str:
+        return f"<shmctl.Semaphore {self.name!r}{', closed' if self.closed else ''}>"

@@ -1,0 +1,114 @@
+"""C structures in objects, as Python values."""
+
+import os
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from shmctl.api.memory import SharedMemory, writable_target
+from shmctl.core.errors import InputError
+from shmctl.core.objects.writing import Fit, write_stores
+from shmctl.core.typed import structs
+from shmctl.core.typed.fields import Field
+from shmctl.core.typed.pyvalues import decode, pairs
+
+
+class Struct:
+    """A structure as the platform's C compiler lays it out: padding, arrays, nesting, bit-fields, unions.
+
+    ``declaration`` has its members (``"int x; double y;"``), or a whole
+    ``struct s {…}`` or ``typedef``; with ``header`` it names a type that this
+    file defines (``"struct box"``).
+
+    Raises ValueError, with the line, for what is not understood, and
+    `ShmError` for a header that cannot be read.
+
+    >>> layout = shmctl.Struct("char tag; int x; double y[2];")
+    >>> layout.size
+    24
+    >>> with shmctl.create("/box", size=layout.size) as box:
+    ...     layout.write(box, tag="A", x=3, y=[0.5, 1.5])
+    ...     layout.read(box)
+    {'tag': 'A', 'x': 3, 'y': [0.5, 1.5]}
+    """
+
+    def __init__(self, declaration: str, *, header: str | os.PathLike[str] | None = None) -> None:
+        if header is None:
+            self._layout = structs.parse(declaration)
+        else:
+            self._layout = structs.load_header(os.fspath(header), declaration)
+
+    @property
+    def name(self) -> str:
+        """What C calls it."""
+        return self._layout.name
+
+    @property
+    def size(self) -> int:
+        """Its size in bytes, padding included."""
+        return self._layout.size
+
+    @property
+    def alignment(self) -> int:
+        """Its alignment in bytes."""
+        return self._layout.alignment
+
+    def fields(self) -> Iterator[Field]:
+        """Every value in it, an array's one by one, with ``path``, ``ctype``, ``offset`` and ``size``."""
+        return self._layout.fields()
+
+    def read(self, box: SharedMemory, *, offset: int = 0) -> dict[str, Any]:
+        """The structure at ``offset``: a dict by member, with dicts for structures and lists for arrays.
+
+        A char array is a str up to its first NUL, with what is not UTF-8 as
+        os.fsdecode() has it; a type whose bytes mean nothing to anybody, such
+        as sem_t, is bytes. Fields are copied together, not at one instant:
+        `get` loads one by a single instruction.
+
+        Raises `ShmError` where the object ends before it.
+        """
+        data = box.read(offset, self.size)
+        return self._layout.tree(data, decode)
+
+    def get(self, box: SharedMemory, path: str, *, offset: int = 0) -> Any:
+        """The one value at ``path`` (``"x"``, ``"in.y"``, ``"a[2]"``) of the structure at ``offset``.
+
+        It is loaded by a single instruction where it is aligned. Raises
+        `ShmError` as `read` does, ValueError for a path that leads to no value.
+        """
+        found = self._layout.select(path)
+        if len(found) != 1 or found[0].path != path:
+            raise InputError(f"'{path}' is not a single value")
+        field = found[0]
+        return decode(field, box.read(offset + field.offset, field.size))
+
+    def write(
+        self,
+        box: SharedMemory,
+        values: Mapping[str, Any] | None = None,
+        /,
+        *,
+        offset: int = 0,
+        **fields: Any,
+    ) -> None:
+        """Store the fields that are given in the structure at ``offset``, in their order, and leave the rest.
+
+        What is no Python name goes into ``values``: ``{"in.y": 3, "a[2]": 5}``.
+        A dict fills a structure, a sequence an array. Each aligned value is
+        stored by a single instruction; so give the data before the flag that
+        tells of it.
+
+        Raises ValueError, before anything is stored, for an unknown field and
+        for a value that the field cannot hold; `ShmError` as
+        `SharedMemory.write` does.
+        """
+        wanted = pairs(self._layout, {**(values or {}), **fields})
+        target = writable_target(box, "mmap")
+        write_stores(target, offset, self.size, lambda load: self._layout.stores_of(wanted, load), Fit())
+
+    def __repr__(self) -> str:
+        return f"<shmctl.Struct {self.name!r}, {self.size} bytes>"
+
+
+def layout_of(struct: Struct) -> structs.Layout:
+    """What core knows it as."""
+    return struct._layout
