@@ -21,20 +21,6 @@ say so.
 
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from shmctl.api.looking import holders, leaks, list, stat, unlink
-    from shmctl.api.memory import SharedMemory, create, open
-    from shmctl.api.records import Holder, Holders, Info, Judgement
-    from shmctl.api.semaphores import Semaphore
-    from shmctl.api.structs import Struct
-    from shmctl.api.waiting import lock, wait
-    from shmctl.core.errors import ShmError
-    from shmctl.core.inspect.verdicts import Verdict
-    from shmctl.core.models import Kind
-    from shmctl.core.typed.fields import Field
-
 __version__ = "0.1.0.dev0"
 # In the order in which the documentation has them.
 __all__ = [  # noqa: RUF022
@@ -73,18 +59,30 @@ _HOMES = {
     "core.typed.fields": ("Field",),
 }
 
+if TYPE_CHECKING:
+    from shmctl.api.looking import holders, leaks, list, stat, unlink
+    from shmctl.api.memory import SharedMemory, create, open
+    from shmctl.api.records import Holder, Holders, Info, Judgement
+    from shmctl.api.semaphores import Semaphore
+    from shmctl.api.structs import Struct
+    from shmctl.api.waiting import lock, wait
+    from shmctl.core.errors import ShmError
+    from shmctl.core.inspect.verdicts import Verdict
+    from shmctl.core.models import Kind
+    from shmctl.core.typed.fields import Field
 
-def __getattr__(name: str) -> object:
-    """Load what is asked for: the command imports this package too, and starts without the library."""
-    for home, names in _HOMES.items():
-        if name in names:
-            from importlib import import_module
+else:  # type checkers would take any name that is misspelt for one of these
 
-            value: object = getattr(import_module(f"shmctl.{home}"), name)
-            globals()[name] = value
-            return value
-    raise AttributeError(f"module 'shmctl' has no attribute {name!r}")
+    def __getattr__(name: str) -> object:
+        """Load what is asked for: the command imports this package too, and starts without the library."""
+        for home, names in _HOMES.items():
+            if name in names:
+                from importlib import import_module
 
+                value = getattr(import_module(f"shmctl.{home}"), name)
+                globals()[name] = value
+                return value
+        raise AttributeError(f"module 'shmctl' has no attribute {name!r}")
 
-def __dir__() -> "Iterable[str]":
-    return sorted({*globals(), *__all__})
+    def __dir__():
+        return sorted({*globals(), *__all__})

@@ -60,8 +60,38 @@ def test_core_knows_no_command_line_and_no_terminal() -> None:
     assert importers("click", "rich", below="core") == set()
 
 
-def test_the_library_never_imports_click() -> None:
-    assert "click" not in modules_after("import sys, shmctl")
+TOUCH_ALL = "for name in shmctl.__all__: getattr(shmctl, name)"
+
+
+@pytest.mark.parametrize("use", ["", "shmctl.create", TOUCH_ALL])
+def test_the_library_never_imports_the_command_line(use: str) -> None:
+    loaded = modules_after(f"import sys, shmctl\n{use}")
+    assert not loaded & {"click", "rich", "shmctl.cli", "shmctl.report", "shmctl.options", "shmctl.commands"}
+    assert ("shmctl.api.memory" in loaded) == bool(use)
+
+
+def test_importing_the_library_loads_nothing_else() -> None:
+    """The command imports it, too; so does every program that never gets to the point of using it."""
+    idle = modules_after("import sys, typing, collections.abc")
+    assert modules_after("import sys, typing, collections.abc, shmctl") - idle == {"shmctl"}
+
+
+def test_the_library_has_one_list_of_names() -> None:
+    """They stand in its list, in the table of where they live, and, for type checkers, in imports."""
+    homes = {name: f"shmctl.{home}" for home, names in shmctl._HOMES.items() for name in names}
+    assert set(homes) == set(shmctl.__all__)
+    imports = {
+        alias.name: node.module
+        for node in ast.walk(ast.parse((PACKAGE / "__init__.py").read_bytes()))
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("shmctl")
+        for alias in node.names
+    }
+    assert imports == homes
+    assert set(shmctl.__all__) <= set(dir(shmctl))
+    for name in homes:
+        assert getattr(shmctl, name).__name__ == name
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        shmctl.nothing  # noqa: B018 - it is read
 
 
 # One source for one fact
@@ -251,6 +281,7 @@ def test_import_budget(path: str, names: list[str]) -> None:
     args = [meant.get(word, word.replace("NAME", name)) for word in words]
     loaded = modules_after(RUN, *args, stdin=b"data")
     assert loaded & HEAVY <= allowed
+    assert not {module for module in loaded if module.startswith("shmctl.api")}
 
 
 def test_the_prometheus_library_is_loaded_for_metrics_alone() -> None:

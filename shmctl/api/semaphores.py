@@ -1,13 +1,17 @@
 """POSIX named semaphores."""
 
+import errno
 import os
 import weakref
+from collections.abc import Callable
 from types import TracebackType
-from typing import NoReturn, Self
+from typing import NoReturn, Self, TypeVar
 
 from shmctl.core import posix
-from shmctl.core.errors import InputError
+from shmctl.core.errors import InputError, ShmError
 from shmctl.core.sync import semaphores
+
+Result = TypeVar("Result")
 
 
 class Semaphore:
@@ -18,7 +22,8 @@ class Semaphore:
     pickled: give another process the name.
 
     Raises `ShmError`: FileNotFoundError, PermissionError, and EINVAL for a
-    file that is no semaphore. Raises ValueError for a name that cannot be,
+    file that is no semaphore; EFAULT, and it is closed, where somebody has
+    shrunk its file. Raises ValueError for a name that cannot be,
     and after `close`.
 
     >>> mutex = shmctl.Semaphore.create("/mutex", 1)
@@ -65,11 +70,11 @@ class Semaphore:
     @property
     def value(self) -> int:
         """Its value at this moment: sem_getvalue(3)."""
-        return self._open().value()
+        return self._do(semaphores.Semaphore.value)
 
     def post(self) -> None:
         """Add one to its value: sem_post(3). Raises `ShmError`: EOVERFLOW at the largest value there is."""
-        self._open().post()
+        self._do(semaphores.Semaphore.post)
 
     def wait(self, timeout: float | None = None) -> None:
         """Take one from its value, sleeping while that is 0: sem_wait(3), sem_timedwait(3).
@@ -77,7 +82,8 @@ class Semaphore:
         Raises `ShmError`: TimeoutError after ``timeout`` seconds,
         InterruptedError after a signal that has a handler.
         """
-        self._open().wait(None if timeout is None else max(timeout, 0))
+        seconds = None if timeout is None else max(timeout, 0)
+        self._do(lambda semaphore: semaphore.wait(seconds))
 
     def unlink(self) -> None:
         """Remove its name; it lives on where it is open. See sem_unlink(3). Raises `ShmError`."""
@@ -87,10 +93,16 @@ class Semaphore:
         """Let go of it; a second time does nothing. The semaphore itself stays: sem_close(3)."""
         self._close()
 
-    def _open(self) -> semaphores.Semaphore:
+    def _do(self, action: Callable[[semaphores.Semaphore], Result]) -> Result:
         if self.closed:
             raise ValueError(f"{self!r}: it is closed")
-        return self._semaphore
+        try:
+            return action(self._semaphore)
+        except ShmError as error:
+            if error.errno == errno.EFAULT:
+                # Its memory is a page of zeros by now, which nobody else sees.
+                self.close()
+            raise
 
     def __enter__(self) -> Self:
         self.wait()

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from shmctl.core.sync.conditions import Conditions, parse_scalar_conditions, parse_struct_conditions
 from shmctl.core.errors import InputError
+from shmctl.core.sync.conditions import Conditions, parse_scalar_conditions, parse_struct_conditions
 from shmctl.core.typed import structs
 from shmctl.core.typed.scalars import TYPES
 

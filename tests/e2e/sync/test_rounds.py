@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from shmctl.core.sync.conditions import parse_struct_conditions
 from shmctl.core.models import DEV_SHM
 from shmctl.core.names import parse_name
 from shmctl.core.objects.lifecycle import OpenObject
 from shmctl.core.objects.reading import read_bytes, readable
 from shmctl.core.objects.writing import Fit, writable, write_stores
+from shmctl.core.sync.conditions import parse_struct_conditions
 from shmctl.core.sync.pacing import NameWatch, Pacer
 from shmctl.core.sync.waiting import wait_for_value
 from shmctl.core.typed import structs

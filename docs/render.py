@@ -1,0 +1,22 @@
+"""Render the library's documentation as HTML into the folder given; any warning is an error."""
+
+import sys
+import warnings
+from pathlib import Path
+
+import pdoc
+
+import shmctl
+
+
+def main(folder: str) -> None:
+    """Write ``shmctl.html`` and what belongs to it."""
+    warnings.simplefilter("error")
+    for name in shmctl.__all__:
+        getattr(shmctl, name)  # pdoc shows what has been loaded
+    pdoc.render.configure(show_source=False)
+    pdoc.pdoc("shmctl", output_directory=Path(folder))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
