@@ -20,6 +20,7 @@ from pathlib import Path
 from pairs import in_words, median
 
 from shmctl.conditions import Conditions, parse_scalar_conditions
+
 from shmctl.core.models import DEV_SHM
 from shmctl.core.names import parse_name
 from shmctl.core.sync.pacing import NameWatch, Pacer

@@ -19,8 +19,6 @@ what makes no sense is a ValueError. Nothing here is registered anywhere, and no
 say so.
 """
 
-from typing import TYPE_CHECKING
-
 __version__ = "0.1.0.dev0"
 # In the order in which the documentation has them.
 __all__ = [  # noqa: RUF022
@@ -47,9 +45,10 @@ __all__ = [  # noqa: RUF022
 ]
 
 _HOMES = {
+    "api.findings": ("Holder", "Holders", "Judgement"),
     "api.looking": ("holders", "leaks", "list", "stat", "unlink"),
     "api.memory": ("SharedMemory", "create", "open"),
-    "api.records": ("Holder", "Holders", "Info", "Judgement"),
+    "api.records": ("Info",),
     "api.semaphores": ("Semaphore",),
     "api.structs": ("Struct",),
     "api.waiting": ("lock", "wait"),
@@ -59,10 +58,12 @@ _HOMES = {
     "core.typed.fields": ("Field",),
 }
 
+TYPE_CHECKING = False  # as type checkers know it; importing typing would take longer than all the rest
 if TYPE_CHECKING:
+    from shmctl.api.findings import Holder, Holders, Judgement
     from shmctl.api.looking import holders, leaks, list, stat, unlink
     from shmctl.api.memory import SharedMemory, create, open
-    from shmctl.api.records import Holder, Holders, Info, Judgement
+    from shmctl.api.records import Info
     from shmctl.api.semaphores import Semaphore
     from shmctl.api.structs import Struct
     from shmctl.api.waiting import lock, wait

@@ -4,7 +4,8 @@ import builtins
 import os
 from collections.abc import Iterable
 
-from shmctl.api.records import Holder, Holders, Info, Judgement
+from shmctl.api.findings import Holder, Holders, Judgement
+from shmctl.api.records import Info
 from shmctl.core.inspect.listing import matcher, scan, select
 from shmctl.core.inspect.processes import Holder as FoundHolder
 from shmctl.core.inspect.processes import find_holders

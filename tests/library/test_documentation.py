@@ -12,14 +12,14 @@ from types import ModuleType
 import pytest
 
 import shmctl
-from shmctl.api import looking, memory, records, semaphores, structs, waiting
+from shmctl.api import findings, looking, memory, records, semaphores, structs, waiting
 from tests.documents import ROOT, fences
 from tests.library.programs import python
 from tests.support import environment, path_of
 
 LIBRARY = (ROOT / "docs/library.md").read_text()
 README = (ROOT / "README.md").read_text()
-MODULES: tuple[ModuleType, ...] = (shmctl, looking, memory, records, semaphores, structs, waiting)
+MODULES: tuple[ModuleType, ...] = (shmctl, findings, looking, memory, records, semaphores, structs, waiting)
 
 
 def own_names(text: str, prefix: str) -> str:
