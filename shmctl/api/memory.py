@@ -7,6 +7,9 @@ import warnings
 from types import TracebackType
 from typing import TYPE_CHECKING, NoReturn, Self
 
+# Needed at the first load or store, and loaded now: a child that is forked while another thread is
+# loading it would wait for that thread for ever.
+import shmctl.core.objects.mapping  # noqa: F401
 from shmctl.api.records import Info
 from shmctl.core import posix, transfer
 from shmctl.core.errors import InputError, ShmError, shrunk
@@ -61,7 +64,7 @@ def create(
     """
     parsed = parse_name(name)
     if size is not None:
-        _check_not_negative("size", size)
+        check_number("size", size)
     with created(parsed, size, mode, exclusive=not exist_ok, reserve=reserve) as target:
         return _keep_open(target, writable=True)
 
@@ -146,11 +149,11 @@ class SharedMemory:
         meanwhile (EFAULT), never SIGBUS. Raises ValueError for a negative
         number.
         """
-        _check_not_negative("offset", offset)
+        check_number("offset", offset)
         target = self._target()
         if length is None:
             length = extent(target, offset, None)
-        _check_not_negative("length", length)
+        check_number("length", length)
         if length <= _LARGEST_SCALAR or offset + length > target.size:
             return read_bytes(target, offset, length)
         data = transfer.pread(target.fd, length, offset, self._name)
@@ -172,7 +175,7 @@ class SharedMemory:
         only (PermissionError); also where it is shrunk meanwhile, never
         SIGBUS. Raises ValueError for a negative offset.
         """
-        _check_not_negative("offset", offset)
+        check_number("offset", offset)
         target = writable_target(self, "pwrite")
         view = memoryview(data)
         check_range(self._name, offset, view.nbytes)
@@ -195,7 +198,7 @@ class SharedMemory:
 
         Raises `ShmError`; ValueError for a size that cannot be.
         """
-        _check_not_negative("size", size)
+        check_number("size", size)
         target = writable_target(self, "ftruncate")
         self._unmap()
         lifecycle.set_size(target, target.size, size, reserve)
@@ -228,8 +231,9 @@ class SharedMemory:
         for mapping in self._mappings:
             if len(mapping) == size:
                 return memoryview(mapping)
-        self._mappings.append(posix.map_buffer(self.fileno(), size, self._writable, self._name))
-        return memoryview(self._mappings[-1])
+        mapping = posix.map_buffer(self.fileno(), size, self._writable, self._name)
+        self._mappings.append(mapping)
+        return memoryview(mapping)
 
     if sys.version_info >= (3, 12):
 
@@ -311,6 +315,7 @@ def writable_target(box: SharedMemory, call: str) -> OpenObject:
     return target
 
 
-def _check_not_negative(what: str, number: int) -> None:
+def check_number(what: str, number: int) -> None:
+    """Raise ValueError for a size, offset or length that nothing can have."""
     if not 0 <= number <= OFF_T_MAX:
         raise InputError(f"invalid {what} {number}: it has to be between 0 and {OFF_T_MAX}")

@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from shmctl.api.memory import SharedMemory, writable_target
+from shmctl.api.memory import SharedMemory, check_number, writable_target
 from shmctl.core.errors import InputError
 from shmctl.core.objects.writing import Fit, write_stores
 from shmctl.core.typed import structs
@@ -101,6 +101,7 @@ class Struct:
         for a value that the field cannot hold; `ShmError` as
         `SharedMemory.write` does.
         """
+        check_number("offset", offset)
         wanted = pairs(self._layout, {**(values or {}), **fields})
         target = writable_target(box, "mmap")
         write_stores(target, offset, self.size, lambda load: self._layout.stores_of(wanted, load), Fit())

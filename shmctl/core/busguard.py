@@ -8,6 +8,7 @@ handled SIGBUS before.
 """
 
 import ctypes
+import os
 import signal
 import threading
 from types import TracebackType
@@ -56,18 +57,18 @@ class BusGuard:
 
     def __enter__(self) -> "BusGuard":
         with _lock:
-            if not _standing:
-                libc.sigaction(signal.SIGBUS, ctypes.byref(_ours), ctypes.byref(_previous))
             _standing.append(self)
+            if len(_standing) == 1:
+                libc.sigaction(signal.SIGBUS, ctypes.byref(_ours), ctypes.byref(_previous))
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         with _lock:
-            _standing.remove(self)
-            if not _standing:
+            if len(_standing) == 1:
                 libc.sigaction(signal.SIGBUS, ctypes.byref(_previous), None)
+            _standing.remove(self)
 
     def tripped(self) -> bool:
         """Whether a fault has been survived: what was loaded is void, and what was stored is lost."""
@@ -78,7 +79,10 @@ class BusGuard:
         return self._start <= address < -(-self._end // PAGE_SIZE) * PAGE_SIZE
 
 
-_lock = threading.Lock()
+# A signal handler may use objects in between; it must not take our handler for the previous one.
+_lock = threading.RLock()
+# A forked child has none of the other threads, so that nobody would ever release what one of them holds.
+os.register_at_fork(before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_lock.release)
 _standing: list[BusGuard] = []
 _previous = _SigAction()
 

@@ -314,6 +314,37 @@ def test_threads(name: str) -> None:
         assert box.buffer.cast("Q").tolist() == [200] * 8
 
 
+def test_a_child_forked_while_threads_use_objects(name: str) -> None:
+    """Whatever the threads were about, the child can go on: it waits for no lock of theirs."""
+    source = """
+import os, shmctl, signal, sys, threading
+with shmctl.create(sys.argv[1], 8) as box:
+    done = threading.Event()
+    def work():
+        while not done.is_set():
+            box.read(0, 8)
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    statuses = set()
+    for _ in range(100):
+        pid = os.fork()
+        if pid == 0:
+            signal.alarm(20)
+            box.write(box.read(0, 8))
+            os._exit(0)
+        statuses.add(os.waitpid(pid, 0)[1])
+        if statuses != {0}:
+            break
+    done.set()
+    for thread in threads:
+        thread.join()
+    print(statuses)
+"""
+    result = run_python(source, name, options=("-W", "ignore"))  # Python 3.12 warns of forks beside threads
+    assert (result.text, result.errors) == ("{0}\n", "")
+
+
 def test_pickling_and_copying_are_refused(name: str) -> None:
     with shmctl.create(name) as box:
         for refused in (pickle.dumps, copy.copy, copy.deepcopy):

@@ -194,6 +194,9 @@ def test_an_object_too_small_is_an_error(name: str, layout: shmctl.Struct) -> No
         with pytest.raises(shmctl.ShmError):
             layout.write(box, VALUES)
         assert layout.get(box, "tag") == "\0"
+        for call in (layout.read, layout.write, lambda box, offset: layout.get(box, "tag", offset=offset)):
+            with pytest.raises(ValueError, match="offset"):
+                call(box, offset=-1)
     assert path_of(name).read_bytes() == bytes(layout.size - 1)
 
 

@@ -224,13 +224,17 @@ def test_a_semaphore_is_not_pickled(name: str) -> None:
 
 
 def test_a_semaphore_in_a_forked_child(name: str) -> None:
-    semaphore = shmctl.Semaphore.create(name)
-    pid = os.fork()
-    if pid == 0:
-        semaphore.post()
-        os._exit(0)
-    semaphore.wait(30)
-    assert os.waitpid(pid, 0)[1] == 0
+    source = """
+import os, shmctl, sys
+semaphore = shmctl.Semaphore.create(sys.argv[1])
+pid = os.fork()
+if pid == 0:
+    semaphore.post()
+    sys.exit()
+semaphore.wait(30)
+print(os.waitpid(pid, 0)[1], semaphore.value)
+"""
+    assert python(source, name) == "0 0\n"
 
 
 def test_waiting_for_a_semaphore_hides_no_fault_elsewhere(name: str) -> None:
@@ -250,7 +254,9 @@ view[4096]
     assert run_python(source, name, options=("-W", "ignore")).status == -signal.SIGBUS
 
 
-def test_a_semaphore_cut_short_is_an_error(name: str) -> None:
+@pytest.mark.parametrize("tail", ["", "-\n ü"])
+def test_a_semaphore_cut_short_is_an_error(name: str, tail: str) -> None:
+    name += tail
     semaphore = shmctl.Semaphore.create(name)
     os.truncate(path_of("/sem." + name[1:]), 0)
     with pytest.raises(shmctl.ShmError, match="its file was shrunk"):

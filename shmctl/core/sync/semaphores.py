@@ -115,11 +115,12 @@ def open_semaphore(name: Name) -> Semaphore:
 
 def _addresses_of(file: Name) -> tuple[int, int]:
     """Where the C library has mapped a semaphore's file; nowhere, if its name is another's by now."""
-    inode = str(describe(file).st.st_ino)
+    st = describe(file).st
     with open("/proc/self/maps", "rb") as maps:
         for line in maps:
-            addresses, _, _, _, number, *path = line.split(maxsplit=5)
-            if number == inode.encode() and path and path[0].startswith(DEV_SHM.path + file):
+            addresses, _, _, device, inode, *_ = line.split(maxsplit=5)
+            major, _, minor = device.partition(b":")
+            if (os.makedev(int(major, 16), int(minor, 16)), int(inode)) == (st.st_dev, st.st_ino):
                 start, _, end = addresses.partition(b"-")
                 return int(start, 16), int(end, 16) - int(start, 16)
     return 0, 0
