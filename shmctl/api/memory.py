@@ -1,6 +1,7 @@
 """Objects, open: their bytes, their size, and their memory as a buffer."""
 
 import errno
+import operator
 import os
 import sys
 import warnings
@@ -317,5 +318,5 @@ def writable_target(box: SharedMemory, call: str) -> OpenObject:
 
 def check_number(what: str, number: int) -> None:
     """Raise ValueError for a size, offset or length that nothing can have."""
-    if not 0 <= number <= OFF_T_MAX:
+    if not 0 <= operator.index(number) <= OFF_T_MAX:
         raise InputError(f"invalid {what} {number}: it has to be between 0 and {OFF_T_MAX}")

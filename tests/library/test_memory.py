@@ -155,6 +155,9 @@ def test_numbers_that_cannot_be(name: str) -> None:
         shmctl.create(name, size=-1)
     with pytest.raises(ValueError, match="size"):
         shmctl.create(name, size=2**63)
+    for size in (1.5, "1"):
+        with pytest.raises(TypeError, match="as an integer"):
+            shmctl.create(name, size)  # type: ignore[arg-type]
     assert not path_of(name).exists()
     with shmctl.create(name, size=4) as box:
         for call in (
