@@ -19,10 +19,9 @@ from pathlib import Path
 
 from pairs import in_words, median
 
-from shmctl.conditions import Conditions, parse_scalar_conditions
-
 from shmctl.core.models import DEV_SHM
 from shmctl.core.names import parse_name
+from shmctl.core.sync.conditions import Conditions, parse_scalar_conditions
 from shmctl.core.sync.pacing import NameWatch, Pacer
 from shmctl.core.sync.waiting import Load, wait_for_value
 from shmctl.core.typed.values import Value

@@ -67,7 +67,7 @@ def leaks(*patterns: str | bytes, min_age: float = DEFAULT_MIN_AGE) -> builtins.
     nobody has, nor is it known to be meant to stay; ``kept``: it is, or it was
     changed less than ``min_age`` seconds ago; ``unknown``: the kernel cannot be
     asked, for it takes the object's owner or CAP_LEASE (F_SETLEASE in
-    fcntl(2)). shmctl-leaks(1) has the rules.
+    fcntl(2)). shmctl-leaks(7) has the rules.
 
     Raises `ShmError` where /dev/shm cannot be read, ValueError for a pattern
     that could never be a name, and for a families.toml that makes no sense.

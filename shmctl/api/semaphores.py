@@ -87,7 +87,7 @@ class Semaphore:
 
     def unlink(self) -> None:
         """Remove its name; it lives on where it is open. See sem_unlink(3). Raises `ShmError`."""
-        posix.sem_unlink(self._name)
+        semaphores.unlink_semaphore(self._name)
 
     def close(self) -> None:
         """Let go of it; a second time does nothing. The semaphore itself stays: sem_close(3)."""

@@ -13,7 +13,7 @@ from shmctl.core.busguard import BusGuard
 from shmctl.core.errors import InputError, ShmError
 from shmctl.core.models import DEV_SHM, Directory, ObjectInfo
 from shmctl.core.names import NAME_MAX, SEMAPHORE_PREFIX, Name, parse_name
-from shmctl.core.objects.lifecycle import describe, explained, opened
+from shmctl.core.objects.lifecycle import OpenObject, describe, explained, opened
 
 VALUE_MAX = 2**31 - 1
 _SEM_T_SIZE = 32 if ctypes.sizeof(ctypes.c_long) == 8 else 16
@@ -90,11 +90,7 @@ class Semaphore:
 @contextmanager
 def opened_semaphore(name: Name) -> Iterator[Semaphore]:
     """An existing semaphore. Raises ShmError for what is none, without waiting for it or following it."""
-    with _about(name), opened(file_of(name), os.O_RDWR) as file:
-        if file.size < _SEM_T_SIZE:
-            detail = "its file is too small to be a semaphore"
-            raise ShmError("sem_open", file.name, errno.EINVAL, detail=detail)
-        # sem_open(3) would wait for whoever holds a lease on the file: now nobody can take one.
+    with _opened_file(name):
         semaphore = Semaphore(name, posix.sem_open(name, 0))
     try:
         yield semaphore
@@ -104,18 +100,27 @@ def opened_semaphore(name: Name) -> Iterator[Semaphore]:
 
 def open_semaphore(name: Name) -> Semaphore:
     """The same, for a program that uses other memory meanwhile; the caller closes its handle."""
-    _check(name)
-    handle = posix.sem_open(name, 0)
-    try:
-        return Semaphore(name, handle, _addresses_of(file_of(name)))
-    except BaseException:
-        posix.sem_close(handle, name)
-        raise
+    with _opened_file(name) as file:
+        handle = posix.sem_open(name, 0)
+        try:
+            return Semaphore(name, handle, _addresses_of(file.stat()))
+        except BaseException:
+            posix.sem_close(handle, name)
+            raise
 
 
-def _addresses_of(file: Name) -> tuple[int, int]:
-    """Where the C library has mapped a semaphore's file; nowhere, if its name is another's by now."""
-    st = describe(file).st
+@contextmanager
+def _opened_file(name: Name) -> Iterator[OpenObject]:
+    """A semaphore's file. sem_open(3) would wait for whoever holds a lease on it: now nobody can take one."""
+    with _about(name), opened(file_of(name), os.O_RDWR) as file:
+        if file.size < _SEM_T_SIZE:
+            detail = "its file is too small to be a semaphore"
+            raise ShmError("sem_open", file.name, errno.EINVAL, detail=detail)
+        yield file
+
+
+def _addresses_of(st: os.stat_result) -> tuple[int, int]:
+    """Where the C library has mapped a semaphore's file; nowhere, if another has got the name meanwhile."""
     with open("/proc/self/maps", "rb") as maps:
         for line in maps:
             addresses, _, _, device, inode, *_ = line.split(maxsplit=5)
