@@ -72,8 +72,8 @@ def main() -> int:
     ours = median(turns["leaks"])
     holds = ours.holds(limit)
     print(
-        f"leaks, {OBJECTS:,} objects, {HOLDERS} holding processes: {ours} s, limit {limit:.2f} s (lsof "
-        f"without holders: {alone:.3f} s): {'holds' if holds else 'MISSED'}"
+        f"leaks, {OBJECTS:,} objects, {HOLDERS} holding processes: {ours} s, limit {limit:.2f} s (lsof with"
+        f"out holders: {alone:.3f} s): {'holds' if holds else 'MISSED'}"
     )
     for way in ways:
         report(way, compare(turns[way], turns["lsof"]), None, (way, turns[way]), ("lsof", turns["lsof"]))

@@ -11,13 +11,13 @@ from shmctl.core.names import Name
 from shmctl.core.tracing import call, trace_failure
 
 CHUNK = 256 * 1024
-"""Bytes that go through a buffer at a time: more are no faster, and leave the processor's cache."""
+"""Bytes that are looked at, or go through a mapping, at a time: they stay in the processor's cache."""
 
 SENDFILE_COUNT = 16 << 20
 """Bytes that the kernel is asked to copy at a time; in between, signals and progress have their turn."""
 
-# What everybody may ask for, unless the administrator says otherwise (pipe(7)).
-_WIDE_PIPE = 1 << 20
+WIDE_PIPE = 1 << 20
+"""What a pipe may hold by everybody's wish, unless the administrator says otherwise (pipe(7))."""
 
 
 def seek(fd: int, offset: int, name: Name) -> None:
@@ -96,5 +96,5 @@ def widen_pipe(fd: int, amount: int) -> None:
     that may not be, or ``fd`` is no pipe, all goes on as it was.
     """
     with suppress(OSError):
-        if fcntl.fcntl(fd, fcntl.F_GETPIPE_SZ) < min(amount, _WIDE_PIPE):
-            fcntl.fcntl(fd, fcntl.F_SETPIPE_SZ, _WIDE_PIPE)
+        if fcntl.fcntl(fd, fcntl.F_GETPIPE_SZ) < min(amount, WIDE_PIPE):
+            fcntl.fcntl(fd, fcntl.F_SETPIPE_SZ, WIDE_PIPE)

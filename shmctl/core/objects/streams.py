@@ -13,7 +13,7 @@ from shmctl.core.names import Name
 from shmctl.core.objects.lifecycle import OpenObject, does_not_fit, room
 from shmctl.core.objects.writing import Fit, check_range
 from shmctl.core.sizes import OFF_T_MAX
-from shmctl.core.transfer import CHUNK, SENDFILE_COUNT
+from shmctl.core.transfer import CHUNK, SENDFILE_COUNT, WIDE_PIPE
 
 Progress = Callable[[int], None]
 
@@ -65,10 +65,10 @@ def copy_in(
     where a mapping would die of SIGBUS. ``progress`` is told the bytes stored
     so far.
     """
-    buffer = memoryview(bytearray(CHUNK))
-    ready = source.fill(buffer)
+    buffer = memoryview(bytearray(WIDE_PIPE))
+    ready = source.fill(buffer[:CHUNK])
     pump = _Pump(target, offset, source, buffer, progress)
-    amount = ready if ready < len(buffer) else source.amount(ready)
+    amount = ready if ready < CHUNK else source.amount(ready)
     if amount is not None:
         check_range(target.name, offset, amount)
         with room(target, offset, amount, grow=fit.grow, exact=fit.exact):
