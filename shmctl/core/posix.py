@@ -14,6 +14,7 @@ from contextlib import contextmanager
 
 import posix_ipc
 
+from shmctl.core.errors import ShmError
 from shmctl.core.models import DEV_SHM, Directory
 from shmctl.core.names import SEMAPHORE_PREFIX, Name
 from shmctl.core.tracing import c_string, call, open_flags, stat_struct
@@ -76,6 +77,8 @@ def _errno_restored(
         raise OSError(errno.EINTR, "") from error
     except posix_ipc.BusyError as error:
         raise OSError(busy, "") from error
+    except MemoryError as error:
+        raise OSError(errno.ENOMEM, "") from error
     except OSError as error:
         if error.errno is None:
             raise OSError(errno.ENFILE if "system" in str(error) else errno.EMFILE, "") from error
@@ -179,7 +182,12 @@ def open_directory(directory: Directory = DEV_SHM) -> int:
 
 def close(fd: int, name: Name | bytes) -> None:
     """Close a descriptor: close(2)."""
-    call("close", name, lambda: os.close(fd), lambda _: str(fd))
+    try:
+        call("close", name, lambda: os.close(fd), lambda _: str(fd))
+    except ShmError as error:
+        # On Linux it is closed by then, signal or not.
+        if error.errno != errno.EINTR:
+            raise
 
 
 @contextmanager
@@ -361,7 +369,12 @@ def sem_getvalue(semaphore: "posix_ipc.Semaphore", name: Name) -> int:
 
 def sem_close(semaphore: "posix_ipc.Semaphore", name: Name) -> None:
     """Let go of a semaphore: sem_close(3)."""
-    call("sem_close", name, semaphore.close, lambda _: c_string(name))
+
+    def close_it() -> None:
+        with _errno_restored(existential=errno.EINVAL):
+            semaphore.close()
+
+    call("sem_close", name, close_it, lambda _: c_string(name))
 
 
 def sem_unlink(name: Name) -> None:

@@ -101,19 +101,33 @@ def create_semaphore(
 ) -> ObjectInfo | None:
     """Make a semaphore with ``value``; one that exists is an error, or is left as it is.
 
-    Returns what fstat(2) tells of the file, or None if it was there.
+    Returns what fstat(2) tells of the file, or None if it was there. After a
+    failure one that this call made is gone.
     """
-    oflag = os.O_CREAT | (os.O_EXCL if exclusive else 0)
-    if not exclusive:
+    while exclusive or not _is_there(name):
         try:
-            _check(name)
+            made = posix.sem_open(name, os.O_CREAT | os.O_EXCL, mode, value)
         except ShmError as error:
-            if error.errno != errno.ENOENT:
+            if exclusive or error.errno != errno.EEXIST:
                 raise
-        else:
-            return None
-    posix.sem_close(posix.sem_open(name, oflag, mode, value), name)
-    return describe(file_of(name))
+            continue
+        try:
+            posix.sem_close(made, name)
+            return describe(file_of(name))
+        except BaseException:
+            posix.sem_unlink(name)
+            raise
+    return None
+
+
+def _is_there(name: Name) -> bool:
+    try:
+        _check(name)
+    except ShmError as error:
+        if error.errno != errno.ENOENT:
+            raise
+        return False
+    return True
 
 
 def _check(name: Name) -> None:
