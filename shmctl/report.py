@@ -29,7 +29,7 @@ class ExitStatus(IntEnum):
 
 # For these calls the name says it all; others are named in the message.
 _LOOKUP_CALLS = frozenset(
-    {"shm_open", "shm_unlink", "unlink", "open", "fstat", "fstatat", "sem_open", "sem_unlink"}
+    {"shm_open", "shm_unlink", "unlink", "open", "fstat", "fstatat", "lstat", "sem_open", "sem_unlink"}
 )
 _HINTS = {
     ("create", "shm_open", errno.EEXIST): "--no-excl opens the object that exists; 'shmctl rm' removes it",

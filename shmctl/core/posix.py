@@ -214,6 +214,18 @@ def fstatat(name: Name, directory_fd: int) -> os.stat_result:
     )
 
 
+def lstat(name: Name, directory: Directory = DEV_SHM) -> os.stat_result:
+    """fstat(2) by name, following no link, and without a descriptor: lstat(2)."""
+    flag = "" if directory.fd is None else ", AT_SYMLINK_NOFOLLOW"
+    return call(
+        "lstat",
+        name,
+        lambda: os.stat(_path(name, directory), dir_fd=directory.fd, follow_symlinks=False),
+        lambda st: f"{_shown(name, directory)}, {stat_struct(st)}{flag}",
+        shown_as=_in_directory("fstatat", directory),
+    )
+
+
 def statvfs(directory: Directory = DEV_SHM) -> os.statvfs_result:
     """How large the file system of the directory is, and how full: statvfs(3)."""
     where: bytes | int = directory.path if directory.fd is None else directory.fd

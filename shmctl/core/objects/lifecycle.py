@@ -133,11 +133,13 @@ def lasting_as_long(name: Name, mode: int, directory: Directory = DEV_SHM) -> It
 
 
 def _remove_if_same(target: OpenObject) -> None:
-    """Unlink the name, unless it belongs to another object by now."""
+    """Unlink the name, unless it belongs to another object by now.
+
+    That takes no descriptor: there may be none left to be had.
+    """
     ours = target.stat()
     try:
-        with posix.closing(posix.open_path(target.name, target.directory), target.name) as fd:
-            named = posix.fstat(fd, target.name)
+        named = posix.lstat(target.name, target.directory)
         if (named.st_dev, named.st_ino) == (ours.st_dev, ours.st_ino):
             posix.shm_unlink(target.name, target.directory)
     except ShmError as error:
