@@ -142,6 +142,10 @@ def _explain(problem: BaseException, command: str | None) -> int:  # noqa: PLR09
                 return Interrupted.last.status
             report.failure(command, problem)
             return ExitStatus.TIMED_OUT if problem.errno == errno.ETIMEDOUT else ExitStatus.FAILED
+        case OSError() if problem.filename is not None:
+            name = os.fsencode(problem.filename) if isinstance(problem.filename, str | bytes) else None
+            report.failure(command, FileError("open", name, problem.errno or errno.EIO))
+            return ExitStatus.FAILED
         case OSError():
             return _output_failed(problem, command)
         case MemoryError():

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
 
+from shmctl.core.errors import failing_as
 from shmctl.core.names import Name, is_semaphore
 
 
@@ -28,7 +29,8 @@ class Directory:
 
     def device(self) -> int:
         """The number of the file system that it is on (st_dev)."""
-        return os.stat(self.path if self.fd is None else self.fd).st_dev
+        with failing_as("stat", self.path):
+            return os.stat(self.path if self.fd is None else self.fd).st_dev
 
 
 DEV_SHM = Directory()
