@@ -10,7 +10,7 @@ from shmctl.core.errors import InputError
 from shmctl.core.sync.waiting import Load
 from shmctl.core.typed.values import Value, to_text
 
-_CONDITION = re.compile(r"\s*(?P<field>[^=!<>&]*?)\s*(?P<operator>==|!=|<=|>=|<|>|&)(?P<value>.*)", re.DOTALL)
+_CONDITION = re.compile(r"(?P<field>[^=!<>&]*)(?P<operator>==|!=|<=|>=|<|>|&)(?P<value>.*)", re.DOTALL)
 _OPERATORS: dict[str, Callable[[Any, Any], Any]] = {
     "==": operator.eq,
     "!=": operator.ne,
@@ -117,7 +117,7 @@ def _split(text: str) -> tuple[str, str, str]:
     match = _CONDITION.fullmatch(text)
     if not match:
         raise InputError(f"invalid condition '{text}'", hint=_HINT)
-    return match["field"], match["operator"], match["value"].strip()
+    return match["field"].strip(), match["operator"], match["value"].strip()
 
 
 def _check_operator(text: str, name: str, kind: str) -> None:

@@ -1,6 +1,5 @@
 """Parameter types and option decorators that commands share."""
 
-import errno
 import os
 import sys
 from collections.abc import Callable
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 from click.shell_completion import CompletionItem
 
-from shmctl.core.errors import FileError
+from shmctl.core.errors import InputError, failing_as
 from shmctl.core.models import DEV_SHM, Directory, Kind, ObjectInfo
 from shmctl.core.names import SHELL_PREFIX, escape, parse_name
 from shmctl.core.sizes import parse_duration, parse_mode, parse_resize, parse_size
@@ -55,6 +54,9 @@ class Session:
         human = self.on_terminal if sizes is None else sizes == "human"
         return Output(sys.stdout, self.on_terminal, self.in_color, human, headings)
 
+
+HEADER_MAX = 16 << 20
+"""The longest header that is read, in characters: what /dev/zero holds would take all the memory."""
 
 pass_session = click.make_pass_decorator(Session, ensure=True)
 
@@ -244,9 +246,11 @@ def load_layout(declaration: str, header: str | None) -> "Layout":
 
     if header is None:
         return structs.parse(declaration)
-    try:
-        with open(header, encoding="utf-8", errors="surrogateescape") as file:
-            text = file.read()
-    except OSError as error:
-        raise FileError("open", os.fsencode(header), error.errno or errno.EIO) from error
+    with (
+        failing_as("open", os.fsencode(header)),
+        open(header, encoding="utf-8", errors="surrogateescape") as file,
+    ):
+        text = file.read(HEADER_MAX + 1)
+    if len(text) > HEADER_MAX:
+        raise InputError(f"{header}: a header of more than {HEADER_MAX >> 20} MiB is not read")
     return structs.parse_header(text, declaration, header)
