@@ -4,6 +4,7 @@ import operator
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 from shmctl.core.errors import InputError
@@ -93,7 +94,7 @@ def parse_struct_conditions(layout: Any, texts: Sequence[str]) -> Conditions:
         path, name, value = _split(text)
         if not path:
             raise InputError(f"invalid condition '{text}': which field?", hint=_HINT)
-        found = layout.select(path)
+        found = list(islice(layout.each(path), 2))
         if len(found) != 1 or found[0].path != path:
             raise InputError(f"invalid condition '{text}': '{path}' is not a single value")
         field = found[0]

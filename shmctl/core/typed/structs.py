@@ -62,6 +62,7 @@ class _Place:
     bit_width: int | None = None
 
 
+_NEAR = 1 << 20
 _STEP = re.compile(r"\.?([A-Za-z_]\w*)|\[([0-9]+)\]", re.ASCII)
 
 
@@ -85,7 +86,23 @@ class Layout:
 
     def select(self, path: str) -> list[Field]:
         """The fields at ``path`` (``in.y``, ``a[2]``), or all below it (``in``, ``a``); else InputError."""
-        return list(self._leaves(self._resolve(path)))
+        return list(self.each(path))
+
+    def each(self, path: str) -> Iterator[Field]:
+        """The same, one after another: there may be billions. Raises InputError at once."""
+        return self._leaves(self._resolve(path))
+
+    def spans(self, paths: Sequence[str]) -> list[tuple[int, int]]:
+        """For each of ``paths``, which bytes to load for it, as (start, length).
+
+        Near ones are loaded together, so that they are of one moment.
+        """
+        places = [self._resolve(path) for path in paths]
+        start = min(place.offset for place in places)
+        length = max(place.offset + self._size(place) for place in places) - start
+        if length <= _NEAR:
+            return [(start, length)] * len(places)
+        return [(place.offset, self._size(place)) for place in places]
 
     def _leaves(self, place: _Place) -> Iterator[Field]:
         if self._is_leaf(place):
@@ -124,11 +141,13 @@ class Layout:
 
     def _field(self, place: _Place) -> Field:
         type_, labels = self._type(place.ctype)
-        size = type_.size
-        if place.bit_shift is not None and place.bit_width is not None:
-            size = (place.bit_shift + place.bit_width + 7) // 8
         shift, width = place.bit_shift, place.bit_width
-        return Field(place.path, type_.name, place.offset, size, shift, width, type_, labels)
+        return Field(place.path, type_.name, place.offset, self._size(place), shift, width, type_, labels)
+
+    def _size(self, place: _Place) -> int:
+        if place.bit_shift is None or place.bit_width is None:
+            return int(self._ffi.sizeof(place.ctype))
+        return (place.bit_shift + place.bit_width + 7) // 8
 
     def _type(self, ctype: Any) -> tuple[ScalarType, Mapping[str, int]]:
         if ctype not in self._types:
@@ -209,13 +228,14 @@ class Layout:
 
     # -- values
 
-    def read(self, data: bytes, field: Field) -> Value:
-        """The value of ``field`` in ``data``, which begins where the structure does."""
-        if len(data) < field.offset + field.size:
+    def read(self, data: bytes, field: Field, start: int = 0) -> Value:
+        """The value of ``field`` in ``data``, which begins ``start`` bytes into the structure."""
+        offset = field.offset - start
+        if len(data) < offset + field.size:
             raise InputError(
                 f"{field.path} ends at byte {field.offset + field.size}, and there are {len(data)} bytes"
             )
-        return decode(field, data[field.offset : field.offset + field.size])
+        return decode(field, data[offset : offset + field.size])
 
     def tree(self, data: bytes) -> dict[str, Tree]:
         """The whole structure as JSON has it: dicts for structures, lists for arrays."""
