@@ -38,9 +38,11 @@ DECLARATIONS = {
     "enumerators": "enum { " + numbered("A@,", 9000) + "} x",
     "declarators": "int " + numbered("a@,", 9000) + "z",
     "members": numbered("int a@;", 4000),
-    "doublings": "struct t0 {int a;};" + numbered("struct u@ {int a;};", 3) + "".join(
-        f"struct t{n} {{ struct t{n - 1} x, y; }};" for n in range(1, 60)),
-    "macros": "#define A0 x x\n" + "".join(f"#define A{n} A{n - 1} A{n - 1}\n" for n in range(1, 40)) + "int A39;",
+    "doublings": "struct t0 {int a;};"
+    + "".join(f"struct t{n} {{ struct t{n - 1} x, y; }};" for n in range(1, 60)),
+    "macros": "#define A0 x x\n"
+    + "".join(f"#define A{n} A{n - 1} A{n - 1}\n" for n in range(1, 40))
+    + "int A39;",
     "a macro in itself": "#define A(x) x x x x x x x x\nint A(A(A(A(A(A(A(A(A(a)))))))));",
     "pointers": "int " + "*" * 60000 + "a",
     "opened": "int " + "(" * 60000 + "a",
