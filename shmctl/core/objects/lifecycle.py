@@ -3,6 +3,7 @@
 import errno
 import os
 import stat
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -149,7 +150,7 @@ def _remove_if_same(target: OpenObject) -> None:
 
 def _open_existing(name: Name, oflag: int, directory: Directory) -> OpenObject:
     with explained(name, directory):
-        fd = posix.shm_open(name, oflag | os.O_NONBLOCK, 0, directory)
+        fd = _open_when_no_lease_stands(name, oflag | os.O_NONBLOCK, directory)
     try:
         st = posix.fstat(fd, name)
         refuse_other_kinds("shm_open", name, st)
@@ -157,6 +158,22 @@ def _open_existing(name: Name, oflag: int, directory: Directory) -> OpenObject:
         posix.close(fd, name)
         raise
     return OpenObject(name, fd, directory, st.st_size)
+
+
+def _open_when_no_lease_stands(name: Name, oflag: int, directory: Directory) -> int:
+    """shm_open(3), tried for two seconds: who asks for the kernel's lease has it for microseconds."""
+    pause = 0.0005
+    while True:
+        try:
+            return posix.shm_open(name, oflag, 0, directory)
+        except ShmError as error:
+            if error.errno != errno.EAGAIN:
+                raise
+            if pause > 1:
+                detail = "another process holds a lease on it, and does not let it go"
+                raise ShmError(error.call, name, errno.EAGAIN, detail=detail) from error
+        time.sleep(pause)
+        pause *= 2
 
 
 def refuse_other_kinds(call: str, name: Name, st: os.stat_result) -> None:
