@@ -4,8 +4,10 @@ import errno
 import os
 import signal
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 
 from shmctl import report
+from shmctl.core.errors import failing_as
 from shmctl.core.names import printable
 
 _NOT_EXECUTABLE = 126
@@ -31,16 +33,18 @@ def run_child(
     # Ignored, which is inherited, it would never come.
     child_handler = signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, waited_for)
-    for fd in inherited:
-        os.set_inheritable(fd, True)
     try:
+        with failing_as("ioctl", None):
+            for fd in inherited:
+                os.set_inheritable(fd, True)
         pid = _spawn(argv, environment, mask)
         if isinstance(pid, int):
             return _wait(pid, waited_for)
         return _explain(argv[0], pid)
     finally:
-        for fd in inherited:
-            os.set_inheritable(fd, False)
+        with suppress(OSError):  # other programs do not inherit it from a process that ends now
+            for fd in inherited:
+                os.set_inheritable(fd, False)
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         signal.signal(signal.SIGCHLD, child_handler)
 
@@ -68,7 +72,8 @@ def _wait(pid: int, waited_for: frozenset[signal.Signals]) -> int:
     while True:
         info = signal.sigwaitinfo(waited_for)
         if info.si_signo == signal.SIGCHLD:
-            done, status = os.waitpid(pid, os.WNOHANG)
+            with failing_as("waitpid", None):
+                done, status = os.waitpid(pid, os.WNOHANG)
             if done:
                 code = os.waitstatus_to_exitcode(status)
                 return code if code >= 0 else 128 - code

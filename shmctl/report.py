@@ -36,8 +36,8 @@ _ABSENCES = (errno.ENOENT, errno.ENOTDIR, errno.ETIMEDOUT)
 # For these calls the name says it all; others are named in the message.
 _LOOKUP_CALLS = frozenset(
     {
-        *("shm_open", "shm_unlink", "unlink", "open", "stat", "fstat", "fstatat", "linkat", "renameat"),
-        *("sem_open", "sem_unlink"),
+        *("shm_open", "shm_unlink", "unlink", "open", "stat", "lstat", "fstat", "fstatat"),
+        *("linkat", "renameat", "sem_open", "sem_unlink"),
     }
 )
 _HINTS = {
@@ -53,6 +53,7 @@ _HINTS = {
 _DIRECTORY_HINT = "'shmctl doctor' tells what is wrong with it"
 # Where in a script the command stands that is running.
 _place = ""
+_LONGEST = 2400  # room for two names of bytes that must all be escaped
 _NO_SPACE_HINT = "'shmctl ls --sort allocated --reverse' shows what takes the memory"
 
 
@@ -60,9 +61,9 @@ def error(message: str, hint: str | None = None, command: str | None = None) -> 
     """Print ``shmctl: command: message`` and a ``hint:`` line on standard error, safe for any terminal."""
     prefix = f"shmctl: {_place}{command}: " if command else f"shmctl: {_place}"
     flush_output()
-    text = printable(prefix + message) + "\n"
+    text = _shortened(printable(prefix + message)) + "\n"
     if hint:
-        text += printable(f"hint: {hint}") + "\n"
+        text += _shortened(printable(f"hint: {hint}")) + "\n"
     # In one piece, so that no other program's line gets between.
     sys.stderr.write(text)
     sys.stderr.flush()
@@ -78,6 +79,11 @@ def at_line(number: int) -> Iterator[None]:
         yield
     finally:
         _place = before
+
+
+def _shortened(text: str) -> str:
+    """A sentence that quotes at length keeps its ends, which say what it is about."""
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST // 2]} ... {text[-_LONGEST // 2 :]}"
 
 
 def internal_error(problem: Exception, command: str | None) -> None:

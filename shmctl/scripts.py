@@ -3,7 +3,6 @@
 import errno
 import os
 import re
-import shlex
 from collections.abc import Iterator
 
 from shmctl.core.errors import FileError, InputError
@@ -12,11 +11,13 @@ _READ_SIZE = 64 * 1024
 LINE_MAX = 16 << 20
 """A longer line is refused, so that no input takes all the memory."""
 
-# All that comes before a comment: a '#' begins one, but for a quoted one and one inside a word.
-_COMMAND = re.compile(
-    r"""(?:(?:\\.|'[^']*'|"(?:\\.|[^"\\])*"|[^\s'"\\#])\#*|\s)*""",
-    re.DOTALL | re.VERBOSE,
+_WORD = re.compile(r"[^ \t\r\n]+")
+_PIECE = re.compile(
+    r"""(?P<space>[ \t\r\n]+)|\\(?P<escaped>.)|'(?P<single>[^']*)'|"(?P<double>(?:\\.|[^"\\])*)"|"""
+    r"""(?P<plain>[^ \t\r\n'"\\]+)|(?P<open>.)""",
+    re.DOTALL,
 )
+_ESCAPED_IN_QUOTES = re.compile(r"""\\([\\"$`])""")
 _NEEDS_CARE = re.compile(r"""['"\\#\0]""")
 
 
@@ -55,19 +56,21 @@ def split_words(line: str) -> list[str]:
     Nothing is expanded: ``$``, ``*`` and ``~`` stand for themselves.
     """
     if not _NEEDS_CARE.search(line):
-        return line.split()
+        return _WORD.findall(line)
     if "\0" in line:
         raise InputError("a line must not hold a NUL byte")
-    end = _command_end(line)
-    try:
-        return shlex.split(line[:end])
-    except ValueError as error:
-        raise InputError(str(error)[:1].lower() + str(error)[1:]) from error
-
-
-def _command_end(line: str) -> int:
-    """Where the comment begins, or the line ends."""
-    command = _COMMAND.match(line)
-    end = command.end() if command else 0
-    # What stops the match otherwise is a quotation without an end, which shlex reports.
-    return end if line[end : end + 1] == "#" else len(line)
+    words: list[str] = []
+    word: list[str] | None = None
+    for piece in _PIECE.finditer(line):
+        kind, text = piece.lastgroup, piece[piece.lastgroup or 0]
+        if kind == "space":
+            words += [] if word is None else ["".join(word)]
+            word = None
+            continue
+        if kind == "open":
+            raise InputError("no escaped character" if text == "\\" else "no closing quotation")
+        if kind == "plain" and text.startswith("#") and word is None:
+            break
+        word = word or []
+        word.append(_ESCAPED_IN_QUOTES.sub(r"\1", text) if kind == "double" else text)
+    return words if word is None else [*words, "".join(word)]

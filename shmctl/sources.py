@@ -2,12 +2,12 @@
 
 import os
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from shmctl.core.errors import FileError, InputError
+from shmctl.core.errors import InputError, failing_as
 from shmctl.core.models import Store
 from shmctl.core.names import escape
 from shmctl.core.objects.lifecycle import OpenObject
@@ -158,11 +158,10 @@ def opened_input(path: str, length: int | None = None) -> "Iterator[Source]":
         yield Source(0, _STANDARD_INPUT, length)
         return
     name = os.fsencode(path)
-    try:
+    with failing_as("open", name):
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    except OSError as error:
-        raise FileError("open", name, error.errno or 0) from error
     try:
         yield Source(fd, name, length)
     finally:
-        os.close(fd)
+        with suppress(OSError):  # what was read has been read
+            os.close(fd)

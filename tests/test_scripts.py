@@ -54,6 +54,9 @@ def test_like_bash(lines: list[str]) -> None:
         ("a ''\t\"\"", ["a", "", ""]),
         ("rm /x\r", ["rm", "/x"]),
         ("echo $HOME *", ["echo", "$HOME", "*"]),
+        (r'"\$HOME" "\a"', ["$HOME", r"\a"]),
+        ("rm a\u00a0b\u3000c\x0bd", ["rm", "a\u00a0b\u3000c\x0bd"]),
+        ("rm 'a'\u00a0b", ["rm", "a\u00a0b"]),
     ],
 )
 def test_words(line: str, words: list[str]) -> None:

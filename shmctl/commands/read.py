@@ -8,7 +8,7 @@ import click
 
 from shmctl.core.names import Name, escape
 from shmctl.core.objects.lifecycle import OpenObject
-from shmctl.core.objects.reading import chunks, extent, read_bytes, readable
+from shmctl.core.objects.reading import check_end, chunks, extent, read_bytes, readable
 from shmctl.options import (
     SIZE,
     Session,
@@ -191,17 +191,26 @@ def _read_struct(target: OpenObject, options: dict[str, Any], output: "Output") 
     from shmctl.options import load_layout
 
     layout = load_layout(options["declaration"], options["header"])
-    chosen = [field for path in options["fields"] for field in layout.select(path)]
-    data = read_bytes(target, options["offset"], layout.size)
+    chosen = [layout.each(path) for path in options["fields"]]
+    check_end(target, options["offset"], layout.size)
+
+    def load(start: int = 0, length: int = layout.size) -> bytes:
+        return read_bytes(target, options["offset"] + start, length)
+
     if options["as_json"]:
-        _write_json(
-            target, options, output, {"struct": layout.name, "size": layout.size, "fields": layout.tree(data)}
-        )
-    elif options["fields"]:
-        output.stream.writelines(to_text(layout.read(data, field)) + "\n" for field in chosen)
+        tree = layout.tree(load())
+        _write_json(target, options, output, {"struct": layout.name, "size": layout.size, "fields": tree})
+    elif chosen:
+        spans = layout.spans(options["fields"])
+        loaded = {span: load(*span) for span in spans}
+        for span, fields in zip(spans, chosen, strict=True):
+            output.stream.writelines(
+                to_text(layout.read(loaded[span], field, span[0])) + "\n" for field in fields
+            )
     else:
         from shmctl.render.fields import write_fields
 
+        data = load()
         rows = [(field, to_text(layout.read(data, field))) for field in layout.fields()]
         write_fields(output, rows, options["offset"])
 

@@ -5,6 +5,8 @@ Both carry data; the command line makes the sentences.
 
 import errno as _errno
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from typing import Any, Self
 
@@ -71,6 +73,17 @@ def shrunk(call: str, name: bytes) -> ShmError:
 
 class FileError(ShmError):
     """A call failed on a file or stream beside the objects; ``name`` is its path, or says what it is."""
+
+
+@contextmanager
+def failing_as(call: str, name: bytes | None, error_type: type[ShmError] = FileError) -> Iterator[None]:
+    """Let a plain OSError of the body come as one that says which ``call`` it was, and on what."""
+    try:
+        yield
+    except ShmError:
+        raise
+    except OSError as error:
+        raise error_type(call, name, error.errno or _errno.EIO) from error
 
 
 STANDARD_OUTPUT = b"standard output"

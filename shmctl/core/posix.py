@@ -14,6 +14,7 @@ from contextlib import contextmanager
 
 import posix_ipc
 
+from shmctl.core.errors import ShmError
 from shmctl.core.models import DEV_SHM, Directory
 from shmctl.core.names import SEMAPHORE_PREFIX, Name
 from shmctl.core.tracing import c_string, call, open_flags, stat_struct
@@ -78,6 +79,8 @@ def _errno_restored(
         raise OSError(errno.EINTR, "") from error
     except posix_ipc.BusyError as error:
         raise OSError(busy, "") from error
+    except MemoryError as error:
+        raise OSError(errno.ENOMEM, "") from error
     except OSError as error:
         if error.errno is None:
             raise OSError(errno.ENFILE if "system" in str(error) else errno.EMFILE, "") from error
@@ -186,7 +189,12 @@ def open_directory(directory: Directory = DEV_SHM) -> int:
 
 def close(fd: int, name: Name | bytes) -> None:
     """Close a descriptor: close(2)."""
-    call("close", name, lambda: os.close(fd), lambda _: str(fd))
+    try:
+        call("close", name, lambda: os.close(fd), lambda _: str(fd))
+    except ShmError as error:
+        # On Linux it is closed by then, signal or not.
+        if error.errno != errno.EINTR:
+            raise
 
 
 @contextmanager
@@ -219,6 +227,18 @@ def stat_directory(directory: Directory = DEV_SHM) -> os.stat_result:
     shown = c_string(directory.path) if directory.fd is None else str(directory.fd)
     function = "stat" if directory.fd is None else "fstat"
     return call(function, directory.path, lambda: os.stat(where), lambda st: f"{shown}, {stat_struct(st)}")
+
+
+def lstat(name: Name, directory: Directory = DEV_SHM) -> os.stat_result:
+    """fstat(2) by name, following no link, and without a descriptor: lstat(2)."""
+    flag = "" if directory.fd is None else ", AT_SYMLINK_NOFOLLOW"
+    return call(
+        "lstat",
+        name,
+        lambda: os.stat(_path(name, directory), dir_fd=directory.fd, follow_symlinks=False),
+        lambda st: f"{_shown(name, directory)}, {stat_struct(st)}{flag}",
+        shown_as=_in_directory("fstatat", directory),
+    )
 
 
 def statvfs(directory: Directory = DEV_SHM) -> os.statvfs_result:
@@ -424,7 +444,12 @@ def sem_getvalue(semaphore: "posix_ipc.Semaphore", name: Name) -> int:
 
 def sem_close(semaphore: "posix_ipc.Semaphore", name: Name) -> None:
     """Let go of a semaphore: sem_close(3)."""
-    call("sem_close", name, semaphore.close, lambda _: c_string(name))
+
+    def close_it() -> None:
+        with _errno_restored(existential=errno.EINVAL):
+            semaphore.close()
+
+    call("sem_close", name, close_it, lambda _: c_string(name))
 
 
 def sem_unlink(name: Name) -> None:

@@ -6,6 +6,8 @@ from typing import NamedTuple
 from shmctl.core.errors import InputError
 
 OFF_T_MAX = 2**63 - 1
+DURATION_MAX = 4e9
+"""The longest duration, in seconds: over a hundred years. Clocks that count nanoseconds reach no thousand."""
 _LETTERS = "KMGTPE"
 # Compiled when there is something to match: most commands parse one of them, or none.
 _SIZE = r"(?:0[xX]([0-9a-fA-F]+)|([0-9]+)(?:([KMGTPE])(i?B)?)?)"
@@ -38,11 +40,11 @@ def parse_size(text: str) -> int:
 
 
 def parse_duration(text: str) -> float:
-    """Seconds meant by ``0.5``, ``30s``, ``10m``, ``2h``, ``3d``. Raises InputError."""
+    """Seconds meant by ``0.5``, ``30s``, ``10m``, ``2h``, ``3d``, DURATION_MAX at most. Raises InputError."""
     match = re.fullmatch(_DURATION, text)
     if not match:
         raise InputError(f"invalid duration '{text}'", hint="durations look like 0.5, 30s, 10m, 2h or 3d")
-    return float(match[1]) * _SECONDS[match[2]]
+    return min(float(match[1]) * _SECONDS[match[2]], DURATION_MAX)
 
 
 def parse_mode(text: str) -> int:

@@ -3,9 +3,9 @@
 import errno
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
-from shmctl.core.errors import FileError
+from shmctl.core.errors import FileError, failing_as
 from shmctl.core.models import Directory
 
 
@@ -16,7 +16,7 @@ def directory_of(pid: int) -> Iterator[Directory]:
     try:
         yield directory
     finally:
-        os.close(directory.fd or 0)
+        _close(directory.fd or 0)
 
 
 def open_directory_of(pid: int) -> Directory:
@@ -30,17 +30,23 @@ def open_directory_of(pid: int) -> Directory:
     try:
         dev = _step(root, b"dev", root_path)
     finally:
-        os.close(root)
+        _close(root)
     try:
         return Directory(f"{root_path}/dev/shm".encode(), _step(dev, b"shm", root_path + "/dev"), pid)
     finally:
-        os.close(dev)
+        _close(dev)
 
 
 def is_mount_point(directory: Directory) -> bool:
     """Whether another file system begins at an open directory."""
-    own, above = os.stat(directory.fd or 0), os.stat("..", dir_fd=directory.fd)
+    with failing_as("stat", directory.path):
+        own, above = os.stat(directory.fd or 0), os.stat("..", dir_fd=directory.fd)
     return own.st_dev != above.st_dev
+
+
+def _close(fd: int) -> None:
+    with suppress(OSError):  # nothing was written through it
+        os.close(fd)
 
 
 def _open_root(pid: int, path: str) -> int:

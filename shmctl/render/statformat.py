@@ -76,9 +76,14 @@ def check_format(text: str) -> str:
             raise InputError(
                 f"invalid directive '{match[0]}' in format '{text}'", hint="letters are stat(1)'s"
             )
-        if int(match["width"] or 0) > _MAX_WIDTH or int(match["precision"] or 0) > _MAX_WIDTH:
+        if any(_is_too_wide(match[part] or "") for part in ("width", "precision")):
             raise InputError(f"'{match[0]}' in format '{text}' is too wide")
     return text
+
+
+def _is_too_wide(digits: str) -> bool:
+    # int() refuses thousands of digits.
+    return len(digits) > 9 or int(digits or 0) > _MAX_WIDTH
 
 
 def format_object(text: str, info: ObjectInfo) -> str:

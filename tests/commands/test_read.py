@@ -241,3 +241,28 @@ def test_reading_changes_nothing(filled: str) -> None:
         after.st_ctime_ns,
         after.st_blocks,
     )
+
+
+def test_fields_of_a_large_structure_take_no_memory(name: str) -> None:
+    """Only what is asked for is touched: a load would allocate the holes between."""
+    with path_of(name).open("wb") as file:
+        file.write(b"\1\0\0\0")
+        file.truncate(4 + (1 << 30) + 8)
+    declaration = f"int head; char body[{1 << 30}]; int tail; unsigned low:3, high:5;"
+    assert done("read", name, "--struct", declaration, "head") == "1\n"
+    assert done("read", name, "--struct", declaration, "tail", "high", "body[7]") == "0\n0\n\\x00\n"
+    assert path_of(name).stat().st_blocks * 512 < 1 << 20
+
+
+def test_a_large_array_in_a_small_object_is_refused_at_once(name: str) -> None:
+    path_of(name).write_bytes(bytes(100))
+    result = run("read", name, "a", "--struct", "int a[2000000000]")
+    assert (result.status, result.text) == (1, ""), result
+    assert "reach past its end" in result.errors
+
+
+def test_holes_stay_holes(name: str) -> None:
+    with path_of(name).open("wb") as file:
+        file.truncate(64 << 20)
+    assert done("read", name, "--struct", f"char a[{48 << 20}]", "a") == "\n"
+    assert path_of(name).stat().st_blocks == 0

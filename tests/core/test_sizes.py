@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from shmctl.core.errors import InputError
 from shmctl.core.sizes import (
+    DURATION_MAX,
     OFF_T_MAX,
     human_size,
     parse_duration,
@@ -99,6 +100,11 @@ def test_any_text_is_a_size_or_an_input_error(text: str) -> None:
 )
 def test_durations(text: str, seconds: float) -> None:
     assert parse_duration(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["99999999999999999999", "9" * 400 + "d", "1" + "0" * 15 + ".5h"])
+def test_a_duration_that_no_clock_can_measure_is_the_longest_there_is(text: str) -> None:
+    assert parse_duration(text) == DURATION_MAX
 
 
 @pytest.mark.parametrize("text", ["", "-1", "1w", "s", "1 s", "inf", "nan", "1e3", "."])

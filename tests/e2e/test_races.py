@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support import Result, compile_c, environment, path_of, run_command, shmctl_argv
+from tests.support import Result, compile_c, environment, path_of, run, run_command, shmctl_argv
 
 # Shrinks and grows the file of argv[1] without pause, between nothing and argv[2] bytes; says when it begins.
 FLICKER = """
@@ -67,7 +67,7 @@ def programs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 @contextmanager
 def beside(*argv: str) -> Iterator[None]:
     """While the body runs, so does another process."""
-    with subprocess.Popen(argv, stdout=subprocess.PIPE) as process:
+    with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         try:
             assert process.stdout
             assert process.stdout.readline() == b"ready\n"
@@ -149,6 +149,29 @@ sys.stderr.write(f"seen {{sorted(seen)}}")
     assert done.stderr.endswith(b"seen [0, 1]"), done.stderr[-3000:]
     assert b"internal error" not in done.stderr, done.stderr
     assert b"Traceback" not in done.stderr
+
+
+LEASE = """
+import fcntl, os, signal, sys, time
+signal.signal(signal.SIGIO, signal.SIG_IGN)
+fd = os.open(sys.argv[1], os.O_RDONLY)
+fcntl.fcntl(fd, fcntl.F_SETLEASE, fcntl.F_WRLCK)
+print("ready", flush=True)
+time.sleep(float(sys.argv[2]))
+fcntl.fcntl(fd, fcntl.F_SETLEASE, fcntl.F_UNLCK)
+sys.stdin.read()
+"""
+
+
+def test_an_object_that_somebody_has_a_lease_on(name: str) -> None:
+    """As 'leaks' and 'gc' have it, for a moment, to learn whether it is in use: that is no failure."""
+    path_of(name).write_bytes(b"hello")
+    with beside(sys.executable, "-c", LEASE, str(path_of(name)), "0.3"):
+        assert run("read", name) == Result(0, b"hello", b"")
+    with beside(sys.executable, "-c", LEASE, str(path_of(name)), "60"):
+        result = run("write", name, "x")
+        assert (result.status, path_of(name).stat().st_size) == (1, 5)
+        assert "another process holds a lease on it" in result.errors
 
 
 def test_an_object_that_shrinks_under_a_slow_reader(name: str) -> None:

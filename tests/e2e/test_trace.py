@@ -139,6 +139,8 @@ def from_trace(call: str, args: list[str]) -> Call:
             return (call, int(args[0]), stat_fields(args[1]))
         case "fstatat":
             return (call, int(args[0]), args[1], stat_fields(args[2]), args[3])
+        case "lstat":
+            return (call, args[0], stat_fields(args[1]))
         case "pread" | "pwrite":
             assert args[1] == "..."
             return (call, int(args[0]), int(args[2]), int(args[3]))
@@ -239,6 +241,8 @@ class Strace:
                 return ("fstat", int(args[0]), stat_fields(args[2]))
             case "fstat":
                 return ("fstat", int(args[0]), stat_fields(args[1]))
+            case "newfstatat" if args[0] == "AT_FDCWD":
+                return ("lstat", args[1], stat_fields(args[2]))
             case "newfstatat":
                 return ("fstatat", int(args[0]), args[1], stat_fields(args[2]), args[3])
             case "fallocate":

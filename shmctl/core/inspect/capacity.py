@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from shmctl.core import posix
+from shmctl.core.errors import failing_as
 from shmctl.core.inspect.mounts import is_file_system_root, mount_of, read_mounts
 from shmctl.core.inspect.processes import Unlinked, find_unlinked
 from shmctl.core.models import DEV_SHM, Directory, ObjectInfo, user_name
@@ -53,7 +54,9 @@ def measure(directory: Directory, infos: Iterable[ObjectInfo]) -> Filling:
             seen.add(info.st.st_ino)
             by_kind[info.kind.value] += info.allocated
             by_owner[info.owner] += info.allocated
-    for st in _inside_directories(directory, device):
+    with failing_as("readdir", directory.path):
+        deeper = list(_inside_directories(directory, device))
+    for st in deeper:
         if st.st_ino not in seen:
             seen.add(st.st_ino)
             by_kind[INSIDE_DIRECTORIES] += st.st_blocks * 512
@@ -145,7 +148,9 @@ def all_mounted() -> tuple[list[Mounted], int]:
     roots: set[str] = set()
     uninspected = 0
     own = _own_root()
-    for pid in sorted(int(entry) for entry in os.listdir("/proc") if entry.isdigit()):
+    with failing_as("readdir", b"/proc"):
+        pids = sorted(int(entry) for entry in os.listdir("/proc") if entry.isdigit())
+    for pid in pids:
         try:
             namespace = os.readlink(f"/proc/{pid}/ns/mnt")
             root = os.readlink(f"/proc/{pid}/root")

@@ -2,6 +2,8 @@
 
 import errno
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 from shmctl.core import locking, posix
@@ -48,8 +50,7 @@ def remove_orphan(judgement: Judgement) -> Removal:
 
 
 def _unlink_if_unused(info: ObjectInfo) -> str | None:
-    fd = posix.shm_open(info.name, os.O_RDONLY | os.O_NONBLOCK, 0, info.directory)
-    with posix.closing(fd, info.name):
+    with _opened(info) as fd:
         now = posix.fstat(fd, info.name)
         if not is_same(now, info.st):
             return "another object bears its name by now"
@@ -65,8 +66,21 @@ def _unlink_if_unused(info: ObjectInfo) -> str | None:
             with explained(info.name, info.directory):
                 posix.unlink(info.name, info.directory)
         finally:
-            locking.release_lease(fd, info.name)
+            # If that fails, closing gives it back, and whether the object went must still be told.
+            with suppress(ShmError):
+                locking.release_lease(fd, info.name)
     return None
+
+
+@contextmanager
+def _opened(info: ObjectInfo) -> Iterator[int]:
+    """The object's descriptor, whose closing changes nothing of what has been done."""
+    fd = posix.shm_open(info.name, os.O_RDONLY | os.O_NONBLOCK, 0, info.directory)
+    try:
+        yield fd
+    finally:
+        with suppress(ShmError):
+            posix.close(fd, info.name)
 
 
 def _stat_name(info: ObjectInfo) -> os.stat_result:

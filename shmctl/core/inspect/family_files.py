@@ -1,5 +1,6 @@
 """families.toml: the built-in one, the system's and the user's, read with care and told apart by line."""
 
+import errno
 import os
 import re
 import stat
@@ -8,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
-from shmctl.core.errors import InputError
+from shmctl.core.errors import FileError, InputError, failing_as
 from shmctl.core.inspect.families import Families, Family, Lifetime
 from shmctl.core.models import type_name, user_name
 
@@ -24,9 +25,9 @@ def load_families() -> Families:
 
     The user's file is ``shmctl/families.toml`` in the XDG configuration
     directory. A file that does not exist is as good as an empty one. Raises
-    InputError, with file and line, for one that cannot be read or makes no
-    sense, and for one that somebody else could have written: what it says
-    decides what may be removed.
+    FileError for one that cannot be read, and InputError, with file and line,
+    for one that makes no sense or that somebody else could have written: what
+    it says decides what may be removed.
     """
     found: list[Family] = []
     for path in (*_user_file(), SYSTEM, BUILT_IN):
@@ -47,6 +48,7 @@ def _user_file() -> list[str]:
 
 
 def _read_file(path: str, *, trusted: bool) -> str | None:
+    name = os.fsencode(path)
     try:
         # Without O_NONBLOCK the open of a FIFO would wait for a writer.
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
@@ -56,15 +58,10 @@ def _read_file(path: str, *, trusted: bool) -> str | None:
         hint = "if HOME is another user's, set it, or XDG_CONFIG_HOME, to a directory of your own"
         raise InputError(f"{path}: cannot be read: {error.strerror}", hint) from error
     except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror}") from error
-    try:
+        raise FileError("open", name, error.errno or errno.EIO) from error
+    with failing_as("read", name), open(fd, "rb") as file:
         _check_file(path, os.fstat(fd), trusted=trusted)
-        with open(fd, "rb", closefd=False) as file:
-            data = file.read()
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror}") from error
-    finally:
-        os.close(fd)
+        data = file.read()
     try:
         return data.decode("utf-8")
     except UnicodeDecodeError as error:

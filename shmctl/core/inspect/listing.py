@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from shmctl.core import posix
-from shmctl.core.errors import ShmError
+from shmctl.core.errors import ShmError, failing_as
 from shmctl.core.models import DEV_SHM, Directory, ObjectInfo
 from shmctl.core.names import Name, parse_name
 
@@ -18,7 +18,9 @@ def scan(
 ) -> Iterator[ObjectInfo]:
     """Every entry whose name ``matches``, in no order. One that vanishes meanwhile is left out."""
     with posix.closing(posix.open_directory(directory), directory.path) as fd:
-        for entry in os.listdir(fd):
+        with failing_as("readdir", directory.path):
+            entries = os.listdir(fd)
+        for entry in entries:
             name = Name(b"/" + os.fsencode(entry))
             if not matches(name):
                 continue

@@ -7,6 +7,7 @@ import struct
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 
+from shmctl.core.errors import failing_as
 from shmctl.core.models import ObjectInfo
 
 Identity = tuple[int, int]
@@ -64,24 +65,21 @@ class Scan:
 def scan_processes(devices: Collection[int], inodes: Collection[int] | None = None) -> Scan:
     """Every holder of a file on ``devices`` (st_dev numbers), or of ``inodes`` there alone.
 
-    A process that ends meanwhile is left out; this process is, too.
+    A process that ends meanwhile is left out; this process is, too. Raises
+    FileError where /proc cannot be read at all: that would look as if nobody held anything.
     """
     scan = Scan()
     own_pid = os.getpid()
-    try:
+    with failing_as("readdir", b"/proc"):
         pids = [int(entry) for entry in os.listdir("/proc") if entry.isdigit()]
-    except OSError:
-        pids = []
     for pid in pids:
         if pid == own_pid:
             continue
         try:
             scan.holders += _Process(pid, devices, inodes).holders()
-        except PermissionError:
-            scan.uninspected += 1
         except OSError as error:
-            if error.errno not in (errno.ENOENT, errno.ESRCH, errno.EINVAL):
-                raise
+            # Whatever else keeps a process shut, its holdings are not known.
+            scan.uninspected += error.errno not in (errno.ENOENT, errno.ESRCH, errno.EINVAL)
     return scan
 
 

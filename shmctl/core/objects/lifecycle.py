@@ -138,12 +138,13 @@ def lasting_as_long(name: Name, mode: int, directory: Directory = DEV_SHM) -> It
 
 
 def remove_if_same(target: OpenObject) -> None:
-    """Unlink the name, unless it belongs to another object by now."""
+    """Unlink the name, unless it belongs to another object by now.
+
+    That takes no descriptor: there may be none left to be had.
+    """
     ours = target.stat()
     try:
-        with posix.closing(posix.open_path(target.name, target.directory), target.name) as fd:
-            named = posix.fstat(fd, target.name)
-        if is_same(named, ours):
+        if is_same(posix.lstat(target.name, target.directory), ours):
             posix.shm_unlink(target.name, target.directory)
     except ShmError as error:
         if error.errno != errno.ENOENT:
@@ -152,7 +153,7 @@ def remove_if_same(target: OpenObject) -> None:
 
 def _open_existing(name: Name, oflag: int, directory: Directory) -> OpenObject:
     with explained(name, directory):
-        fd = _open_unless_leased(name, oflag | os.O_NONBLOCK, directory)
+        fd = _open_when_no_lease_stands(name, oflag | os.O_NONBLOCK, directory)
     try:
         st = posix.fstat(fd, name)
         refuse_other_kinds("shm_open", name, st)
@@ -162,22 +163,20 @@ def _open_existing(name: Name, oflag: int, directory: Directory) -> OpenObject:
     return OpenObject(name, fd, directory, st.st_size)
 
 
-def _open_unless_leased(name: Name, oflag: int, directory: Directory) -> int:
-    """shm_open(3); where somebody holds a lease on the object, as leaks and gc do for a moment, wait one."""
-    for pause in _PAUSES:
+def _open_when_no_lease_stands(name: Name, oflag: int, directory: Directory) -> int:
+    """shm_open(3), tried for two seconds: who asks for the kernel's lease has it for microseconds."""
+    pause = 0.0005
+    while True:
         try:
             return posix.shm_open(name, oflag, 0, directory)
         except ShmError as error:
             if error.errno != errno.EAGAIN:
                 raise
+            if pause > 1:
+                detail, hint = "another process holds a lease on it", "it has been asked to let go: try again"
+                raise ShmError(error.call, name, errno.EAGAIN, detail=detail, hint=hint) from error
         time.sleep(pause)
-    try:
-        return posix.shm_open(name, oflag, 0, directory)
-    except ShmError as error:
-        if error.errno != errno.EAGAIN:
-            raise
-        detail, hint = "another process holds a lease on it", "it has been asked to let go: try again"
-        raise ShmError(error.call, name, errno.EAGAIN, detail=detail, hint=hint) from error
+        pause *= 2
 
 
 def refuse_other_kinds(call: str, name: Name, st: os.stat_result) -> None:
@@ -187,7 +186,6 @@ def refuse_other_kinds(call: str, name: Name, st: os.stat_result) -> None:
 
 
 _REFUSALS = (errno.EACCES, errno.EPERM)
-_PAUSES = (0.0001, 0.001, 0.01, 0.05)
 _REMOVALS = ("unlink", "shm_unlink", "sem_unlink", "renameat")
 _WRONG_KINDS = (errno.EINVAL, errno.ELOOP, errno.EISDIR, errno.ENXIO)
 

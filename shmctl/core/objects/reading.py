@@ -12,6 +12,8 @@ from shmctl.core.names import Name
 from shmctl.core.objects.lifecycle import OpenObject, opened
 from shmctl.core.transfer import CHUNK
 
+_MUCH = 4 << 20  # as much may have holes worth the calls that find them
+
 
 @contextmanager
 def readable(name: Name, directory: Directory = DEV_SHM, *, lock: bool = False) -> Iterator[OpenObject]:
@@ -31,16 +33,26 @@ def extent(target: OpenObject, offset: int, length: int | None) -> int:
 
 def read_bytes(target: OpenObject, offset: int, length: int) -> bytes:
     """Exactly ``length`` bytes at ``offset``, through a mapping. Raises ShmError where there are fewer."""
-    size = target.size
-    if offset + length > size:
-        detail = f"{length} bytes at offset {offset} reach past its end: it has {size} bytes"
-        raise ShmError("mmap", target.name, errno.EINVAL, detail=detail)
+    check_end(target, offset, length)
     if not length:
         return b""
     from shmctl.core.objects.mapping import Mapping
 
     with Mapping(target.fd, offset, length, posix.PROT_READ, target.name) as mapping:
-        return mapping.load(0, length)
+        if length < _MUCH:
+            return mapping.load(0, length)
+        pieces = _extents(target, offset, length)
+        return b"".join(
+            mapping.load(start - offset, size) if is_data else bytes(size) for start, size, is_data in pieces
+        )
+
+
+def check_end(target: OpenObject, offset: int, length: int) -> None:
+    """Raise ShmError where an object has not ``length`` bytes at ``offset``."""
+    size = target.size
+    if offset + length > size:
+        detail = f"{length} bytes at offset {offset} reach past its end: it has {size} bytes"
+        raise ShmError("mmap", target.name, errno.EINVAL, detail=detail)
 
 
 def chunks(target: OpenObject, offset: int, length: int) -> Iterator[bytes]:

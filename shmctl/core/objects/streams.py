@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 from typing import NamedTuple
 
 from shmctl.core import posix, transfer
-from shmctl.core.errors import STANDARD_OUTPUT, FileError, ShmError
+from shmctl.core.errors import STANDARD_OUTPUT, FileError, ShmError, failing_as
 from shmctl.core.names import Name
 from shmctl.core.objects.lifecycle import OpenObject, does_not_fit, room
 from shmctl.core.objects.writing import Fit, check_range
@@ -29,10 +29,8 @@ class Source(NamedTuple):
         """Up to a buffer full: readv(2). Returns the bytes read, 0 at the end."""
         if not buffer:
             return 0
-        try:
+        with failing_as("read", self.name):
             return os.readv(self.fd, [buffer])
-        except OSError as error:
-            raise FileError("read", self.name, error.errno or errno.EIO) from error
 
     def fill(self, buffer: memoryview) -> int:
         """Read until the buffer is full, or the end or ``length`` is reached. Returns the bytes read."""
@@ -47,10 +45,12 @@ class Source(NamedTuple):
 
     def amount(self, already: int) -> int | None:
         """How many bytes it gives in all, ``already`` read ones included; None where nothing can tell."""
-        st = os.fstat(self.fd)
+        with failing_as("fstat", self.name):
+            st = os.fstat(self.fd)
         if not stat.S_ISREG(st.st_mode):
             return None
-        total = already + max(0, st.st_size - os.lseek(self.fd, 0, os.SEEK_CUR))
+        with failing_as("lseek", self.name):
+            total = already + max(0, st.st_size - os.lseek(self.fd, 0, os.SEEK_CUR))
         return total if self.length is None else min(total, self.length)
 
 

@@ -4,13 +4,14 @@ import operator
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 from shmctl.core.errors import InputError
 from shmctl.core.sync.waiting import Load
 from shmctl.core.typed.values import Value, to_text
 
-_CONDITION = re.compile(r"\s*(?P<field>[^=!<>&]*?)\s*(?P<operator>==|!=|<=|>=|<|>|&)(?P<value>.*)", re.DOTALL)
+_CONDITION = re.compile(r"(?P<field>[^=!<>&]*)(?P<operator>==|!=|<=|>=|<|>|&)(?P<value>.*)", re.DOTALL)
 _OPERATORS: dict[str, Callable[[Any, Any], Any]] = {
     "==": operator.eq,
     "!=": operator.ne,
@@ -93,7 +94,7 @@ def parse_struct_conditions(layout: Any, texts: Sequence[str]) -> Conditions:
         path, name, value = _split(text)
         if not path:
             raise InputError(f"invalid condition '{text}': which field?", hint=_HINT)
-        found = layout.select(path)
+        found = list(islice(layout.each(path), 2))
         if len(found) != 1 or found[0].path != path:
             raise InputError(f"invalid condition '{text}': '{path}' is not a single value")
         field = found[0]
@@ -117,7 +118,7 @@ def _split(text: str) -> tuple[str, str, str]:
     match = _CONDITION.fullmatch(text)
     if not match:
         raise InputError(f"invalid condition '{text}'", hint=_HINT)
-    return match["field"], match["operator"], match["value"].strip()
+    return match["field"].strip(), match["operator"], match["value"].strip()
 
 
 def _check_operator(text: str, name: str, kind: str) -> None:

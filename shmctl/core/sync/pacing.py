@@ -4,10 +4,11 @@ import errno
 import os
 import select
 import time
+from contextlib import suppress
 from types import TracebackType
 
 from shmctl.core import inotify
-from shmctl.core.errors import ShmError
+from shmctl.core.errors import ShmError, failing_as
 from shmctl.core.models import Directory
 from shmctl.core.names import Name
 
@@ -29,6 +30,7 @@ class NameWatch:
     """
 
     def __init__(self, name: Name, directory: Directory) -> None:
+        self._name = name
         self._bare = name[1:]
         self._fd = _open_watch(directory)
 
@@ -39,16 +41,18 @@ class NameWatch:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         if self._fd is not None:
-            os.close(self._fd)
+            with suppress(OSError):  # nothing hangs on it any more
+                os.close(self._fd)
 
     def wait(self, seconds: float | None) -> bool:
         """Sleep until something may have happened to the name, at most ``seconds``; whether it may have."""
         if self._fd is None:
             time.sleep(_BLIND_SLEEP if seconds is None else min(_BLIND_SLEEP, seconds))
             return True
-        if not select.select([self._fd], [], [], seconds)[0]:
-            return False
-        return any(name in (self._bare, b"") for name in list(inotify.read_names(self._fd)))
+        with failing_as("inotify", self._name):
+            if not select.select([self._fd], [], [], seconds)[0]:
+                return False
+            return any(name in (self._bare, b"") for name in list(inotify.read_names(self._fd)))
 
 
 def _open_watch(directory: Directory) -> int | None:

@@ -136,17 +136,23 @@ def create_semaphore(
 ) -> ObjectInfo | None:
     """Make a semaphore with ``value``; one that exists is an error, or is left as it is.
 
-    Returns what fstat(2) tells of the file, or None if it was there.
+    Returns what fstat(2) tells of the file, or None if it was there. After a
+    failure one that this call made is gone.
     """
     if not exclusive and _is_there(name):
         return None
     try:
-        posix.sem_close(posix.sem_open(name, os.O_CREAT | os.O_EXCL, mode, value), name)
+        made = posix.sem_open(name, os.O_CREAT | os.O_EXCL, mode, value)
     except ShmError as error:
         if exclusive or error.errno != errno.EEXIST:
             raise
         return None
-    return describe(file_of(name))
+    try:
+        posix.sem_close(made, name)
+        return describe(file_of(name))
+    except BaseException:
+        posix.sem_unlink(name)
+        raise
 
 
 def _is_there(name: Name) -> bool:

@@ -8,7 +8,7 @@ from hashlib import blake2b
 from typing import TypeVar
 
 from shmctl.core import posix
-from shmctl.core.errors import ShmError
+from shmctl.core.errors import ShmError, failing_as
 from shmctl.core.inspect.usage import State, UsageTest
 from shmctl.core.models import DEV_SHM, Directory
 from shmctl.core.names import Name
@@ -150,16 +150,22 @@ def _look_from_outside(target: OpenObject, end: int) -> None:
 
 
 def _check_size(target: OpenObject, end: int) -> os.stat_result:
-    st = os.fstat(target.fd)
+    st = _fstat(target)
     if st.st_size < end:
         detail = f"it was shrunk to {st.st_size} bytes, and the value ends at {end}"
         raise ShmError("mmap", target.name, errno.EFAULT, detail=detail)
     return st
 
 
+def _fstat(target: OpenObject) -> os.stat_result:
+    """fstat(2), which is no news to a trace as often as it is asked here."""
+    with failing_as("fstat", target.name, ShmError):
+        return os.fstat(target.fd)
+
+
 def _fingerprint(target: OpenObject, offset: int, length: int | None) -> tuple[int, bytes]:
     """How many bytes of the range there are, and a hash of them."""
-    size = os.fstat(target.fd).st_size
+    size = _fstat(target).st_size
     there = max(0, size - offset if length is None else min(length, size - offset))
     digest = blake2b()
     for chunk in chunks(target, offset, there):

@@ -99,6 +99,8 @@ def _line_of(text: str, machine: Any, filename: str) -> str:
     return quote(lines[where.line - 1].strip()) if inside else "this directive"
 
 
+_MAX_EXPANSION = 100_000
+
 # Pragmas that change no layout. Any that could, or that nobody here knows, is refused, save pack.
 _HARMLESS_PRAGMAS = ("GCC", "clang", "STDC", "message", "mark", "region", "endregion", "weak", "omp")
 
@@ -111,6 +113,7 @@ def _machine(filename: str) -> Any:
 
     class Machine(pcpp.Preprocessor):  # type: ignore[misc]  # pcpp ships no types
         directive = Token("", filename, 1)
+        expanded = 0
 
         def shown(self, path: str | None) -> str:
             """The path of a file as the user would write it: beside ``filename``."""
@@ -120,6 +123,14 @@ def _machine(filename: str) -> Any:
 
         def position(self) -> Token:
             return self.directive
+
+        def expand_macros(self, tokens: Any, expanding_from: Any = ()) -> Any:
+            # Macros of macros of macros make much of little.
+            self.expanded += len(tokens) if expanding_from else 0
+            if self.expanded > _MAX_EXPANSION:
+                where = Token("", self.shown(tokens[0].source), tokens[0].lineno)
+                refuse(where, f"the macros expand to more than {_MAX_EXPANSION} tokens")
+            return super().expand_macros(tokens, [*expanding_from])
 
         def on_error(self, file: str, line: int, msg: str) -> None:
             refuse(Token("", self.shown(file), line), quote(msg.partition(" due to ")[0].strip()))

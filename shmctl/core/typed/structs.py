@@ -5,7 +5,6 @@ module loads neither cffi nor a parser; parse and parse_header do.
 """
 
 import difflib
-import errno
 import os
 import re
 import sys
@@ -14,7 +13,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from shmctl.core.errors import FileError, InputError
+from shmctl.core.errors import InputError, failing_as
 from shmctl.core.models import Store
 from shmctl.core.typed import posixtypes, scalars
 from shmctl.core.typed.fields import Field, decode, encode, overlaid, parse_value, set_bits
@@ -25,6 +24,9 @@ if TYPE_CHECKING:
     from shmctl.core.typed.declarations import Structure
 
 __all__ = ["Field", "Layout", "Load", "Store", "Tree", "load_header", "parse", "parse_header"]
+
+HEADER_MAX = 16 << 20
+"""The longest header that is read, in characters: what /dev/zero holds would take all the memory."""
 
 Load: TypeAlias = Callable[[int, int], bytes]
 Tree: TypeAlias = "dict[str, Tree] | list[Tree] | int | float | bool | str | None"
@@ -55,11 +57,13 @@ def parse_header(text: str, type_name: str, filename: str) -> "Layout":
 
 def load_header(path: str, type_name: str) -> "Layout":
     """`parse_header` of the file at ``path``. Raises FileError where it cannot be read."""
-    try:
-        with open(path, encoding="utf-8", errors="surrogateescape") as file:
-            text = file.read()
-    except OSError as error:
-        raise FileError("open", os.fsencode(path), error.errno or errno.EIO) from error
+    with (
+        failing_as("open", os.fsencode(path)),
+        open(path, encoding="utf-8", errors="surrogateescape") as file,
+    ):
+        text = file.read(HEADER_MAX + 1)
+    if len(text) > HEADER_MAX:
+        raise InputError(f"{path}: a header of more than {HEADER_MAX >> 20} MiB is not read")
     return parse_header(text, type_name, path)
 
 
@@ -74,6 +78,7 @@ class _Place:
     bit_width: int | None = None
 
 
+_NEAR = 1 << 20
 _STEP = re.compile(r"\.?([A-Za-z_]\w*)|\[([0-9]+)\]", re.ASCII)
 
 
@@ -97,7 +102,23 @@ class Layout:
 
     def select(self, path: str) -> list[Field]:
         """The fields at ``path`` (``in.y``, ``a[2]``), or all below it (``in``, ``a``); else InputError."""
-        return list(self._leaves(self._resolve(path)))
+        return list(self.each(path))
+
+    def each(self, path: str) -> Iterator[Field]:
+        """The same, one after another: there may be billions. Raises InputError at once."""
+        return self._leaves(self._resolve(path))
+
+    def spans(self, paths: Sequence[str]) -> list[tuple[int, int]]:
+        """For each of ``paths``, which bytes to load for it, as (start, length).
+
+        Near ones are loaded together, so that they are of one moment.
+        """
+        places = [self._resolve(path) for path in paths]
+        start = min(place.offset for place in places)
+        length = max(place.offset + self._size(place) for place in places) - start
+        if length <= _NEAR:
+            return [(start, length)] * len(places)
+        return [(place.offset, self._size(place)) for place in places]
 
     def _leaves(self, place: _Place) -> Iterator[Field]:
         if self._is_leaf(place):
@@ -136,11 +157,13 @@ class Layout:
 
     def _field(self, place: _Place) -> Field:
         type_, labels = self._type(place.ctype)
-        size = type_.size
-        if place.bit_shift is not None and place.bit_width is not None:
-            size = (place.bit_shift + place.bit_width + 7) // 8
         shift, width = place.bit_shift, place.bit_width
-        return Field(place.path, type_.name, place.offset, size, shift, width, type_, labels)
+        return Field(place.path, type_.name, place.offset, self._size(place), shift, width, type_, labels)
+
+    def _size(self, place: _Place) -> int:
+        if place.bit_shift is None or place.bit_width is None:
+            return int(self._ffi.sizeof(place.ctype))
+        return (place.bit_shift + place.bit_width + 7) // 8
 
     def _type(self, ctype: Any) -> tuple[ScalarType, Mapping[str, int]]:
         if ctype not in self._types:
@@ -221,17 +244,18 @@ class Layout:
 
     # -- values
 
-    def read(self, data: bytes, field: Field) -> Value:
-        """The value of ``field`` in ``data``, which begins where the structure does."""
-        return decode(field, self._raw(data, field))
+    def read(self, data: bytes, field: Field, start: int = 0) -> Value:
+        """The value of ``field`` in ``data``, which begins ``start`` bytes into the structure."""
+        return decode(field, self._raw(data, field, start))
 
     @staticmethod
-    def _raw(data: bytes, field: Field) -> bytes:
-        if len(data) < field.offset + field.size:
+    def _raw(data: bytes, field: Field, start: int = 0) -> bytes:
+        offset = field.offset - start
+        if len(data) < offset + field.size:
             raise InputError(
                 f"{field.path} ends at byte {field.offset + field.size}, and there are {len(data)} bytes"
             )
-        return data[field.offset : field.offset + field.size]
+        return data[offset : offset + field.size]
 
     def tree(self, data: bytes, value: Callable[[Field, bytes], Any] | None = None) -> dict[str, Tree]:
         """The whole structure: dicts for structures, lists for arrays, each value as ``value`` makes it.
