@@ -7,9 +7,10 @@ import click
 from shmctl import report
 from shmctl.core.inspect.health.checks import examine
 from shmctl.options import Session, json_option, pass_session
+from shmctl.parsing import Command
 
 
-@click.command()
+@click.command(cls=Command)
 @json_option
 @click.option("--exit-code", is_flag=True, help="End with status 1 if there is a warning or a problem.")
 @pass_session

@@ -16,6 +16,7 @@ from shmctl.core.models import type_name, user_name
 FILE_NAME = "families.toml"
 BUILT_IN = os.path.join(os.path.dirname(__file__), FILE_NAME)
 SYSTEM = f"/etc/shmctl/{FILE_NAME}"
+_FOREIGN_HOME = "if HOME is another user's, set it, or XDG_CONFIG_HOME, to a directory of your own"
 PATTERN_MAX = 1000
 """The longest pattern that is taken, in characters."""
 
@@ -54,14 +55,16 @@ def _read_file(path: str, *, trusted: bool) -> str | None:
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
     except (FileNotFoundError, NotADirectoryError):
         return None
-    except PermissionError as error:
-        hint = "if HOME is another user's, set it, or XDG_CONFIG_HOME, to a directory of your own"
-        raise InputError(f"{path}: cannot be read: {error.strerror}", hint) from error
     except OSError as error:
-        raise FileError("open", name, error.errno or errno.EIO) from error
-    with failing_as("read", name), open(fd, "rb") as file:
+        number = error.errno or errno.EIO
+        hint = _FOREIGN_HOME if number in (errno.EACCES, errno.EPERM) else None
+        raise FileError("open", name, number, hint=hint) from error
+    try:
         _check_file(path, os.fstat(fd), trusted=trusted)
-        data = file.read()
+        with failing_as("read", name), open(fd, "rb", closefd=False) as file:
+            data = file.read()
+    finally:
+        os.close(fd)
     try:
         return data.decode("utf-8")
     except UnicodeDecodeError as error:
