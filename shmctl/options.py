@@ -9,14 +9,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 import click
 
 from shmctl.core.errors import FileError
-from shmctl.core.models import DEV_SHM, Directory, Kind, ObjectInfo
-from shmctl.core.names import SHELL_PREFIX, escape, parse_name
+from shmctl.core.models import DEV_SHM, Directory
+from shmctl.core.names import parse_name
 from shmctl.core.sizes import parse_duration, parse_mode, parse_resize, parse_size
 from shmctl.parsing import unmarked
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
+    from shmctl.completing import Completer
     from shmctl.core.typed.structs import Layout
     from shmctl.render.output import Output
 
@@ -80,7 +81,7 @@ class NameType(Parsed):
         self, ctx: click.Context, param: click.Parameter, incomplete: str
     ) -> "list[CompletionItem]":
         """The objects whose names begin with what is typed, in the spelling that was begun."""
-        return complete_names(incomplete)
+        return _complete_names(ctx, incomplete)
 
 
 class FileType(click.ParamType[str]):
@@ -106,22 +107,25 @@ class PatternType(click.ParamType[str]):
         self, ctx: click.Context, param: click.Parameter, incomplete: str
     ) -> "list[CompletionItem]":
         """As for a name."""
-        return complete_names(incomplete)
+        return _complete_names(ctx, incomplete)
 
 
-def complete_names(incomplete: str, kind: Kind | None = None) -> "list[CompletionItem]":
-    """Completion items for ``/shm``, ``shm`` and ``/dev/shm/shm``: objects, or those of one kind."""
-    from click.shell_completion import CompletionItem
+def _complete_names(ctx: click.Context, incomplete: str) -> "list[CompletionItem]":
+    from shmctl.completing import complete_names
 
-    from shmctl.core.inspect.listing import scan
-
-    prefix = next((p for p in (SHELL_PREFIX, "/") if incomplete.startswith(p)), "")
-    names = (escape(info.name[1:]) for info in scan() if _is_wanted(info, kind))
-    return [CompletionItem(prefix + name) for name in sorted(names) if (prefix + name).startswith(incomplete)]
+    return complete_names(ctx, incomplete)
 
 
-def _is_wanted(info: ObjectInfo, kind: Kind | None) -> bool:
-    return info.kind.is_object if kind is None else info.kind is kind
+def completed_by(name: str) -> "Completer":
+    """The function of that name in `completing`, which is loaded when a shell asks."""
+
+    def complete(ctx: click.Context, param: click.Parameter, incomplete: str) -> "list[CompletionItem]":
+        from shmctl import completing
+
+        completer: Completer = getattr(completing, name)
+        return completer(ctx, param, incomplete)
+
+    return complete
 
 
 NAME = NameType()
@@ -157,7 +161,11 @@ def struct_options(function: Function) -> Function:
     """``--type``, ``--endian``, ``--struct`` and ``--header``."""
     decorators = [
         click.option(
-            "--type", "type_name", metavar="TYPE", help="A C type: int8 ... uint64, float, size_t ..."
+            "--type",
+            "type_name",
+            metavar="TYPE",
+            shell_complete=completed_by("complete_types"),
+            help="A C type: int8 ... uint64, float, size_t ...",
         ),
         click.option(
             "--endian",
@@ -180,6 +188,31 @@ def struct_options(function: Function) -> Function:
     for decorator in reversed(decorators):
         function = decorator(function)
     return function
+
+
+def field_completer(ending: str) -> "Completer":
+    """Completes the fields of the --struct that was declared before, each with ``ending``."""
+
+    def complete(ctx: click.Context, param: click.Parameter, incomplete: str) -> "list[CompletionItem]":
+        from shmctl.completing import complete_fields
+
+        declaration = ctx.params.get("declaration")
+        if declaration is None:
+            return []
+        return complete_fields(load_layout(declaration, ctx.params.get("header")), ending, incomplete)
+
+    return complete
+
+
+def owner_option(function: Function) -> Function:
+    """``--owner``, a user's number."""
+    return click.option(
+        "--owner",
+        type=Parsed("user", user_id),
+        metavar="USER",
+        shell_complete=completed_by("complete_owners"),
+        help="Only what USER (a name or number) owns.",
+    )(function)
 
 
 def verbose_option(function: Function) -> Function:

@@ -313,6 +313,13 @@ def test_few_system_calls_before_the_first_that_counts(path: str, name: str, tmp
     assert first < 1.4 * peer
 
 
+@pytest.mark.parametrize("words", [["stat", "/"], ["ls", "--owner", ""], ["re"], ["read", "--"]])
+def test_import_budget_of_completion(words: list[str], name: str) -> None:
+    done("create", name)
+    script = "import sys\nfrom shmctl.cli import cli\nfrom shmctl.shells import answer\nanswer(cli, 'zsh_complete')"
+    assert modules_after(script, *words) & HEAVY == set()
+
+
 @pytest.mark.parametrize("module", ["cffi", "pycparser"])
 def test_what_a_structure_needs_is_loaded_for_it(module: str, name: str) -> None:
     """So that the budget above would notice: these are what it keeps out."""

@@ -12,6 +12,7 @@ from shmctl.core.objects.reading import chunks, extent, read_bytes, readable
 from shmctl.options import (
     SIZE,
     Session,
+    field_completer,
     json_option,
     name_argument,
     offset_option,
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
 @click.command(cls=Command)
 @name_argument
-@click.argument("fields", metavar="[FIELD]...", nargs=-1)
+@click.argument("fields", metavar="[FIELD]...", nargs=-1, shell_complete=field_completer(""))
 @offset_option
 @click.option("-n", "--length", type=SIZE, metavar="LENGTH", help="Read at most this many bytes.")
 @click.option("--raw", "form", flag_value="raw", help="The bytes as they are (as in a pipe).")

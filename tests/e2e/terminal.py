@@ -64,6 +64,11 @@ class Terminal:
             assert self._read(), f"it ended without showing {pattern!r}: {self.shown!r}"
         return self.shown
 
+    def look(self, seconds: float) -> None:
+        """Take in what is shown within that time, if anything."""
+        if select.select([self.master], [], [], seconds)[0]:
+            self._read()
+
     def wait_until_asleep(self) -> None:
         """Wait until the process waits for something."""
         deadline = time.monotonic() + TIMEOUT
