@@ -316,7 +316,10 @@ def test_few_system_calls_before_the_first_that_counts(path: str, name: str, tmp
 @pytest.mark.parametrize("words", [["stat", "/"], ["ls", "--owner", ""], ["re"], ["read", "--"]])
 def test_import_budget_of_completion(words: list[str], name: str) -> None:
     done("create", name)
-    script = "import sys\nfrom shmctl.cli import cli\nfrom shmctl.shells import answer\nanswer(cli, 'zsh_complete')"
+    script = (
+        "import sys\nfrom shmctl.cli import cli\n"
+        "from shmctl.shells import answer\nanswer(cli, 'zsh_complete')"
+    )
     assert modules_after(script, *words) & HEAVY == set()
 
 
