@@ -166,7 +166,8 @@ def command(
 
         write_array(sys.stdout, records(infos, available))
     elif infos or not missing:
-        write_listing(output, infos, [available[column] for column in columns])
+        with session.paged(output) as paged:
+            write_listing(paged, infos, [available[column] for column in columns])
     report.missing(missing)
 
 

@@ -17,6 +17,7 @@ from shmctl.options import (
     name_argument,
     offset_option,
     pass_session,
+    progress_on,
     struct_options,
     watch_option,
 )
@@ -119,10 +120,9 @@ def _read_range(target: OpenObject, options: dict[str, Any], output: "Output") -
 
 def _copy_raw(target: OpenObject, offset: int, length: int, *, locked: bool) -> None:
     from shmctl.core.objects.streams import copy_out
-    from shmctl.render.progress import progress_bar
 
     fd = sys.stdout.fileno()
-    with progress_bar(escape(target.name), length, wanted=not sys.stdout.isatty()) as progress:
+    with progress_on(escape(target.name), length, wanted=not sys.stdout.isatty()) as progress:
         # What a lock protected must not change in the pipe when the lock is gone.
         copy_out(target, offset, length, fd, progress, by_reference=not locked)
 

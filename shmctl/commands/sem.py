@@ -171,4 +171,5 @@ def ls(session: Session, patterns: tuple[str, ...], as_json: bool) -> None:
 
         write_array(sys.stdout, (semaphore_record(*row) for row in rows))
     else:
-        write_semaphores(session.output(), rows)
+        with session.paged() as output:
+            write_semaphores(output, rows)

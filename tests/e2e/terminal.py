@@ -30,7 +30,8 @@ class Terminal:
     ) -> None:
         self.shown = b""
         self.status: int | None = None
-        wanted = environment({"TERM": "xterm-256color", **(env or {})})
+        # Without a pager, which would wait for keys where a test lists what other tests have made, too.
+        wanted = environment({"TERM": "xterm-256color", "PAGER": "cat", **(env or {})})
         master, slave = pty.openpty()
         ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 50, columns, 0, 0))
         self.pid = os.fork()
