@@ -3,6 +3,7 @@
 import ast
 import importlib.metadata
 import os
+import re
 import subprocess
 import sys
 import tomllib
@@ -101,6 +102,11 @@ def test_a_short_option_means_the_same_wherever_it_may() -> None:
         "-n": {"--length", "--dry-run"},
         "-o": {"--offset", "--columns"},
     }
+
+
+def test_every_command_is_in_the_changelog() -> None:
+    changes = (ROOT / "CHANGELOG.md").read_text()
+    assert [name for name in COMMANDS if not re.search(rf"`{name}[` ]", changes)] == []
 
 
 def test_version_has_one_source() -> None:
@@ -237,7 +243,13 @@ PATHS = {
     "rm": (["rm", "NAME"], set()),
     "rm PATTERN": (["rm", "NAME*"], set()),
     "unlink": (["unlink", "NAME"], set()),
+    "batch": (["batch", "/dev/null"], set()),
+    "completion": (["completion", "bash"], set()),
 }
+
+
+def test_every_path_to_a_command_has_a_budget() -> None:
+    assert {words[0] for words, _ in PATHS.values()} >= set(COMMANDS)
 
 
 @pytest.mark.parametrize("path", PATHS)

@@ -8,7 +8,6 @@ import signal
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import replace
 from types import FrameType
 from typing import TYPE_CHECKING
 
@@ -36,7 +35,7 @@ def paged(output: Output) -> Iterator[Output]:
         yield output
         return
     buffer = io.StringIO()
-    yield replace(output, stream=buffer)
+    yield output._replace(stream=buffer)
     text = buffer.getvalue()
     if text.count("\n") < shutil.get_terminal_size().lines or not _show(command, text):
         output.stream.write(text)
