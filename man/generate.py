@@ -1,5 +1,7 @@
 #!/usr/bin/env python3
-"""Write the manual pages: man/generate.py (with shmctl importable) makes man/*.[157] anew.
+"""Write what gets installed beside the program: man/generate.py (with shmctl importable) makes share/ anew.
+
+That is the completion of bash, zsh and fish, and the manual pages.
 
 What the commands know of themselves (synopsis, options, help) comes from
 them; the rest is in man/src/PAGE.md, a small part of Markdown: ``# SECTION``,
@@ -8,9 +10,9 @@ the page of a command that has subcommands), paragraphs, ```` ``` ````
 fences, lists of ``- `` and ``1. `` items, and of a `` `term` `` line with
 ``:   text`` below, `` `code` ``, ``*variable*``, and references such as ls(1).
 
-A new command needs its man/src/NAME.md, and a line for its page under
-``shared-data`` in pyproject.toml. What belongs to no one command has a page in
-section 5 or 7, all of it from man/src/PAGE.SECTION.md, and a row in TOPICS.
+A new command needs its man/src/NAME.md. What belongs to no one command has a
+page in section 5 or 7, all of it from man/src/PAGE.SECTION.md, and a row in
+TOPICS.
 """
 
 import re
@@ -22,9 +24,17 @@ import click
 
 from shmctl import __version__
 from shmctl.cli import COMMANDS, cli
+from shmctl.shells import SHELLS, script
 
 HERE = Path(__file__).resolve().parent
 SOURCES = HERE / "src"
+SHARE = HERE.parent / "share"
+# Where each shell looks for the completion of a command, below /usr/share and the like.
+COMPLETIONS = {
+    "bash": "bash-completion/completions/shmctl",
+    "zsh": "zsh/site-functions/_shmctl",
+    "fish": "fish/vendor_completions.d/shmctl.fish",
+}
 # The date on the pages until CHANGELOG.md has a release with a date.
 FIRST_DATE = "2026-11-23"
 FIRST_SECTIONS = ("NAME", "SYNOPSIS", "DESCRIPTION", "COMMANDS", "OPTIONS")
@@ -294,15 +304,24 @@ def _escape(text: str, *, code: bool = False) -> str:
     return text.replace("-", "\\-") if code else text
 
 
+def files() -> dict[str, str]:
+    """All that share/ has, by its path there."""
+    made = {f"man/man{name.rpartition('.')[2]}/{name}": text for name, text in pages().items()}
+    return made | {COMPLETIONS[shell]: script(cli, shell) for shell in SHELLS}
+
+
 def main() -> None:
-    """Write every page; status 1 if a command has none, or a page no source."""
-    made = pages()
+    """Write every file, and remove those that nothing makes any more; status 1 if a command has no page."""
+    made = files()
+    for path in SHARE.rglob("*"):
+        if path.is_file() and str(path.relative_to(SHARE)) not in made:
+            path.unlink()
     for name, text in made.items():
-        (HERE / name).write_text(text)
-    problems = [f"man/src/{name}.md is missing" for name in COMMANDS if not (SOURCES / f"{name}.md").exists()]
-    problems += [f"man/{path.name} has no source" for path in HERE.glob("*.[0-9]") if path.name not in made]
-    if problems:
-        sys.exit("\n".join(problems))
+        (SHARE / name).parent.mkdir(parents=True, exist_ok=True)
+        (SHARE / name).write_text(text)
+    missing = [f"man/src/{name}.md is missing" for name in COMMANDS if not (SOURCES / f"{name}.md").exists()]
+    if missing:
+        sys.exit("\n".join(missing))
 
 
 if __name__ == "__main__":

@@ -3,13 +3,16 @@
 import sys
 from collections.abc import Sequence
 from importlib import import_module
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
 from shmctl import __version__, boundary
-from shmctl.options import Session
+from shmctl.options import Session, completed_by
 from shmctl.parsing import Helped
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 
 class Entry(NamedTuple):
@@ -42,6 +45,7 @@ COMMANDS = {
     "doctor": Entry("Look after", "Tell what makes shared memory unsafe or fragile on this host."),
     "rm": Entry("Remove", "Remove objects by name or pattern (unlink)."),
     "unlink": Entry("Remove", "Remove one object (shm_unlink)."),
+    "completion": Entry("Set up", "Print the script that makes a shell complete shmctl: bash, zsh or fish."),
 }
 
 
@@ -59,6 +63,20 @@ class LazyGroup(Helped, click.Group):
         command = import_module(f"shmctl.commands.{cmd_name}").command
         assert isinstance(command, click.Command)  # noqa: S101 - tells the type checker what import_module cannot
         return command
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> "list[CompletionItem]":
+        """Options, or commands from the table, of which none is imported for it."""
+        if incomplete.startswith("-"):
+            return super().shell_complete(ctx, incomplete)
+        if ctx._protected_args:
+            return []  # after a command that there is not
+        from click.shell_completion import CompletionItem
+
+        return [
+            CompletionItem(name, help=entry.summary)
+            for name, entry in COMMANDS.items()
+            if name.startswith(incomplete)
+        ]
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -104,6 +122,7 @@ def _show_version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
     "target_pid",
     type=click.IntRange(min=1),
     metavar="PID",
+    shell_complete=completed_by("complete_pids"),
     help="Work in the /dev/shm that process PID sees, in another container, say.",
 )
 @click.option(

@@ -7,14 +7,18 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import click
 
-from shmctl.core.models import DEV_SHM, Directory, Kind, ObjectInfo
-from shmctl.core.names import SHELL_PREFIX, escape, parse_name
+from shmctl.core.models import DEV_SHM, Directory
+from shmctl.core.names import parse_name
 from shmctl.core.sizes import parse_duration, parse_mode, parse_resize, parse_size
 from shmctl.parsing import unmarked
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
     from click.shell_completion import CompletionItem
 
+    from shmctl.completing import Completer
+    from shmctl.core.objects.streams import Progress
     from shmctl.core.typed.structs import Layout
     from shmctl.render.output import Output
 
@@ -35,25 +39,45 @@ class Session(NamedTuple):
 
     @property
     def on_terminal(self) -> bool:
-        """Whether output is for a person: standard output is a terminal, or colour is always wanted."""
-        return self.color == "always" or sys.stdout.isatty()
+        """Whether tables and panels are wanted: standard output is a terminal, or colour is always wanted.
+
+        A dumb terminal (TERM), which a screen reader or an editor may be, gets what a pipe gets.
+        """
+        return self.color == "always" or (sys.stdout.isatty() and os.environ.get("TERM") != "dumb")
 
     @property
     def in_color(self) -> bool:
         """Whether to use colour: on a terminal, unless NO_COLOR or a plain TERM says otherwise."""
         if self.color != "auto":
             return self.color == "always"
-        return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+        return self.on_terminal and not os.environ.get("NO_COLOR")
 
     def output(self, sizes: str | None = None, *, headings: bool = True) -> "Output":
         """Standard output, with sizes as "bytes", "human", or as suits who reads."""
         from shmctl.render.output import Output
 
-        human = self.on_terminal if sizes is None else sizes == "human"
+        for_people = self.on_terminal or sys.stdout.isatty()
+        human = for_people if sizes is None else sizes == "human"
         return Output(sys.stdout, self.on_terminal, self.in_color, human, headings)
+
+    def paged(self, output: "Output | None" = None) -> "AbstractContextManager[Output]":
+        """`output`, through a pager if it turns out to be longer than the screen."""
+        from shmctl.render.pager import paged
+
+        return paged(output or self.output())
 
 
 pass_session = click.make_pass_decorator(Session, ensure=True)
+
+
+def progress_on(
+    description: str, total: int | None, *, wanted: bool = True
+) -> "AbstractContextManager[Progress]":
+    """A progress bar for a copy of ``total`` bytes; see `progress_bar`."""
+    from shmctl.render.progress import progress_bar
+
+    session = click.get_current_context().find_object(Session)
+    return progress_bar(description, total, wanted=wanted, color=not session or session.color != "never")
 
 
 class Parsed(click.ParamType[Any]):
@@ -78,7 +102,7 @@ class NameType(Parsed):
         self, ctx: click.Context, param: click.Parameter, incomplete: str
     ) -> "list[CompletionItem]":
         """The objects whose names begin with what is typed, in the spelling that was begun."""
-        return complete_names(incomplete)
+        return _complete_names(ctx, incomplete)
 
 
 class FileType(click.ParamType[str]):
@@ -104,22 +128,25 @@ class PatternType(click.ParamType[str]):
         self, ctx: click.Context, param: click.Parameter, incomplete: str
     ) -> "list[CompletionItem]":
         """As for a name."""
-        return complete_names(incomplete)
+        return _complete_names(ctx, incomplete)
 
 
-def complete_names(incomplete: str, kind: Kind | None = None) -> "list[CompletionItem]":
-    """Completion items for ``/shm``, ``shm`` and ``/dev/shm/shm``: objects, or those of one kind."""
-    from click.shell_completion import CompletionItem
+def _complete_names(ctx: click.Context, incomplete: str) -> "list[CompletionItem]":
+    from shmctl.completing import complete_names
 
-    from shmctl.core.inspect.listing import scan
-
-    prefix = next((p for p in (SHELL_PREFIX, "/") if incomplete.startswith(p)), "")
-    names = (escape(info.name[1:]) for info in scan() if _is_wanted(info, kind))
-    return [CompletionItem(prefix + name) for name in sorted(names) if (prefix + name).startswith(incomplete)]
+    return complete_names(ctx, incomplete)
 
 
-def _is_wanted(info: ObjectInfo, kind: Kind | None) -> bool:
-    return info.kind.is_object if kind is None else info.kind is kind
+def completed_by(name: str) -> "Completer":
+    """The function of that name in `completing`, which is loaded when a shell asks."""
+
+    def complete(ctx: click.Context, param: click.Parameter, incomplete: str) -> "list[CompletionItem]":
+        from shmctl import completing
+
+        completer: Completer = getattr(completing, name)
+        return completer(ctx, param, incomplete)
+
+    return complete
 
 
 NAME = NameType()
@@ -155,7 +182,11 @@ def struct_options(function: Function) -> Function:
     """``--type``, ``--endian``, ``--struct`` and ``--header``."""
     decorators = [
         click.option(
-            "--type", "type_name", metavar="TYPE", help="A C type: int8 ... uint64, float, size_t ..."
+            "--type",
+            "type_name",
+            metavar="TYPE",
+            shell_complete=completed_by("complete_types"),
+            help="A C type: int8 ... uint64, float, size_t ...",
         ),
         click.option(
             "--endian",
@@ -178,6 +209,31 @@ def struct_options(function: Function) -> Function:
     for decorator in reversed(decorators):
         function = decorator(function)
     return function
+
+
+def field_completer(ending: str) -> "Completer":
+    """Completes the fields of the --struct that was declared before, each with ``ending``."""
+
+    def complete(ctx: click.Context, param: click.Parameter, incomplete: str) -> "list[CompletionItem]":
+        from shmctl.completing import complete_fields
+
+        declaration = ctx.params.get("declaration")
+        if declaration is None:
+            return []
+        return complete_fields(load_layout(declaration, ctx.params.get("header")), ending, incomplete)
+
+    return complete
+
+
+def owner_option(function: Function) -> Function:
+    """``--owner``, a user's number."""
+    return click.option(
+        "--owner",
+        type=Parsed("user", user_id),
+        metavar="USER",
+        shell_complete=completed_by("complete_owners"),
+        help="Only what USER (a name or number) owns.",
+    )(function)
 
 
 def verbose_option(function: Function) -> Function:

@@ -9,10 +9,12 @@ from glob import glob
 from pathlib import Path
 
 import click
-from click.shell_completion import CompletionItem, ShellComplete
+from click.shell_completion import CompletionItem
 
+from shmctl.completing import PARTIAL
 from shmctl.core.errors import InputError
 from shmctl.scripts import split_words
+from shmctl.shells import candidates
 
 _PROMPT = "shmctl> "
 _HISTORY_LENGTH = 1000
@@ -33,7 +35,7 @@ def line_editor(root: click.Context) -> Iterator[Callable[[], str | None]]:
         readline.read_history_file(history)
     readline.set_history_length(_HISTORY_LENGTH)
     readline.set_completer_delims(" \t\n")
-    readline.set_completer(_Completer(root.command))
+    readline.set_completer(_Completer(root))
     readline.parse_and_bind("tab: complete")
     try:
         yield _ask
@@ -66,8 +68,8 @@ def _history_file() -> Path:
 class _Completer:
     """Completes the last word of the line as the shells' completion does."""
 
-    def __init__(self, group: click.Command) -> None:
-        self._completion = ShellComplete(group, {}, "shmctl", "_SHMCTL_COMPLETE")
+    def __init__(self, root: click.Context) -> None:
+        self._root = root
         self._found: list[str] = []
 
     def __call__(self, text: str, state: int) -> str | None:
@@ -88,17 +90,20 @@ class _Completer:
             incomplete = "".join(split_words(before[start:]))
         except InputError:
             return []
-        prefix = ""
-        if incomplete.startswith("--") and "=" in incomplete:
-            prefix = incomplete[: incomplete.index("=") + 1]
-        items = self._completion.get_completions(words, incomplete)
-        values = [value for item in items for value in _values(item, incomplete.removeprefix(prefix))]
-        escaped = [_SPECIAL.sub(r"\\\1", prefix + value)[begin - start :] for value in values]
-        return [f"{escaped[0]} "] if len(escaped) == 1 and escaped[0][-1:] not in "=/" else escaped
+        items = candidates(self._root.command, words, incomplete, self._root.obj)
+        values = [value for item in items for value in _values(item, incomplete)]
+        escaped = [_SPECIAL.sub(r"\\\1", value)[begin - start :] for value in values]
+        return [f"{escaped[0]} "] if len(escaped) == 1 and not _goes_on(items[0], values[0]) else escaped
 
 
 def _values(item: CompletionItem, incomplete: str) -> list[str]:
-    if item.type == "plain":
+    if item.type in ("plain", PARTIAL):
         return [item.value] if item.value.isprintable() else []
-    paths = glob(glob_escape(incomplete) + "*")
-    return [path + "/" if os.path.isdir(path) else path for path in sorted(paths)]
+    # What was typed of the path, which may stand after --input=.
+    option = incomplete.removesuffix(item.value)
+    paths = sorted(glob(glob_escape(item.value) + "*"))
+    return [option + path + ("/" if os.path.isdir(path) else "") for path in paths]
+
+
+def _goes_on(item: CompletionItem, value: str) -> bool:
+    return item.type == PARTIAL or value.endswith("/")

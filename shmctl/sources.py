@@ -12,7 +12,7 @@ from shmctl.core.models import Store
 from shmctl.core.names import escape
 from shmctl.core.objects.lifecycle import OpenObject
 from shmctl.core.objects.writing import Fit, fill, write_bytes, write_stores
-from shmctl.options import Session
+from shmctl.options import Session, progress_on
 
 if TYPE_CHECKING:
     from shmctl.core.objects.streams import Source
@@ -135,12 +135,11 @@ def _struct_writer(options: dict[str, Any], offset: int, assignments: Sequence[s
 def _stream_writer(options: dict[str, Any], offset: int, fit: Fit) -> Writer:
     def write(target: OpenObject) -> int:
         from shmctl.core.objects.streams import copy_in
-        from shmctl.render.progress import progress_bar
 
         path: str | None = options["input_file"]
         with (
             opened_input("-" if path is None else path, options["length"]) as source,
-            progress_bar(escape(target.name), source.amount(0), wanted=True) as progress,
+            progress_on(escape(target.name), source.amount(0)) as progress,
         ):
             return copy_in(target, offset, source, fit, progress)
 

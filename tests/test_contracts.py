@@ -3,6 +3,7 @@
 import ast
 import importlib.metadata
 import os
+import re
 import subprocess
 import sys
 import tomllib
@@ -131,6 +132,11 @@ def test_a_short_option_means_the_same_wherever_it_may() -> None:
         "-n": {"--length", "--dry-run"},
         "-o": {"--offset", "--columns"},
     }
+
+
+def test_every_command_is_in_the_changelog() -> None:
+    changes = (ROOT / "CHANGELOG.md").read_text()
+    assert [name for name in COMMANDS if not re.search(rf"`{name}[` ]", changes)] == []
 
 
 def test_version_has_one_source() -> None:
@@ -267,7 +273,13 @@ PATHS = {
     "rm": (["rm", "NAME"], set()),
     "rm PATTERN": (["rm", "NAME*"], set()),
     "unlink": (["unlink", "NAME"], set()),
+    "batch": (["batch", "/dev/null"], set()),
+    "completion": (["completion", "bash"], set()),
 }
+
+
+def test_every_path_to_a_command_has_a_budget() -> None:
+    assert {words[0] for words, _ in PATHS.values()} >= set(COMMANDS)
 
 
 @pytest.mark.parametrize("path", PATHS)
@@ -342,6 +354,16 @@ def test_few_system_calls_before_the_first_that_counts(path: str, name: str, tmp
     first = next(at for at, call in enumerate(calls) if f'"/dev/shm{name}"' in call)
     peer = len(system_calls(tmp_path, sys.executable, "-c", PEER))
     assert first < 1.4 * peer
+
+
+@pytest.mark.parametrize("words", [["stat", "/"], ["ls", "--owner", ""], ["re"], ["read", "--"]])
+def test_import_budget_of_completion(words: list[str], name: str) -> None:
+    done("create", name)
+    script = (
+        "import sys\nfrom shmctl.cli import cli\n"
+        "from shmctl.shells import answer\nanswer(cli, 'zsh_complete')"
+    )
+    assert modules_after(script, *words) & HEAVY == set()
 
 
 @pytest.mark.parametrize("module", ["cffi", "pycparser"])

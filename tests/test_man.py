@@ -3,7 +3,6 @@ import os
 import re
 import subprocess
 import sys
-import tomllib
 from functools import cache
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from shmctl.cli import COMMANDS, cli
 from tests.documents import ROOT, Step, check_session, fences, private_shm, steps
 
 MAN = ROOT / "man"
+SHARE = ROOT / "share"
 COMMAND_PAGES = ["shmctl.1", *(f"shmctl-{name}.1" for name in COMMANDS)]
 TOPIC_PAGES = ["shmctl.5", "shmctl-leaks.7", "shmctl-struct.7"]
 PAGES = COMMAND_PAGES + TOPIC_PAGES
@@ -32,7 +32,7 @@ SECTIONS = [
 @cache
 def rendered(page: str) -> str:
     done = subprocess.run(
-        ["mandoc", "-T", "utf8", "-O", "width=200", str(MAN / page)], capture_output=True, check=True
+        ["mandoc", "-T", "utf8", "-O", "width=200", page_path(page)], capture_output=True, check=True
     )
     return re.sub(".\b", "", done.stdout.decode())
 
@@ -59,38 +59,38 @@ def params(page: str) -> list[click.Parameter]:
         return found
 
 
-def test_pages_are_what_the_generator_makes() -> None:
+def test_share_is_what_the_generator_makes() -> None:
     script = (
         "import importlib.util, json, sys\n"
         "spec = importlib.util.spec_from_file_location('generate', sys.argv[1])\n"
         "module = importlib.util.module_from_spec(spec)\n"
         "spec.loader.exec_module(module)\n"
-        "print(json.dumps(module.pages()))\n"
+        "print(json.dumps(module.files()))\n"
     )
     done = subprocess.run(
         [sys.executable, "-B", "-c", script, str(MAN / "generate.py")], capture_output=True, check=True
     )
     made = json.loads(done.stdout)
-    stale = [page for page, text in made.items() if (MAN / page).read_text() != text]
+    there = {str(path.relative_to(SHARE)): path.read_text() for path in SHARE.rglob("*") if path.is_file()}
+    stale = sorted(path for path in made.keys() | there.keys() if made.get(path) != there.get(path))
     assert not stale, "run .venv/bin/python man/generate.py"
-    assert sorted(PAGES) == sorted(made) == sorted(path.name for path in MAN.glob("*.[0-9]"))
+    installed = [Path(path).name for path in made if path.startswith("man/")]
+    assert sorted(PAGES) == sorted(installed)
 
 
-def test_every_page_is_installed() -> None:
-    config = tomllib.loads((ROOT / "pyproject.toml").read_text())
-    shared = config["tool"]["hatch"]["build"]["targets"]["wheel"]["shared-data"]
-    assert shared == {f"man/{page}": f"share/man/man{page[-1]}/{page}" for page in PAGES}
+def page_path(page: str) -> str:
+    return str(SHARE / f"man/man{page[-1]}" / page)
 
 
 @pytest.mark.parametrize("page", COMMAND_PAGES)
 def test_page_has_every_section_in_order(page: str) -> None:
-    headings = re.findall(r'^\.SH "(.+)"$', (MAN / page).read_text(), re.M)
+    headings = re.findall(r'^\.SH "(.+)"$', Path(page_path(page)).read_text(), re.M)
     assert [heading for heading in headings if heading in SECTIONS] == SECTIONS
 
 
 @pytest.mark.parametrize("page", TOPIC_PAGES)
 def test_topic_has_the_sections_of_a_manual_page(page: str) -> None:
-    headings = re.findall(r'^\.SH "(.+)"$', (MAN / page).read_text(), re.M)
+    headings = re.findall(r'^\.SH "(.+)"$', Path(page_path(page)).read_text(), re.M)
     assert headings[:2] == ["NAME", "DESCRIPTION"]
     assert headings[-2:] == ["EXAMPLES", "SEE ALSO"]
 
@@ -98,7 +98,7 @@ def test_topic_has_the_sections_of_a_manual_page(page: str) -> None:
 @pytest.mark.parametrize("page", PAGES)
 def test_pages_that_it_refers_to_are_there(page: str) -> None:
     """Those of ours: what else a machine has, nobody can say."""
-    referred = re.findall(r"\\fB(shmctl(?:\\-[a-z]+)?)\\fR\((\d)\)", (MAN / page).read_text())
+    referred = re.findall(r"\\fB(shmctl(?:\\-[a-z]+)?)\\fR\((\d)\)", Path(page_path(page)).read_text())
     assert referred
     for title, section in referred:
         assert f"{title.replace(chr(92), '')}.{section}" in PAGES
@@ -106,7 +106,7 @@ def test_pages_that_it_refers_to_are_there(page: str) -> None:
 
 @pytest.mark.parametrize("page", COMMAND_PAGES)
 def test_page_has_every_option(page: str) -> None:
-    text = (MAN / page).read_text().partition('.SH "OPTIONS"')[2].partition(".SH")[0]
+    text = Path(page_path(page)).read_text().partition('.SH "OPTIONS"')[2].partition(".SH")[0]
     tagged = re.findall(r"^\.TP\n(.+)$", text, re.M)
     documented = re.findall(r"\\fB((?:\\-)+[^\\]+(?:\\-[^\\]+)*)\\fR", "\n".join(tagged))
     options = [
@@ -119,7 +119,7 @@ def test_page_has_every_option(page: str) -> None:
 @pytest.mark.parametrize("page", PAGES)
 def test_page_is_clean(page: str) -> None:
     done = subprocess.run(
-        ["mandoc", "-T", "lint", "-W", "warning", str(MAN / page)], capture_output=True, check=False
+        ["mandoc", "-T", "lint", "-W", "warning", page_path(page)], capture_output=True, check=False
     )
     assert (done.returncode, done.stdout.decode(), done.stderr.decode()) == (0, "", "")
 
@@ -127,7 +127,7 @@ def test_page_is_clean(page: str) -> None:
 @pytest.mark.parametrize("page", PAGES)
 def test_groff_has_nothing_to_say(page: str) -> None:
     done = subprocess.run(
-        ["man", "--warnings", "--encoding=UTF-8", "--local-file", "-Tutf8", "-Z", str(MAN / page)],
+        ["man", "--warnings", "--encoding=UTF-8", "--local-file", "-Tutf8", "-Z", page_path(page)],
         env={**os.environ, "MANROFFSEQ": "", "MANWIDTH": "80", "LC_ALL": "C.UTF-8"},
         capture_output=True,
         check=False,

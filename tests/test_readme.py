@@ -80,7 +80,7 @@ def test_first_command_does_the_main_job(tour_names: None, tmp_path: Path) -> No
     assert test_it == "tests/run\n"
     clone = tmp_path / "clone"
     clone.mkdir()
-    for part in ("shmctl", "man", "pyproject.toml", "README.md", "LICENSE"):
+    for part in ("shmctl", "share", "pyproject.toml", "README.md", "LICENSE"):
         source = ROOT / part
         copy = shutil.copytree if source.is_dir() else shutil.copy
         copy(source, clone / part)

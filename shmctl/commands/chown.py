@@ -7,7 +7,16 @@ import click
 from shmctl import report
 from shmctl.core.names import Name, escape
 from shmctl.core.objects.lifecycle import change_owner
-from shmctl.options import Parsed, Session, group_id, names_argument, pass_session, user_id, verbose_option
+from shmctl.options import (
+    Parsed,
+    Session,
+    completed_by,
+    group_id,
+    names_argument,
+    pass_session,
+    user_id,
+    verbose_option,
+)
 from shmctl.parsing import Command
 
 _UNCHANGED = -1
@@ -42,7 +51,12 @@ def _login_group(uid: int) -> int:
 
 
 @click.command(cls=Command)
-@click.argument("ownership", metavar="OWNER[:GROUP]", type=Parsed("owner", parse_ownership))
+@click.argument(
+    "ownership",
+    metavar="OWNER[:GROUP]",
+    type=Parsed("owner", parse_ownership),
+    shell_complete=completed_by("complete_ownership"),
+)
 @names_argument
 @verbose_option
 @pass_session

@@ -40,10 +40,11 @@ def command(session: Session, everywhere: bool, as_json: bool) -> None:
     else:
         from shmctl.render.capacity import write_filling
 
-        for number, each in enumerate(fillings):
-            if number:
-                sys.stdout.write("\n")
-            write_filling(session.output(), *each)
+        with session.paged() as output:
+            for number, each in enumerate(fillings):
+                if number:
+                    output.stream.write("\n")
+                write_filling(output, *each)
     report.uninspected(max((filling.uninspected for _, filling, _ in fillings), default=0))
 
 

@@ -29,6 +29,7 @@ def command(session: Session, as_json: bool, exit_code: bool) -> None:
     else:
         from shmctl.render.doctor import write_findings
 
-        write_findings(session.output(), findings)
+        with session.paged() as output:
+            write_findings(output, findings)
     if exit_code and any(finding.outcome.status.is_bad for finding in findings):
         report.fail()

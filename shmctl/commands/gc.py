@@ -11,7 +11,7 @@ from shmctl.core.inspect.listing import matcher
 from shmctl.core.inspect.verdicts import Judgement, Rules, Verdict
 from shmctl.core.names import escape
 from shmctl.inspection import Inspection, keep_sets_whole
-from shmctl.options import PATTERN, Parsed, Session, json_option, min_age_option, pass_session, user_id
+from shmctl.options import PATTERN, Session, json_option, min_age_option, owner_option, pass_session
 from shmctl.parsing import Command
 
 
@@ -19,11 +19,11 @@ from shmctl.parsing import Command
 @click.argument("patterns", metavar="[PATTERN]...", type=PATTERN, nargs=-1)
 @click.option("--yes", is_flag=True, help="Remove without asking.")
 @min_age_option
-@click.option(
-    "--owner", type=Parsed("user", user_id), metavar="USER", help="Only what USER (a name or number) owns."
-)
+@owner_option
 @click.option("--semaphores", is_flag=True, help="Also semaphores that nobody has open.")
-@click.option("--keep", multiple=True, metavar="PATTERN", help="Keep what matches; may be repeated.")
+@click.option(
+    "--keep", type=PATTERN, multiple=True, metavar="PATTERN", help="Keep what matches; may be repeated."
+)
 @json_option
 @pass_session
 def command(

@@ -141,7 +141,8 @@ def _print(session: Session, holders: Sequence[tuple[Name, Holder]], as_json: bo
 
         write_array(sys.stdout, (holder_record(name, holder) for name, holder in holders))
     else:
-        write_holders(session.output(), holders)
+        with session.paged() as output:
+            write_holders(output, holders)
 
 
 def _show_unlinked(session: Session, as_json: bool) -> None:
@@ -156,5 +157,6 @@ def _show_unlinked(session: Session, as_json: bool) -> None:
 
         write_array(sys.stdout, map(unlinked_record, unlinked))
     else:
-        write_unlinked(session.output(), unlinked)
+        with session.paged() as output:
+            write_unlinked(output, unlinked)
     report.uninspected(uninspected)

@@ -38,7 +38,8 @@ def command(
     else:
         from shmctl.render.verdicts import write_judgements
 
-        write_judgements(session.output(), judgements)
+        with session.paged() as output:
+            write_judgements(output, judgements)
     inspection.report_missing()
     if exit_code and any(each.verdict is Verdict.ORPHAN for each in judgements):
         report.fail()

@@ -11,13 +11,20 @@ from shmctl.core.errors import ShmError
 from shmctl.core.locking import flock, flock_within, try_flock
 from shmctl.core.names import Name
 from shmctl.core.objects.lifecycle import OpenObject, opened
-from shmctl.options import DURATION, Session, name_argument, pass_session
+from shmctl.options import DURATION, Session, completed_by, name_argument, pass_session
 from shmctl.parsing import Command
 
 
 @click.command(cls=Command)
 @name_argument
-@click.argument("argv", metavar="-- CMD...", nargs=-1, type=click.UNPROCESSED, required=True)
+@click.argument(
+    "argv",
+    metavar="-- CMD...",
+    nargs=-1,
+    type=click.UNPROCESSED,
+    required=True,
+    shell_complete=completed_by("complete_command"),
+)
 @click.option("--shared", is_flag=True, help="A shared lock: others may have it shared, too.")
 @click.option("--nonblock", is_flag=True, help="Fail with status 1 if the lock is not free.")
 @click.option(

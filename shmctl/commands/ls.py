@@ -17,9 +17,10 @@ from shmctl.options import (
     SIZE,
     Parsed,
     Session,
+    completed_by,
     json_option,
+    owner_option,
     pass_session,
-    user_id,
     watch_option,
 )
 from shmctl.parsing import Command
@@ -54,6 +55,7 @@ VERDICTS = ("held", "orphan", "kept", "unknown")
     type=Parsed("columns", parse_columns),
     default=DEFAULT_COLUMNS,
     metavar="COLS",
+    shell_complete=completed_by("complete_columns"),
     help="Columns to show, or with a + to add: " + ", ".join(ALL_COLUMNS) + ".",
 )
 @click.option(
@@ -61,15 +63,14 @@ VERDICTS = ("held", "orphan", "kept", "unknown")
     type=Parsed("column", parse_column),
     default="name",
     metavar="COL",
+    shell_complete=completed_by("complete_column"),
     help="Sort by a column (name).",
 )
 @click.option("-r", "--reverse", is_flag=True, help="Sort the other way round.")
 @click.option("-0", "--null", is_flag=True, help="Names alone, each ended by a NUL byte.")
 @click.option("--no-headings", is_flag=True, help="No line of headings.")
 @json_option
-@click.option(
-    "--owner", type=Parsed("user", user_id), metavar="USER", help="Only what USER (a name or number) owns."
-)
+@owner_option
 @click.option(
     "--kind",
     type=click.Choice([kind.value for kind in Kind]),
@@ -165,7 +166,8 @@ def command(
 
         write_array(sys.stdout, records(infos, available))
     elif infos or not missing:
-        write_listing(output, infos, [available[column] for column in columns])
+        with session.paged(output) as paged:
+            write_listing(paged, infos, [available[column] for column in columns])
     report.missing(missing)
 
 

@@ -12,10 +12,12 @@ from shmctl.core.objects.reading import check_end, chunks, extent, read_bytes, r
 from shmctl.options import (
     SIZE,
     Session,
+    field_completer,
     json_option,
     name_argument,
     offset_option,
     pass_session,
+    progress_on,
     struct_options,
     watch_option,
 )
@@ -27,7 +29,7 @@ if TYPE_CHECKING:
 
 @click.command(cls=Command)
 @name_argument
-@click.argument("fields", metavar="[FIELD]...", nargs=-1)
+@click.argument("fields", metavar="[FIELD]...", nargs=-1, shell_complete=field_completer(""))
 @offset_option
 @click.option("-n", "--length", type=SIZE, metavar="LENGTH", help="Read at most this many bytes.")
 @click.option("--raw", "form", flag_value="raw", help="The bytes as they are (as in a pipe).")
@@ -118,10 +120,9 @@ def _read_range(target: OpenObject, options: dict[str, Any], output: "Output") -
 
 def _copy_raw(target: OpenObject, offset: int, length: int, *, locked: bool) -> None:
     from shmctl.core.objects.streams import copy_out
-    from shmctl.render.progress import progress_bar
 
     fd = sys.stdout.fileno()
-    with progress_bar(escape(target.name), length, wanted=not sys.stdout.isatty()) as progress:
+    with progress_on(escape(target.name), length, wanted=not sys.stdout.isatty()) as progress:
         # What a lock protected must not change in the pipe when the lock is gone.
         copy_out(target, offset, length, fd, progress, by_reference=not locked)
 

@@ -14,13 +14,20 @@ from shmctl.core.names import Name, parse_name
 from shmctl.core.objects.lifecycle import DEFAULT_MODE, LastingObject, lasting_as_long
 from shmctl.core.objects.streams import copy_in
 from shmctl.core.objects.writing import Fit
-from shmctl.options import FILE, NAME, SIZE, Session, pass_session
+from shmctl.options import FILE, NAME, SIZE, Session, completed_by, pass_session
 from shmctl.parsing import Command
 from shmctl.sources import opened_input
 
 
 @click.command(cls=Command)
-@click.argument("argv", metavar="-- CMD...", nargs=-1, type=click.UNPROCESSED, required=True)
+@click.argument(
+    "argv",
+    metavar="-- CMD...",
+    nargs=-1,
+    type=click.UNPROCESSED,
+    required=True,
+    shell_complete=completed_by("complete_command"),
+)
 @click.option("-s", "--size", type=SIZE, metavar="SIZE", help="Size in bytes: 100, 4K, 2GiB (0, or FILE's).")
 @click.option("--name", type=NAME, metavar="NAME", help="The object's name (a random one).")
 @click.option("--from", "source_file", metavar="FILE", type=FILE, help="Fill it with what FILE holds first.")

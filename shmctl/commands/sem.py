@@ -18,7 +18,6 @@ from shmctl.options import (
     PATTERN,
     Parsed,
     Session,
-    complete_names,
     json_option,
     pass_session,
     verbose_option,
@@ -39,7 +38,9 @@ class SemaphoreType(Parsed):
         self, ctx: click.Context, param: click.Parameter, incomplete: str
     ) -> "list[CompletionItem]":
         """The semaphores whose names begin with what is typed."""
-        return complete_names(incomplete, Kind.SEMAPHORE)
+        from shmctl.completing import complete_names
+
+        return complete_names(ctx, incomplete, Kind.SEMAPHORE)
 
 
 SEMAPHORE = SemaphoreType()
@@ -170,4 +171,5 @@ def ls(session: Session, patterns: tuple[str, ...], as_json: bool) -> None:
 
         write_array(sys.stdout, (semaphore_record(*row) for row in rows))
     else:
-        write_semaphores(session.output(), rows)
+        with session.paged() as output:
+            write_semaphores(output, rows)

@@ -11,6 +11,7 @@ from shmctl.options import (
     SIZE,
     VALUE,
     Session,
+    field_completer,
     load_layout,
     name_argument,
     offset_option,
@@ -24,7 +25,9 @@ _UNUSED_INTERVAL = 0.02
 
 @click.command(cls=CommandWithValues)
 @name_argument
-@click.argument("conditions", metavar="[CONDITION]...", nargs=-1, type=VALUE)
+@click.argument(
+    "conditions", metavar="[CONDITION]...", nargs=-1, type=VALUE, shell_complete=field_completer("==")
+)
 @click.option("--exists", "state", flag_value="exists", help="Until the object is there (the default).")
 @click.option("--gone", "state", flag_value="gone", help="Until no object has the name.")
 @click.option("--unused", "state", flag_value="unused", help="Until no process has it open or mapped.")

@@ -17,6 +17,7 @@ from shmctl.options import (
     Parsed,
     Session,
     atomic_options,
+    field_completer,
     name_argument,
     offset_option,
     pass_session,
@@ -29,7 +30,7 @@ from shmctl.sources import choose_writer, parse_byte, parse_hex
 
 @click.command(cls=CommandWithValues)
 @name_argument
-@click.argument("values", metavar="[VALUE]...", nargs=-1, type=VALUE)
+@click.argument("values", metavar="[VALUE]...", nargs=-1, type=VALUE, shell_complete=field_completer("="))
 @offset_option
 @click.option(
     "-n", "--length", type=SIZE, metavar="LENGTH", help="How many bytes to --fill, or to take from a stream."

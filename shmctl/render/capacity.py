@@ -13,7 +13,7 @@ _PART_STYLES = {
     "semaphore": "magenta",
     "unlinked": "red",
     "unexplained": "yellow",
-    "free": "bright_black",
+    "free": "dim",
 }
 
 

@@ -30,7 +30,8 @@ class Terminal:
     ) -> None:
         self.shown = b""
         self.status: int | None = None
-        wanted = environment({"TERM": "xterm-256color", **(env or {})})
+        # Without a pager, which would wait for keys where a test lists what other tests have made, too.
+        wanted = environment({"TERM": "xterm-256color", "PAGER": "cat", **(env or {})})
         master, slave = pty.openpty()
         ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 50, columns, 0, 0))
         self.pid = os.fork()
@@ -63,6 +64,11 @@ class Terminal:
         while not re.search(pattern, self.shown):
             assert self._read(), f"it ended without showing {pattern!r}: {self.shown!r}"
         return self.shown
+
+    def look(self, seconds: float) -> None:
+        """Take in what is shown within that time, if anything."""
+        if select.select([self.master], [], [], seconds)[0]:
+            self._read()
 
     def wait_until_asleep(self) -> None:
         """Wait until the process waits for something."""

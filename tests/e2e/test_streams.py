@@ -3,6 +3,7 @@
 import fcntl
 import hashlib
 import os
+import re
 import shlex
 import signal
 import subprocess
@@ -491,8 +492,20 @@ def test_progress_bar_on_a_terminal(name: str) -> None:
     assert result.status == 0, result
     shown = without_styles(result.out).decode()
     assert name in shown, shown
-    assert "MiB" in shown or "KiB" in shown or "bytes" in shown
+    assert re.search(r"[0-9][KM]?, [0-9.]+[KMG]?/s", shown)
+    sequences = set(re.findall(rb"\x1b\[([0-9;]*)m", result.out))
+    assert sequences <= {b"0", b"1", b"2", b"32", b"36"}, "the terminal's own colours, which its user chose"
     assert path_of(name).stat().st_size == 1_200_000
+
+
+@pytest.mark.parametrize(("args", "env"), [([], {"TERM": "dumb"}), (["--color", "never"], {})])
+def test_progress_bar_without_colour(name: str, args: list[str], env: dict[str, str]) -> None:
+    command = shlex.join(map(str, shmctl_argv(*args, "write", name, "--create")))
+    with Terminal(["bash", "-c", f"({SLOW}) | {command}"], columns=100, env=env) as terminal:
+        result = terminal.end()
+    assert result.status == 0
+    assert not re.search(rb"\x1b\[3[0-9]", result.out)
+    assert (result.out == b"") == bool(env), "a dumb terminal could not take it back"
 
 
 def test_no_progress_bar_in_a_pipe_nor_for_what_is_quick(name: str, names: list[str]) -> None:

@@ -31,11 +31,20 @@ def load_families() -> Families:
     it says decides what may be removed.
     """
     found: list[Family] = []
-    for path in (*_user_file(), SYSTEM, BUILT_IN):
-        text = _read_file(path, trusted=path == BUILT_IN)
+    for path in (*_user_file(), SYSTEM):
+        text = _read_file(path)
         if text is not None:
             found += parse_families(text, path)
-    return Families(found)
+    return Families(found + parse_families(_read_built_in(), BUILT_IN))
+
+
+def _read_built_in() -> str:
+    """Through what has loaded this module: it may stand in an archive."""
+    import pkgutil
+
+    data = pkgutil.get_data(__name__, FILE_NAME)
+    assert data is not None  # noqa: S101 - for the type checker: every loader of ours can read
+    return data.decode()
 
 
 def _user_file() -> list[str]:
@@ -48,7 +57,7 @@ def _user_file() -> list[str]:
         return []
 
 
-def _read_file(path: str, *, trusted: bool) -> str | None:
+def _read_file(path: str) -> str | None:
     name = os.fsencode(path)
     try:
         # Without O_NONBLOCK the open of a FIFO would wait for a writer.
@@ -60,7 +69,7 @@ def _read_file(path: str, *, trusted: bool) -> str | None:
         hint = _FOREIGN_HOME if number in (errno.EACCES, errno.EPERM) else None
         raise FileError("open", name, number, hint=hint) from error
     try:
-        _check_file(path, os.fstat(fd), trusted=trusted)
+        _check_file(path, os.fstat(fd))
         with failing_as("read", name), open(fd, "rb", closefd=False) as file:
             data = file.read()
     finally:
@@ -72,11 +81,9 @@ def _read_file(path: str, *, trusted: bool) -> str | None:
         raise InputError(f"{path}:{line}: it is not UTF-8") from error
 
 
-def _check_file(path: str, st: os.stat_result, *, trusted: bool) -> None:
+def _check_file(path: str, st: os.stat_result) -> None:
     if not stat.S_ISREG(st.st_mode):
         raise InputError(f"{path}: cannot be read: it is {type_name(st.st_mode)}")
-    if trusted:
-        return
     if st.st_uid not in (0, os.geteuid()):
         raise InputError(
             f"{path}: refused, because it belongs to {user_name(st.st_uid)}: "

@@ -1,0 +1,108 @@
+"""What is longer than the screen goes through a pager, as git's output does."""
+
+import io
+import os
+import shlex
+import shutil
+import signal
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from types import FrameType
+from typing import TYPE_CHECKING
+
+from shmctl.render.output import Output
+
+if TYPE_CHECKING:
+    from subprocess import Popen
+
+_DEFAULT = "less"
+# Quit if it fits on one screen, show colours as such, leave the screen as it is at the end.
+_LESS = "FRX"
+_NOT_RUN = (126, 127)
+
+
+@contextmanager
+def paged(output: Output) -> Iterator[Output]:
+    """An output to write to instead of ``output``; at the end a pager shows it, if it is too long.
+
+    That is $PAGER, or less; none where standard output is no terminal, or TERM
+    says that it cannot move its cursor, or PAGER is empty or ``cat``, or is
+    not there. The user may leave the pager at any time: nothing is an error then.
+    """
+    command = _command()
+    if command is None or output.stream is not sys.stdout:
+        yield output
+        return
+    buffer = io.StringIO()
+    yield output._replace(stream=buffer)
+    text = buffer.getvalue()
+    if text.count("\n") < shutil.get_terminal_size().lines or not _show(command, text):
+        output.stream.write(text)
+
+
+def _command() -> str | None:
+    """What to run through the shell."""
+    if not sys.stdout.isatty() or os.environ.get("TERM", "dumb") == "dumb":
+        return None
+    command = os.environ.get("PAGER", _DEFAULT).strip()
+    try:
+        program = shlex.split(command)[0]
+    except (ValueError, IndexError):
+        return None
+    there = "=" in program or shutil.which(os.path.expanduser(program)) is not None
+    return command if there and program != "cat" else None
+
+
+def _show(command: str, text: str) -> bool:
+    """Run the pager until the user has seen enough; False if it could not be run."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    environment = {"LESS": _LESS, "LV": "-c", **os.environ}
+    with _keyboard_left_to_the_pager(), _running(["sh", "-c", command], environment) as pager:
+        _feed(pager, text.encode(sys.stdout.encoding, sys.stdout.errors or "strict"))
+    return pager.returncode not in _NOT_RUN
+
+
+def _feed(pager: "Popen[bytes]", data: bytes) -> None:
+    assert pager.stdin is not None  # noqa: S101 - for the type checker: it is a pipe
+    with suppress(BrokenPipeError), pager.stdin:
+        rest = memoryview(data)
+        while rest:
+            rest = rest[pager.stdin.write(rest) :]
+
+
+@contextmanager
+def _keyboard_left_to_the_pager() -> Iterator[None]:
+    """Ctrl-C reaches every program of the terminal; what it means here is the pager's to say."""
+    # Handlers, for a signal that is ignored is so in the pager as well.
+    handlers = {number: signal.signal(number, _do_nothing) for number in (signal.SIGINT, signal.SIGQUIT)}
+    try:
+        yield
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+
+
+def _do_nothing(signal_number: int, frame: FrameType | None) -> None:
+    pass
+
+
+@contextmanager
+def _running(argv: Sequence[str], environment: Mapping[str, str]) -> Iterator["Popen[bytes]"]:
+    """A pager, which goes before we do; one that is ended by us leaves the terminal in a mode of its own."""
+    import subprocess
+    import termios
+
+    fd = sys.stdout.fileno()
+    settings = termios.tcgetattr(fd)
+    # Without a buffer: what a pager that is left did not take must not be written again.
+    pager = subprocess.Popen(argv, stdin=subprocess.PIPE, env=environment, bufsize=0)  # noqa: S603 - the user's own
+    try:
+        yield pager
+        pager.wait()
+    except BaseException:
+        pager.terminate()
+        pager.wait()
+        termios.tcsetattr(fd, termios.TCSADRAIN, settings)
+        raise
