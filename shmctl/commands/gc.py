@@ -75,7 +75,8 @@ def _choose(judgements: Sequence[Judgement], keep: Sequence[str], owner: int | N
         for each in judgements
         if kept(each.info.name) or (owner is not None and each.info.st.st_uid != owner)
     ]
-    return keep_sets_whole([each for each in orphans if each not in staying], staying)
+    names = {each.info.name for each in staying}
+    return keep_sets_whole([each for each in orphans if each.info.name not in names], staying)
 
 
 def _look_again(

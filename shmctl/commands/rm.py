@@ -51,10 +51,8 @@ def command(
             if not (ask == "never" and isinstance(problem.__cause__, FileNotFoundError)):
                 raise
 
-    names: list[Name] = []
-    for text in pattern:
-        found = _expand(text, session)
-        names += (name for name in found if name not in names)
+    # Each name once, in the order in which they were given.
+    names = dict.fromkeys(name for text in pattern for name in _expand(text, session))
     report.for_each(names, remove_unless_gone)
 
 
