@@ -1,5 +1,6 @@
 """shmctl ls."""
 
+import gc
 import sys
 import time
 from collections.abc import Iterator
@@ -10,7 +11,6 @@ import click
 from shmctl import report
 from shmctl.core.inspect.listing import matcher, missing_names, scan, select
 from shmctl.core.models import Kind, ObjectInfo
-from shmctl.core.names import Name
 from shmctl.options import (
     DURATION,
     PATTERN,
@@ -118,7 +118,8 @@ def command(
         raise click.UsageError("--null and --watch exclude each other", click.get_current_context())
     wanted = {sort, *columns, *(["verdict"] if verdict else [])}
 
-    def look() -> tuple[list[ObjectInfo], dict[str, Column], list[Name]]:
+    def look() -> tuple[list[ObjectInfo], dict[str, Column], list[ObjectInfo]]:
+        """What to show, its columns, and all that the patterns match."""
         found = list(scan(session.directory, matcher(pattern)))
         chosen = select(
             found,
@@ -134,7 +135,7 @@ def command(
             infos.sort(key=available[sort].value, reverse=reverse)
         if verdict:
             infos = [info for info in infos if available["verdict"].value(info) in verdict]
-        return infos, available, missing_names(pattern, found)
+        return infos, available, found
 
     def records(infos: list[ObjectInfo], available: dict[str, Column]) -> Iterator[dict[str, Any]]:
         from shmctl.render.records import object_record
@@ -158,7 +159,11 @@ def command(
 
         watch(output, watch_seconds, draw, "" if as_json else "\n")
         return
-    infos, available, missing = look()
+    # Records make no cycles, and looking for some takes up to a quarter of the time of 100,000 objects.
+    gc.disable()
+    click.get_current_context().call_on_close(gc.enable)
+    infos, available, found = look()
+    missing = missing_names(pattern, found)
     if null:
         sys.stdout.buffer.write(b"".join(info.name + b"\0" for info in infos))
     elif as_json:

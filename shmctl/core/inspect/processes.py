@@ -23,7 +23,7 @@ _QUERY = struct.Struct("=9Q2I2I2Q")
 _ANSWER = (0,) * 12
 _OR_NEXT, _WITH_FILE = 0x10, 0x20
 # Bytes of text up to which reading a process's mappings is faster than asking for them one by one.
-_SHORT = 1 << 15
+_SHORT = 1 << 14
 # The flags 1, 2 and 4 are readable, writable and executable.
 _ACCESS = ("", "r", "w", "rw", "x", "rx", "wx", "rwx")
 
