@@ -42,7 +42,8 @@ def _read_built_in() -> str:
     """Through what has loaded this module: it may stand in an archive."""
     import pkgutil
 
-    data = pkgutil.get_data(__name__, FILE_NAME)
+    with failing_as("read", os.fsencode(BUILT_IN)):
+        data = pkgutil.get_data(__name__, FILE_NAME)
     assert data is not None  # noqa: S101 - for the type checker: every loader of ours can read
     return data.decode()
 

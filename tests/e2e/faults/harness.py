@@ -14,7 +14,6 @@ from tests.support import environment
 
 Answer = dict[str, Any]
 ERRORS = ("ENOSPC", "EIO", "EINTR", "EACCES", "EMFILE", "ENOMEM")
-# The kernel does not refuse these, or does not return from them.
 EMPTY = {"content": "", "mode": 0o600, "uid": 0, "gid": 0}
 MESSAGE = re.compile(r"^shmctl: (?P<command>[a-z]+): (?P<what>.+) \((?P<symbol>E[A-Z]+)\)$", re.M)
 NAMED = re.compile(r"/|standard (in|out)put:|ioctl:|waitpid:")
@@ -22,7 +21,8 @@ OUTPUT = re.compile(r"(write|writev)\([12],|sendfile\(1,|ioctl\([12],|newfstatat
 # Whether its name is free the C library asks in a way that takes any answer but yes for a no.
 # And posix_ipc has one error for whatever keeps the library from closing a semaphore.
 OTHERWISE_KNOWN = re.compile(r'newfstatat\(AT_FDCWD, "/dev/shm/sem\.|munmap')
-_CANNOT_FAIL = re.compile(r"rt_sig|exit_group|getpid|gettid|restart_syscall")
+# The kernel does not refuse these, or does not return from them. What brk(2) returns is never an error.
+_CANNOT_FAIL = re.compile(r"brk|rt_sig|exit_group|getpid|gettid|restart_syscall")
 
 
 class Runner:

@@ -60,7 +60,7 @@ def test_what_changes_something(runners: Runners, name: str) -> None:
     errors_each = len(ERRORS) if FULL or scenario.every_error else 2
     tried = runners.try_all(scenario, faults_of(undisturbed["calls"], errors_each, killing=True))
     assert complaints(scenario, undisturbed, tried) == []
-    assert sum(answer["hit"] for _, answer in tried) > len(tried) * 0.95, "the faults did not happen"
+    assert sum(answer["hit"] for _, answer in tried) > len(tried) * 0.8, "the faults did not happen"
     # It was a trial: some failed, and told why.
     assert {answer["status"] for _, answer in tried} >= {-9, 1}
 
