@@ -16,6 +16,7 @@ _PASSED_ON = frozenset(
     (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2)
 )
 _SI_KERNEL = 0x80
+_SECONDS_BETWEEN_LOOKS = 2
 _FROM_KEYBOARD = (signal.SIGINT, signal.SIGQUIT)
 
 
@@ -70,8 +71,9 @@ def _spawn(
 
 def _wait(pid: int, waited_for: frozenset[signal.Signals]) -> int:
     while True:
-        info = signal.sigwaitinfo(waited_for)
-        if info.si_signo == signal.SIGCHLD:
+        # A thread that does not block SIGCHLD may have been given it, and then it does not come again.
+        info = signal.sigtimedwait(waited_for, _SECONDS_BETWEEN_LOOKS)
+        if info is None or info.si_signo == signal.SIGCHLD:
             with failing_as("waitpid", None):
                 done, status = os.waitpid(pid, os.WNOHANG)
             if done:

@@ -159,7 +159,7 @@ class _Reader:
             if self._typedefs.get(node.name, text) != text:
                 self._refuse(node, f"{quote(node.name)} is defined in two ways")
             if node.name not in self._typedefs:
-                self._define(node, text)
+                self._define(node, text, typedef=node.name if "[" in text else "")
                 self._typedefs[node.name] = text
         elif kind == "Decl":
             self._no_attributes(node)
@@ -169,13 +169,15 @@ class _Reader:
         elif kind not in ("FuncDef", "StaticAssert", "Pragma", "EmptyStatement"):
             self._refuse(node, "only declarations are understood")
 
-    def _define(self, node: Any, text: str, pack: int = 0) -> None:
+    def _define(self, node: Any, text: str, pack: int = 0, typedef: str = "") -> None:
         """Give cffi one definition, and have it lay out the type at once: errors belong to this line."""
         try:
             self._ffi.cdef(text, pack=pack or None)
             kind, _, rest = text.partition(" ")
             if kind in ("struct", "union"):
                 self._ffi.sizeof(f"{kind} {rest.split()[0]}")
+            if typedef:
+                self._ffi.typeof(typedef)
         except (RecursionError, MemoryError):
             raise
         except Exception as error:  # cffi says no with many types, NotImplementedError and AttributeError too

@@ -589,6 +589,7 @@ def test_forms_of_a_declaration(text, name, paths):
         ("int a[sizeof(struct nope)]", "without size"),
         ("int a[99999999999999999999]", "too large"),
         ("int a[4294967296][4294967296]", "cannot be laid out"),
+        ("struct s {int x;};\ntypedef struct nope t[6]", "declaration:2: cannot be laid out: .*unknown size"),
         ("int a; int a", "duplicate"),
         ("int a : 33", "exceeds the width"),
         ("int a : 0", "cannot be 0"),

@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -373,3 +374,23 @@ def test_the_umask_counts(name: str) -> None:
     argv = shmctl_argv("run", "--name", name, "--", "stat", "-c", "%a", f"/dev/shm{name}")
     with Background(["sh", "-c", 'umask 277; exec "$@"', "sh", *argv]) as ours:
         assert ours.end().text == "400\n"
+
+
+THREADS = """
+import os, threading, time
+from shmctl import cli
+
+def slowly(*args, **kwargs):
+    pid = spawn(*args, **kwargs)
+    time.sleep(0.3)
+    return pid
+
+spawn, os.posix_spawnp = os.posix_spawnp, slowly
+threading.Thread(target=time.sleep, args=(60,), daemon=True).start()
+os._exit(cli.run(["run", "--", "sh", "-c", "exit 5"]))
+"""
+
+
+def test_the_end_of_the_program_is_noticed_even_if_another_thread_gets_the_signal() -> None:
+    result = run_command([sys.executable, "-c", THREADS])
+    assert (result.status, result.errors) == (5, ""), result
