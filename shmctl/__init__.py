@@ -19,7 +19,7 @@ what makes no sense is a ValueError. Nothing here is registered anywhere, and no
 say so.
 """
 
-__version__ = "0.1.0.dev0"
+__version__ = "0.1.0"
 # In the order in which the documentation has them.
 __all__ = [  # noqa: RUF022
     "create",
