@@ -3,13 +3,13 @@
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import click
 
 from shmctl import report
 from shmctl.boundary import Interrupted, listen_for_signals, run_line
-from shmctl.core.errors import InputError
+from shmctl.core.errors import InputError, failing_as
 from shmctl.options import FILE, Session, pass_session
 from shmctl.parsing import Command
 from shmctl.report import ExitStatus
@@ -56,15 +56,27 @@ def _opened_script(script: str) -> Iterator[tuple[int, bytes]]:
         if script != "-":
             yield source.fd, source.name
             return
-        fd = os.dup(source.fd)
-        null = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+        with failing_as("dup", source.name):
+            fd = os.dup(source.fd)
         try:
-            os.dup2(null, source.fd)
-            yield fd, source.name
+            with failing_as("open", os.devnull.encode()):
+                null = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+            try:
+                with failing_as("dup2", source.name):
+                    os.dup2(null, source.fd)
+                yield fd, source.name
+            finally:
+                _close(null)
         finally:
-            os.dup2(fd, source.fd)
-            os.close(null)
-            os.close(fd)
+            # Nothing more is read from it: a process that ends now can do without.
+            with suppress(OSError):
+                os.dup2(fd, source.fd)
+            _close(fd)
+
+
+def _close(fd: int) -> None:
+    with suppress(OSError):  # nothing was written through it
+        os.close(fd)
 
 
 def _run_all(root: click.Context, lines: Iterator[bytes], *, keep_going: bool) -> int:

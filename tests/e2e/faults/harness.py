@@ -15,14 +15,14 @@ from tests.support import environment
 Answer = dict[str, Any]
 ERRORS = ("ENOSPC", "EIO", "EINTR", "EACCES", "EMFILE", "ENOMEM")
 EMPTY = {"content": "", "mode": 0o600, "uid": 0, "gid": 0}
-MESSAGE = re.compile(r"^shmctl: (?P<command>[a-z]+): (?P<what>.+) \((?P<symbol>E[A-Z]+)\)$", re.M)
+MESSAGE = re.compile(r"^shmctl: (line \d+: )?[a-z]+: (?P<what>.+) \((?P<symbol>E[A-Z]+)\)$", re.M)
 NAMED = re.compile(r"/|standard (in|out)put:|ioctl:|waitpid:")
 OUTPUT = re.compile(r"(write|writev)\([12],|sendfile\(1,|ioctl\([12],|newfstatat\(1,|lseek\(1,")
 # Whether its name is free the C library asks in a way that takes any answer but yes for a no.
 # And posix_ipc has one error for whatever keeps the library from closing a semaphore.
 OTHERWISE_KNOWN = re.compile(r'newfstatat\(AT_FDCWD, "/dev/shm/sem\.|munmap')
 # The kernel does not refuse these, or does not return from them. What brk(2) returns is never an error.
-_CANNOT_FAIL = re.compile(r"brk|rt_sig|exit_group|getpid|gettid|restart_syscall")
+_CANNOT_FAIL = re.compile(r"brk|rt_sig|exit_group|getpid|gettid|getrandom|restart_syscall")
 
 
 class Runner:
@@ -119,7 +119,7 @@ def problems(scenario: Scenario, undisturbed: Answer, fault: Fault, answer: Answ
     found += [
         f"{name} is another object"
         for name in before.keys() & now.keys()
-        if before[name]["inode"] != now[name]["inode"]
+        if before[name]["inode"] != now[name]["inode"] and not scenario.replaces
     ]
     operands = [name for name in {**before, **now, **done} if name not in BYSTANDERS]
     if fault.error is None:

@@ -61,6 +61,7 @@ class Scenario:
     umask: int = 0o022
     leaves: str = ""  # begins the name of what the command or the C library makes under a name of its own
     several: bool = False  # operands are seen to one after another, whatever becomes of the others
+    replaces: bool = False  # an object of that name takes the place of the one that was there
     cautious: bool = False  # leaves alone what it cannot be sure of, and that is no failure
     every_error: bool = False  # in the usual run, too
 
@@ -139,6 +140,26 @@ MUTATING: dict[str, Scenario] = {
         ["write", "/x", "--grow"], X, stdin=LONG, half=filling(LONG), failed=filling(LONG)
     ),
     "write a long pipe --create": Scenario(["write", "/new", "--create"], stdin=LONG, half=filling(LONG)),
+    "create --atomic": Scenario(
+        ["create", "/new", "--atomic", "-s", "5000", "--reserve"], leaves=".", every_error=True
+    ),
+    "create --atomic --replace": Scenario(
+        ["create", "/x", "--atomic", "--replace", "-s", "50"], X, leaves=".", replaces=True, every_error=True
+    ),
+    "write --atomic": Scenario(
+        ["write", "/new", "NEW", "--create", "--atomic"], leaves=".", every_error=True
+    ),
+    "write --atomic --replace": Scenario(
+        ["write", "/x", "--create", "--atomic", "--replace"],
+        X,
+        stdin=PIPED,
+        leaves=".",
+        replaces=True,
+        every_error=True,
+    ),
+    "batch": Scenario(
+        ["batch"], XY, stdin="create /new -s 10\ntruncate /x -s 3\nrm /y\n", half=NEW, several=True
+    ),
     "chmod": Scenario(["chmod", "640", "/x", "/y"], XY, several=True),
     "chown": Scenario(["chown", "65534:65534", "/x", "/y"], XY, several=True),
     "rm": Scenario(["rm", "/x"], X, every_error=True),
