@@ -69,12 +69,13 @@ def _read_file(path: str) -> str | None:
         number = error.errno or errno.EIO
         hint = _FOREIGN_HOME if number in (errno.EACCES, errno.EPERM) else None
         raise FileError("open", name, number, hint=hint) from error
-    try:
-        _check_file(path, os.fstat(fd))
-        with failing_as("read", name), open(fd, "rb", closefd=False) as file:
-            data = file.read()
-    finally:
-        os.close(fd)
+    with failing_as("read", name):
+        try:
+            _check_file(path, os.fstat(fd))
+            with open(fd, "rb", closefd=False) as file:
+                data = file.read()
+        finally:
+            os.close(fd)
     try:
         return data.decode("utf-8")
     except UnicodeDecodeError as error:
