@@ -58,7 +58,7 @@ def show(folder: str) -> None:
 
 
 def hide() -> None:
-    subprocess.run(["umount", SHM], check=True)
+    subprocess.run(["umount", "--lazy", SHM], check=True)
 
 
 def in_pipe(argv: Sequence[str], lines: int) -> float:
@@ -71,11 +71,11 @@ def in_pipe(argv: Sequence[str], lines: int) -> float:
 
 
 def on_terminal(argv: Sequence[str], lines: int) -> float:
-    """The same on a terminal of 120 columns."""
+    """The same on a terminal of 120 columns, without a pager."""
     master, slave = os.openpty()
     fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 50, 120, 0, 0))
     shown = []
-    environment = {**ENVIRONMENT, "TERM": "xterm-256color"}
+    environment = {**ENVIRONMENT, "TERM": "xterm-256color", "PAGER": "cat"}
     begun = time.perf_counter()
     with subprocess.Popen(argv, env=environment, stdin=slave, stdout=slave):
         os.close(slave)
@@ -152,7 +152,6 @@ def main(few: str, many: str) -> int:
     for what, options in OPTIONS.items():
         ours = listing(*options, objects=MANY)
         held.append(race(f"ls, {MANY:,} objects, {what}", ours, "without", listing(objects=MANY), 1.2))
-    hide()
     return 0 if all(held) else 1
 
 

@@ -64,7 +64,7 @@ def escape(data: bytes | str, keep: str = "") -> str:
 
 def printable(text: str) -> str:
     """A sentence made safe for a terminal: only what would not print is escaped."""
-    return escape(text, keep=" '\"\\")
+    return text if text.isprintable() else escape(text, keep=" '\"\\")
 
 
 def _is_plain(character: str) -> bool:

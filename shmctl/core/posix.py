@@ -34,17 +34,21 @@ def shm_open(name: Name, oflag: int, mode: int = 0, directory: Directory = DEV_S
     O_NONBLOCK (which keeps a FIFO under the name from blocking the open).
     Symbolic links are refused with ELOOP.
     """
-    if directory.fd is not None:
-        shown = open_flags(oflag | os.O_NOFOLLOW | os.O_CLOEXEC)
-        if oflag & os.O_CREAT:
-            shown += f", {mode:04o}"
-    else:
-        shown = f"{open_flags(oflag)}, {'0' if mode == 0 else f'{mode:04o}'}"
+
+    def arguments(_: object) -> str:
+        if directory.fd is None:
+            shown = f"{open_flags(oflag)}, {'0' if mode == 0 else f'{mode:04o}'}"
+        else:
+            shown = open_flags(oflag | os.O_NOFOLLOW | os.O_CLOEXEC)
+            if oflag & os.O_CREAT:
+                shown += f", {mode:04o}"
+        return f"{_shown(name, directory, name)}, {shown}"
+
     return call(
         "shm_open",
         name,
         lambda: _open_object(name, oflag, mode, directory),
-        lambda _: f"{_shown(name, directory, name)}, {shown}",
+        arguments,
         shown_as=_in_directory("openat", directory),
     )
 
