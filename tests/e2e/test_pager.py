@@ -4,13 +4,14 @@ import os
 import re
 import signal
 import termios
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.e2e.terminal import Terminal, on_terminal, without_styles
-from tests.support import PREFIX, done, run, run_command, shmctl_argv
+from tests.support import PREFIX, TIMEOUT, done, run, run_command, shmctl_argv
 
 MANY = 60
 PATTERN = f"{PREFIX}many-*"
@@ -89,9 +90,11 @@ def test_ctrl_c_is_for_the_pager(many: None) -> None:
     with paging("ls", PATTERN) as terminal:
         terminal.until(PROMPT)
         terminal.type(b"\x03")
-        terminal.look(0.3)  # what is typed with it would be thrown away by the terminal
-        terminal.type(b"G")
-        terminal.until(row(59))
+        deadline = time.monotonic() + TIMEOUT
+        while row(59) not in terminal.shown:
+            assert time.monotonic() < deadline, terminal.shown
+            terminal.type(b"G")  # again: with Ctrl-C goes what was typed just then
+            terminal.look(0.5)
         terminal.type(b"q")
         assert terminal.end().status == 0
 
