@@ -13,8 +13,9 @@ from tests.documents import ROOT, SCRIPTS, check_session, fences, private_shm, s
 from tests.support import python_for_all, run_command
 
 DOCS = ROOT / "docs"
-GUIDES = sorted(DOCS.glob("*.md"))
-PAGES = [ROOT / "README.md", ROOT / "contrib/README.md", *GUIDES]
+# The examples of the library are Python's: tests/library runs them.
+GUIDES = sorted(page for page in DOCS.glob("*.md") if page.name != "library.md")
+PAGES = [ROOT / "README.md", ROOT / "contrib/README.md", DOCS / "library.md", *GUIDES]
 # The page about containers is in need of a host that has no others: with processes of its own.
 HOST = private_shm("--pid", "--fork", "--kill-child", "--mount-proc", size="1G")
 
