@@ -35,7 +35,7 @@ class Forms:
         self._rows = rows
         self._render = render
         self._texts = [set(column) for column in zip(*rows, strict=True)]
-        # Widths rest on headings and longest texts alone: Rich finds for the marks what it would for all rows.
+        # Widths rest on headings and longest texts alone: Rich finds for marks what it would for all rows.
         self._marked = tuple(
             chr(_FIRST_MARK + index) * max(map(self._width, texts)) for index, texts in enumerate(self._texts)
         )
