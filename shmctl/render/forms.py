@@ -29,18 +29,15 @@ class Forms:
         headings: Sequence[Heading],
         rows: Sequence[Row],
         render: Callable[[Row, Row], str],
-        *,
-        headed: bool,
     ) -> None:
         self._screen = screen
         self._headings = headings
         self._rows = rows
         self._render = render
         self._texts = [set(column) for column in zip(*rows, strict=True)]
-        # Widths rest on the longest text alone, so Rich finds for a row of marks what it would for all.
+        # Widths rest on headings and longest texts alone: Rich finds for marks what it would for all rows.
         self._marked = tuple(
-            chr(_FIRST_MARK + index) * max(map(self._width, {*texts, heading.text} if headed else texts))
-            for index, (heading, texts) in enumerate(zip(headings, self._texts, strict=True))
+            chr(_FIRST_MARK + index) * max(map(self._width, texts)) for index, texts in enumerate(self._texts)
         )
         self._head, first_line = self._render_marked(("",) * len(headings))
         self._widths = [first_line.count(marks[:1]) if marks else 0 for marks in self._marked]
@@ -48,7 +45,7 @@ class Forms:
 
     @property
     def usable(self) -> bool:
-        """Whether each column shows; on a terminal a few cells wide some do not."""
+        """Whether each column shows a text; on a terminal a few cells wide some do not."""
         return all(self._widths)
 
     def filled_in(self, styles: Iterable[Row]) -> Iterator[str]:

@@ -56,7 +56,7 @@ def write_table(
             screen.print(_rich_table(output, headings, [row], [style]))
         return capture.get()
 
-    forms = Forms(screen, headings, rows, render, headed=output.headings) if rows else None
+    forms = Forms(screen, headings, rows, render) if rows else None
     if forms and forms.usable:
         output.stream.write("".join(forms.filled_in(styles)))
     else:
