@@ -6,13 +6,12 @@ Usage: bench/startup.py [ROUNDS]
 """
 
 import os
-import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from pairs import ENVIRONMENT, PYTHON, compare, report, run, shmctl, take_turns
+from pairs import PYTHON, compare, report, run, shmctl, take_turns
 
 ROUNDS = int(sys.argv[1]) if len(sys.argv) > 1 else 40
 PEER = [PYTHON, "-c", "import click, posix_ipc, mmap"]
@@ -20,7 +19,8 @@ FLOOR = [PYTHON, "-c", "pass"]
 NAME = f"/shmctl-bench-{os.getpid()}-startup"
 PATH = Path("/dev/shm" + NAME)
 WORK_BAR, HELP_BAR = 1.15, 1.3
-COMPLETION = {"_SHMCTL_COMPLETE": "bash_complete", "COMP_WORDS": f"shmctl read {NAME}", "COMP_CWORD": "2"}
+# As the script for bash asks: the line up to the cursor, and what ends a word.
+COMPLETION = {"_SHMCTL_COMPLETE": "bash_complete"}
 
 
 def absent() -> None:
@@ -38,6 +38,7 @@ class Work:
     argv: list[str]
     before: Callable[[], None] = present
     bar: float = WORK_BAR
+    variables: dict[str, str] = field(default_factory=dict)
 
 
 WORKS = {
@@ -49,30 +50,20 @@ WORKS = {
     "unlink": Work(shmctl("unlink", NAME)),
     "--help": Work(shmctl("--help"), bar=HELP_BAR),
     "--version": Work(shmctl("--version"), bar=HELP_BAR),
+    "completion of a name": Work(
+        shmctl(f"shmctl read {NAME[:-2]}", " :="), bar=HELP_BAR, variables=COMPLETION
+    ),
 }
-
-
-def completes() -> bool:
-    """Whether this shmctl completes names."""
-    present()
-    done = subprocess.run(shmctl(), env={**ENVIRONMENT, **COMPLETION}, capture_output=True, check=False)
-    return NAME in done.stdout.decode()
 
 
 def timed(work: Work) -> float:
     work.before()
-    return run(work.argv).seconds
+    return run(work.argv, variables=work.variables).seconds
 
 
 def main() -> int:
-    works = dict(WORKS)
-    if completes():
-        variables = [f"{name}={value}" for name, value in COMPLETION.items()]
-        works["completion of a name"] = Work(["env", *variables, *shmctl()], bar=HELP_BAR)
-    else:
-        print("completion of a name: this shmctl has none")
     held = True
-    for name, work in works.items():
+    for name, work in WORKS.items():
         turns = take_turns({name: lambda work=work: timed(work), "peer": lambda: run(PEER).seconds}, ROUNDS)
         ratio = compare(turns[name], turns["peer"])
         held &= report(name, ratio, work.bar, ("shmctl", turns[name]), ("imports alone", turns["peer"]))

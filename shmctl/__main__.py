@@ -13,13 +13,13 @@ def main() -> NoReturn:
     if interrupt is signal.default_int_handler:
         # While modules load, an interrupt has nothing to clean up.
         signal.signal(signal.SIGINT, signal.SIG_DFL)
+    # All that loads now stays to the end: looking through it for garbage would be in vain.
+    gc.disable()
     if "_SHMCTL_COMPLETE" in os.environ:
         from shmctl.cli import cli
         from shmctl.shells import answer
 
         os._exit(answer(cli, os.environ["_SHMCTL_COMPLETE"]))
-    # All that loads now stays to the end: looking through it for garbage would be in vain.
-    gc.disable()
     from shmctl.cli import run_process
 
     gc.freeze()

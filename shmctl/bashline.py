@@ -6,7 +6,7 @@ function answers into it as it is.
 
 import os
 import re
-from dataclasses import dataclass
+from typing import NamedTuple
 
 _PLAIN = re.compile(r"[\w%+,./:=@-]")
 # What a backslash protects between double quotes. The exclamation mark it does not.
@@ -25,8 +25,7 @@ _ANSI_C = {
 _NUMBER = re.compile(r"x([0-9a-fA-F]{1,2})|([0-7]{1,3})|u([0-9a-fA-F]{1,4})|U([0-9a-fA-F]{1,8})")
 
 
-@dataclass(frozen=True, slots=True)
-class Word:
+class Word(NamedTuple):
     """A word: its ``text`` without quotes, and what the cursor at its end is in.
 
     ``raw`` is what readline takes for the word, which it splits at more

@@ -325,13 +325,23 @@ def test_lean_start(path: str, names: list[str]) -> None:
     name, new, _ = names
     done("create", name, "--size", "64")
     args = [{"NAME": name, "NEW": new}.get(word, word) for word in PATHS[path][0]]
+    check_lean(modules_after(RUN, *args), *LEAN[path])
+
+
+def test_lean_completion(name: str) -> None:
+    done("create", name)
+    script = "import sys; from shmctl import cli, shells; shells.answer(cli.cli, 'bash_complete')"
+    loaded = modules_after(script, f"shmctl read {name}", " :=")
+    check_lean(loaded, 29, {"signal", "fcntl", "fnmatch", "click.shell_completion"})
+
+
+def check_lean(loaded: set[str], budget: int, allowed: set[str]) -> None:
+    """At most so many modules of ours, and no others beyond the peer's than these."""
     peer = modules_after(PEER)
-    loaded = modules_after(RUN, *args) - peer
     ours = {module for module in loaded if module.partition(".")[0] == "shmctl"}
     # Of what comes new, the parts differ from one Python to the next, and so do modules in C.
-    others = {module for module in loaded - ours if not module.startswith("_")}
+    others = {module for module in loaded - peer - ours if not module.startswith("_")}
     others = {module if (top := module.partition(".")[0]) in peer else top for module in others}
-    budget, allowed = LEAN[path]
     assert others <= allowed
     assert len(ours) <= budget, sorted(ours)
 
