@@ -2,11 +2,12 @@
 
 Attributes and ``#pragma pack`` leave the text here. Where they pack a
 structure, its first member becomes ``int MARK_n;``, n being the greatest
-alignment of a member in bytes.
+alignment of a member in bytes, or 0. Outside of structures such a mark tells
+what ``#pragma pack`` is in force from there on.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
 from shmctl.core.typed.csource import Token, refuse
@@ -148,6 +149,7 @@ def _mark_packed(tokens: list[Token]) -> Iterator[Token]:
     """Apply ``#pragma pack`` to the structures that begin under it, and write out the marks."""
     pack, stack = 0, list[int]()
     depth = index = 0
+    before, is_news = ";", False
     while index < len(tokens):
         token = tokens[index]
         if token.text == "#":
@@ -157,8 +159,13 @@ def _mark_packed(tokens: list[Token]) -> Iterator[Token]:
             if depth:
                 refuse(token, "#pragma pack inside a structure is not supported")
             pack = _pragma_pack(token, "".join(t.text for t in tokens[index + 3 : end]), pack, stack)
+            is_news = True
             index = end
             continue
+        if is_news and not depth and before == ";":
+            yield from _mark(token, pack)
+            is_news = False
+        before = token.text
         depth += {"{": 1, "}": -1}.get(token.text, 0)
         marked = token.text == MARK + "1"
         if not marked:
@@ -166,9 +173,17 @@ def _mark_packed(tokens: list[Token]) -> Iterator[Token]:
         packs_all = token.text == "{" and pack and _is_structure(tokens, index)
         already = index + 1 < len(tokens) and tokens[index + 1].text == MARK + "1"
         if marked or (packs_all and not already):
-            mark = MARK + "1" if marked else f"{MARK}{pack}"
-            yield from (token._replace(text=text) for text in ("int", mark, ";"))
+            yield from _mark(token, 1 if marked else pack)
         index += 1
+
+
+def _mark(where: Token, pack: int) -> Iterator[Token]:
+    return (where._replace(text=text) for text in ("int", f"{MARK}{pack}", ";"))
+
+
+def is_mark(statement: Sequence[Token]) -> bool:
+    """Whether a statement is nothing but a mark."""
+    return len(statement) == 3 and statement[1].text.startswith(MARK)
 
 
 def _pragma_pack(where: Token, text: str, current: int, stack: list[int]) -> int:

@@ -2,12 +2,11 @@
 
 from collections.abc import Iterator
 
+from shmctl.core.typed.cdialect import is_mark
 from shmctl.core.typed.csource import Token
 
-
-def joins(kind: str) -> bool:
-    """Whether a statement of this kind is a member, when the text is members inline."""
-    return kind in ("member", "anonymous")
+MEMBERS = frozenset(("member", "anonymous", "pack"))
+"""The kinds of statements that go into the structure, when the text is members inline."""
 
 
 def split_statements(tokens: list[Token]) -> Iterator[list[Token]]:
@@ -26,8 +25,10 @@ def split_statements(tokens: list[Token]) -> Iterator[list[Token]]:
 
 
 def kind_of(statement: list[Token]) -> str:
-    """``typedef``, ``definition`` (of a tag or an enum), ``anonymous`` (structure) or ``member``."""
+    """``typedef``, ``definition`` (of a tag or enum), ``anonymous`` (structure), ``pack`` or ``member``."""
     words = [token.text for token in statement]
+    if is_mark(statement):
+        return "pack"
     if words[0] in ("typedef", "_Static_assert", "static_assert"):
         return "typedef"
     if words[0] not in ("struct", "union", "enum"):

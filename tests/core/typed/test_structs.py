@@ -560,6 +560,13 @@ def test_too_few_bytes_are_an_error():
         ("char path[PATH_MAX]", "struct", ["path"]),
         ("int a; FILE *f", "struct", ["a", "f"]),
         ('_Static_assert(sizeof(int) == 4, "x"); int a', "struct", ["a"]),
+        ('struct s {_Static_assert(1, "x"); int a;}', "struct s", ["a"]),
+        ("typedef int t; typedef int t; t a", "struct", ["a"]),
+        ("enum e {A, B,} a, b", "struct", ["a", "b"]),
+        ("int a['\\t' - 'a' + 90]", "struct", ["a[0]", "a[1]"]),
+        ("enum {A = 0xffffffff}; int a[A >> 31]", "struct", ["a[0]"]),
+        ("enum {A = 0xffffffffffffffff}; int a[A >> 63]", "struct", ["a[0]"]),
+        ("#pragma pack(1)\nstruct s {char a; int b;}", "struct s", ["a", "b"]),
     ],
 )
 def test_forms_of_a_declaration(text, name, paths):
@@ -568,9 +575,34 @@ def test_forms_of_a_declaration(text, name, paths):
 
 
 @pytest.mark.parametrize(
+    ("text", "size"),
+    [
+        ("#pragma pack(1)\nchar a; double b", 9),
+        ("#pragma pack(push, 2)\nchar a; double b;\n#pragma pack(pop)", 10),
+        ("#pragma pack(1)\nstruct in {char a; int b;};\n#pragma pack()\nstruct in x; double d", 16),
+        ("#pragma pack(2)\n#pragma pack(1)\nstruct {char a; int b;}; struct {char c; double d;}", 14),
+        ("struct in {int x;}\n#pragma pack(1)\ny", 4),
+    ],
+)
+def test_pragma_pack_holds_for_members_inline(text, size):
+    assert parse(text).size == size
+
+
+@pytest.mark.parametrize(
     ("text", "message"),
     [
         ("", "empty"),
+        ("#pragma pack(1)", "empty"),
+        ("char a;\n#pragma pack(1)\nint b", "declaration:3: #pragma pack between members"),
+        ("int a[sizeof 1]", "sizeof is not understood"),
+        ("int a[0x" + "f" * 80 + "]", "too large"),
+        ("int a['\\q']", "not an integer constant"),
+        ('int a["b"]', "not an integer constant"),
+        ("int a[(1, 2)]", "not understood as a constant expression"),
+        ("struct __attribute__((packed)) s; int a", "only where the structure is defined"),
+        ("int a __attribute__", "must be followed by"),
+        ("enum e {A}; enum e {B}; enum e a", "enum e is defined twice"),
+        ("#include nonsense\nint a", "declaration:1: #include nonsense is not understood"),
         (" \n ; ", "not understood|empty"),
         ("int", "a name is missing"),
         ("int a; foo_t b;\nint c", "declaration:1: unknown type foo_t"),
@@ -792,6 +824,9 @@ def test_includes_that_cannot_be_read_or_never_end(tmp_path):
     (tmp_path / "b.h").write_text('#include "b.h"\n')
     with pytest.raises(InputError, match=r"a.h:2: cannot read gone.h"):
         parse_header('\n#include "gone.h"\n', "a", path)
+    # The first shows that devices are refused, where the second would not end.
+    with pytest.raises(InputError, match=r"a.h:1: cannot read /dev/null"):
+        parse_header('#include "/dev/null"\n', "a", path)
     with pytest.raises(InputError, match=r"a.h:1: cannot read /dev/zero"):
         parse_header('#include "/dev/zero"\n', "a", path)
     with pytest.raises(InputError, match=r"b.h:1: too many #include"):
