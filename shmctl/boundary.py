@@ -1,6 +1,7 @@
 """The one place where errors end: they become a sentence and an exit status."""
 
 import errno
+import io
 import os
 import signal
 import sys
@@ -35,6 +36,7 @@ class Interrupted(BaseException):
 def run_process(group: click.Group, args: Sequence[str]) -> int:
     """Run one command as this process's whole work; returns its exit status."""
     _open_closed_streams()
+    _buffer_output()
     # What a handler raises inside a callback cannot go up from there; `Interrupted.last` remembers it.
     sys.unraisablehook = lambda _: None
     wanted = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -203,3 +205,14 @@ def _open_closed_streams() -> None:
         # A locale that cannot spell a name must not end in a traceback.
         if output.encoding != "utf-8":
             output.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+
+
+def _buffer_output() -> None:
+    """Have a write that is cut short be gone on with, and fail where it cannot.
+
+    Without a buffer (PYTHONUNBUFFERED) Python takes a part for the whole: a full disk would go unnoticed.
+    """
+    if isinstance(sys.stdout.buffer, io.RawIOBase):
+        encoding, errors, is_terminal = sys.stdout.encoding, sys.stdout.errors, sys.stdout.isatty()
+        raw = sys.stdout.detach()
+        sys.stdout = io.TextIOWrapper(io.BufferedWriter(raw), encoding, errors, line_buffering=is_terminal)

@@ -55,7 +55,8 @@ def shm_open(name: Name, oflag: int, mode: int = 0, directory: Directory = DEV_S
 
 def _open_object(name: Name, oflag: int, mode: int, directory: Directory) -> int:
     if directory == DEV_SHM and _is_utf8(name):
-        return _posix_ipc_open(name.decode(), oflag, mode)
+        # posix_ipc spells names as the locale does, and dies of those that it cannot spell.
+        return _posix_ipc_open(os.fsdecode(name), oflag, mode)
     return os.open(_path(name, directory), oflag | os.O_NOFOLLOW | os.O_CLOEXEC, mode, dir_fd=directory.fd)
 
 

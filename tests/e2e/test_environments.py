@@ -209,7 +209,9 @@ NO_DIRECTORY = {
 @pytest.mark.needs_root
 def test_no_dev_shm() -> None:
     """Nothing claims that the object exists, waits for ever, or blames standard output."""
-    check(drive(Job(), namespace(OWN_DEV)), NO_DIRECTORY)
+    ended = drive(Job(), namespace(OWN_DEV))
+    check(ended, NO_DIRECTORY)
+    assert re.search(r"problem +directory .* there is no /dev/shm", ended["doctor"].out), ended
 
 
 @pytest.mark.needs_root
@@ -219,21 +221,26 @@ def test_dev_shm_is_a_file() -> None:
         ("ls", "json", "leaks", "gc", "sem ls", "df", "metrics", "holders --unlinked"),
         (1, r"/dev/shm: .*ENOTDIR"),
     )
-    check(drive(Job(), namespace(OWN_DEV + "; : > /dev/shm")), wrong)
+    ended = drive(Job(), namespace(OWN_DEV + "; : > /dev/shm"))
+    check(ended, wrong)
+    assert re.search(r"problem +directory .* is a regular file, not a directory", ended["doctor"].out), ended
 
 
 @pytest.mark.needs_root
 def test_dev_shm_is_a_link() -> None:
     """As on older systems: the C library follows it, and so does shmctl, for all that is behind it."""
     setup = f"{OWN_DEV}; mount -t tmpfs tmpfs /run; mkdir -m 1777 /run/shm; ln -s /run/shm /dev/shm"
-    check(drive(Job(), namespace(setup)))
+    ended = drive(Job(), namespace(setup))
+    check(ended)
+    assert re.search(r"note +directory .* is a symbolic link to /run/shm", ended["doctor"].out), ended
     shm = f"{setup}; mount -t tmpfs -o mode=1777 tmpfs /run/shm; mkdir /run/shm/d; "
     shm += "head -c 9000 /dev/zero >/run/shm/d/x"
-    looks = {"df": ALL["df"], "df --all": (("df", "--all"), 0, "")}
+    looks = {"df": ALL["df"], "df --all": (("df", "--all"), 0, ""), "doctor": ALL["doctor"]}
     ended = drive(Job(), namespace(shm), commands=looks)
     assert re.search(r"in directories +12288 ", ended["df"].out), ended
     assert re.search(r"unexplained +0 ", ended["df"].out), ended
     assert re.search(r"in directories +12288 ", ended["df --all"].out), ended
+    assert re.search(r"ok +file-system .* a tmpfs of its own", ended["doctor"].out), ended
 
 
 @pytest.mark.needs_root
@@ -265,13 +272,16 @@ def test_read_only() -> None:
     assert ended["read"].out.rstrip() == "hello"
     assert ended["sem ls"].out.startswith("NAME")
     assert " unknown " in ended["leaks"].out
+    assert re.search(r"problem +read-only .* mounted read-only", ended["doctor"].out), ended
     same = {label: each for label, each in ended.items() if label not in ("read", "sem ls")}
     check(same, failures)
 
 
 @pytest.mark.needs_root
 def test_noexec() -> None:
-    check(drive(Job(), namespace(f"{OWN_SHM}; mount -o remount,noexec /dev/shm")))
+    ended = drive(Job(), namespace(f"{OWN_SHM}; mount -o remount,noexec /dev/shm"))
+    check(ended)
+    assert re.search(r"note +noexec .* mounted with noexec", ended["doctor"].out), ended
 
 
 # What of /proc and the kernel is to be had
@@ -347,6 +357,7 @@ def test_closed_streams(closed: list[int]) -> None:
 
 
 ODD_NAME = f"/{PREFIX}env-ä€ ".encode() + b"\xff"
+UTF8_NAME = f"/{PREFIX}env-ä€".encode()
 ODD_JSON = '"name": "/' + PREFIX + r'env-\u00e4\u20ac \ufffd", "name_bytes": "' + ODD_NAME.hex()
 
 
@@ -376,7 +387,12 @@ def test_locales(env: dict[str, str | None]) -> None:
     spelling = r"(ä|\\xe4|\\xc3\\xa4)(€|\\u20ac|\\xe2\\x82\\xac)\\x20\\xff"
     assert re.search(rf"env-{spelling}: File exists \(EEXIST\)\n", shown["reserve"].err), shown
     assert re.fullmatch(rf"/{PREFIX}env-{spelling}\n", shown["stat"].out), shown
+    assert shown["ls"].out == ODD_NAME.decode("utf-8", "replace") + "\0", shown
     assert re.fullmatch(rf"removed /{PREFIX}env-{spelling}\n", shown["rm"].out), shown
+    # Names of good UTF-8 go another way, through posix_ipc.
+    in_utf8 = drive(Job(exec=True), commands=FEW, name=UTF8_NAME, env=env)
+    check(in_utf8)
+    assert f'"name": "/{PREFIX}env-\\u00e4\\u20ac", "path"' in in_utf8["json"].out
 
 
 @pytest.mark.parametrize(
@@ -414,6 +430,8 @@ def test_little_address_space(name: str) -> None:
     check(drive(job, commands=FEW))
     with path_of(name).open("wb") as file:
         file.truncate(300 << 20)
+        file.seek(200 << 20)
+        file.write(b"x" * (40 << 20))
         file.seek(299 << 20)
         file.write(b"x")
     large: dict[str, Command] = {
@@ -429,6 +447,8 @@ def test_little_address_space(name: str) -> None:
     assert ended["hexdump"].out == "x" + "\0" * 9
     for label in ("values", "array"):
         assert f"{name}: mmap: Cannot allocate memory (ENOMEM)" in ended[label].err
+    smaller = Job(exec=True, limits={"RLIMIT_AS": 48 << 20})
+    assert [each.status for each in drive(smaller, commands={"wait": large["wait"]}).values()] == [124]
 
 
 def test_no_file_may_grow() -> None:
@@ -492,4 +512,13 @@ def test_no_working_directory(tmp_path: Path) -> None:
     ids=["strict", "loose"],
 )
 def test_python_variables(env: dict[str, str | None]) -> None:
-    check(drive(Job(exec=True), commands=FEW, env={**env, "PYTHONDONTWRITEBYTECODE": "1"}))
+    """What must not be is refused in a sentence all the same: -O drops what is asserted."""
+    env = {**env, "PYTHONDONTWRITEBYTECODE": "1"}
+    check(drive(Job(exec=True), commands=FEW, env=env))
+    refused: dict[str, Command] = {
+        "write --create": FEW["write --create"],
+        "write": (("write", "NAME", "-o", "10", "hello"), 1, ""),
+        "unlink": FEW["unlink"],
+    }
+    ended = drive(Job(exec=True), commands=refused, env=env)
+    check(ended, {"write": (1, r"5 bytes at offset 10 do not fit in its 11 bytes \(EFBIG\)")})
