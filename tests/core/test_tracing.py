@@ -31,6 +31,12 @@ def test_c_strings_are_those_of_strace(data: bytes, literal: str) -> None:
     assert tracing.c_string(data) == literal
 
 
+def test_a_failed_fstat_shows_no_structure(lines: list[str], name: str) -> None:
+    with pytest.raises(ShmError):
+        posix.fstat(-1, parse_name(name))
+    assert lines == ["fstat(-1, {...}) = -1 EBADF (Bad file descriptor)"]
+
+
 def test_a_failed_call_shows_its_errno(lines: list[str], name: str) -> None:
     with pytest.raises(ShmError) as caught:
         posix.shm_open(parse_name(name), os.O_RDWR)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.e2e.inspect.holding import private_place
 from tests.support import (
     NOBODY,
     TIMEOUT,
@@ -443,6 +444,14 @@ def test_a_full_dev_shm(command: str) -> None:
     used = "4" if there else "0"
     assert result.text.split() == ["status=1", *(["y"] if there else []), used], result
     assert "/dev/shm" in result.errors and "(ENOSPC)" in result.errors
+
+
+@pytest.mark.needs_root
+def test_a_directory_that_takes_nothing_from_others() -> None:
+    with private_place(setup="chmod 755 /dev/shm") as place:
+        result = place.run_as_nobody("create", "/x", "--atomic")
+        assert (result.status, os.listdir(place.path("/"))) == (1, [])
+    assert result.errors.startswith("shmctl: create: /x: Permission denied (EACCES)\n"), result
 
 
 @pytest.mark.needs_root

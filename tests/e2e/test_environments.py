@@ -302,6 +302,8 @@ def test_no_proc(way: str) -> None:
     ended = drive(Job(), namespace(f"{OWN_SHM}; {way}"))
     check(ended, {**NO_ORPHANS, "df": blind, "holders": blind, "holders --unlinked": blind})
     assert "0 of 1 objects are orphans" in ended["gc"].out
+    every = drive(Job(), namespace(f"{OWN_SHM}; {way}"), commands={"df --all": (("df", "--all"), 0, "")})
+    assert blind[1] in every["df --all"].err
 
 
 @pytest.mark.needs_root

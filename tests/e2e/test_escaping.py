@@ -27,8 +27,8 @@ import pwd
 
 forms, evil, folder = map(json.loads, sys.argv[1:])
 
-with open(f"/proc/self/comm", "w") as file:
-    file.write(evil[:15])
+with open(f"/proc/self/comm", "wb") as file:
+    file.write(evil[:14].encode() + b"\xff")
 
 def restore():
     for name in (evil, "sem." + evil):

@@ -106,12 +106,13 @@ def run_all(commands: list[list[str]], name: str) -> list[Result]:
         for command in commands
     ]  # fmt: skip
     results = []
-    for process in running:
-        try:
+    try:
+        for process in running:
             out, err = process.communicate(timeout=TIMEOUT)
-        finally:
+            results.append(Result(process.returncode, out, err))
+    finally:
+        for process in running:
             process.kill()
-        results.append(Result(process.returncode, out, err))
     return results
 
 

@@ -28,7 +28,11 @@ int main(int argc, char **argv)
     for (unsigned long round = 1;; round++) {
         /* Every size there is, with the whole and the half of it often. */
         long smaller = round % 3 ? (long)(round * 2654435761u % size) : 0;
-        if (ftruncate(fd, smaller) || ftruncate(fd, size)) { perror("ftruncate"); return 3; }
+        if (ftruncate(fd, smaller)) { perror("ftruncate"); return 3; }
+        /* About as long small as large: so that it is seen large and used small. */
+        if (round % 5 == 0)
+            usleep(round % 7 * 50);
+        if (ftruncate(fd, size)) { perror("ftruncate"); return 3; }
         if (round % 7 == 0)
             usleep(round % 5 * 100);
     }

@@ -163,6 +163,13 @@ def test_a_large_sparse_object_is_read_without_being_allocated(name: str, start:
     assert path_of(name).stat().st_blocks == 0
 
 
+def test_a_large_hole_is_shown_in_small_pieces(name: str, start: Start) -> None:
+    """--json makes a text of each piece, twice as long."""
+    done("create", name, "-s", "64M")
+    with start("read", name, "--json", stdout=subprocess.DEVNULL) as process:
+        assert process.wait(120) == 0
+
+
 def test_appended_output_keeps_what_was_there(name: str, tmp_path: Path) -> None:
     path_of(name).write_bytes(os.urandom(700_000))
     file = tmp_path / "out"
@@ -170,6 +177,24 @@ def test_appended_output_keeps_what_was_there(name: str, tmp_path: Path) -> None
     with file.open("ab") as stdout:
         assert subprocess.run(shmctl_argv("read", name, "-o", "5"), stdout=stdout).returncode == 0
     assert file.read_bytes() == b"before" + path_of(name).read_bytes()[5:]
+    with file.open("ab") as stdout:
+        traced = subprocess.run(shmctl_argv("--trace", "read", name), stdout=stdout, stderr=subprocess.PIPE)
+    assert re.search(rb"sendfile\(1, \d+, \[0\], 700000\) = -1 EINVAL", traced.stderr), traced
+
+
+def test_a_long_stream_into_less(name: str) -> None:
+    """More than what is read before anything is stored: the length is not known, and yet too large."""
+    path_of(name).write_bytes(b"content")
+    result = run("write", name, stdin=bytes(1_000_000))
+    assert result.status == 1
+    assert f"{name}: at least 262144 bytes at offset 0 do not fit in its 7 bytes (EFBIG)" in result.errors
+    assert path_of(name).read_bytes() == b"content"
+
+
+def test_a_long_stream_that_ends_the_object(name: str) -> None:
+    path_of(name).write_bytes(bytes(3_000_000))
+    assert run("write", name, "--exact", "-o", "10", stdin=b"x" * 1_000_000).status == 0
+    assert path_of(name).read_bytes() == bytes(10) + b"x" * 1_000_000
 
 
 @pytest.mark.parametrize(
@@ -389,6 +414,22 @@ def test_full_output(name: str, args: str) -> None:
     assert "ENOSPC" in result.errors
     assert "Traceback" not in result.errors
     assert "/dev/shm" not in result.errors, "it is not /dev/shm that is full"
+
+
+@pytest.mark.needs_root
+@pytest.mark.parametrize("variables", ["-u PYTHONUNBUFFERED", "PYTHONUNBUFFERED=1"])
+@pytest.mark.parametrize("args", ["ls -0", "ls --json", "read x --text", "read x", "metrics"])
+def test_output_that_is_full_half_way(args: str, variables: str, tmp_path: Path) -> None:
+    """A file system that takes the first bytes, and no more."""
+    mount = "mount -t tmpfs -o size"
+    script = f"""
+        {mount}=4k out {tmp_path}; {mount}=1m shm /dev/shm
+        head -c 5000 /dev/zero | tr '\\0' x | tee /dev/shm/x >/dev/null
+        for number in $(seq 100); do : > /dev/shm/{"n" * 50}$number; done
+        env {variables} {sys.executable} -m shmctl {args} > {tmp_path}/out; echo $?; wc -c < {tmp_path}/out"""
+    result = run_command(["unshare", "-m", "bash", "-c", script])
+    assert result.text == "1\n4096\n", result
+    assert "standard output: " in result.errors and "ENOSPC" in result.errors
 
 
 def test_full_standard_error(name: str) -> None:

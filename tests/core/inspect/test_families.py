@@ -16,7 +16,7 @@ from shmctl.core.inspect import families, family_files
 from shmctl.core.inspect.families import Families, Lifetime, literal_prefix
 from shmctl.core.inspect.family_files import BUILT_IN, load_families, parse_families
 from shmctl.core.names import Name
-from tests.support import as_nobody, python_for_all, run_command
+from tests.support import as_nobody, python_for_all, run, run_command
 
 # Software, a name that it makes, the PID and the set in that name.
 EXAMPLES: list[tuple[str, str, int | None, str | None]] = [
@@ -470,8 +470,10 @@ def test_roots_file_is_good_for_everybody(user: Path, monkeypatch: pytest.Monkey
 
 def test_what_is_no_file_is_refused_and_not_waited_for(user: Path) -> None:
     os.mkfifo(user)
-    with pytest.raises(InputError, match=r"families\.toml: cannot be read: it is a FIFO"):
-        load_families()
+    # By a process that would be killed if it waited.
+    result = run("leaks")
+    assert result.status == 2, result
+    assert f"{user}: cannot be read: it is a FIFO" in result.errors
     user.unlink()
     user.mkdir()
     with pytest.raises(InputError, match=r"families\.toml: cannot be read: it is a directory"):
@@ -571,6 +573,10 @@ BAD = {
     "no pid": (
         GOOD.replace("?P<pid>", ""),
         "families.toml:4: lifetime 'creator' needs a group (?P<pid>...) in the pattern 'widget-([0-9]+)'",
+    ),
+    "no newline at the end": (
+        GOOD.removesuffix("\n") + "\nzzz = 1",
+        "families.toml:8: unknown key 'zzz'; known: software, match, lifetime, source, checked",
     ),
     "length": (
         GOOD.replace("widget", "w" * 1000),

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -114,6 +115,19 @@ def test_each_namespaces_own_number() -> None:
         assert first is not None
         assert first <= (table.started(outer) or 0)
         process.stdin.close()
+
+
+@pytest.mark.needs_root
+def test_a_proc_that_knows_no_namespaces(tmp_path: Path) -> None:
+    """As sandboxes make up: the number that /proc shows is all there is to go by."""
+    (tmp_path / "status").write_text("Name:\tcat\n")
+    with subprocess.Popen(["cat"], stdin=subprocess.PIPE) as child:
+        script = HERE + f"print(table.started({child.pid}) is not None)"
+        mount = f'mount --bind {tmp_path}/status /proc/{child.pid}/status && exec "$@"'
+        result = run_command(["unshare", "-m", "sh", "-c", mount, "sh", sys.executable, "-c", script])
+        assert child.stdin
+        child.stdin.close()
+    assert result.text == "True\n", result
 
 
 @pytest.mark.needs_root

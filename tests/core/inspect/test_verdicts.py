@@ -200,6 +200,9 @@ def test_a_dead_creator(dead_pid: int) -> None:
 def test_what_cannot_be_a_pid(pid: str) -> None:
     found = verdict_on(info(f"/users-{pid}"))
     assert (found.verdict, found.creator_pid) == (Verdict.ORPHAN, None)
+    # Whoever needs it unmapped cannot be asked.
+    found = verdict_on(info(f"/creators-{pid}"))
+    assert (found.verdict, found.creator_pid) == (Verdict.UNKNOWN, None)
 
 
 # Sets

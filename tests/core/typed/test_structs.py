@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shmctl.core.errors import InputError
-from shmctl.core.typed.structs import Field, Layout, Store, parse, parse_header
+from shmctl.core.typed.structs import HEADER_MAX, Field, Layout, Store, load_header, parse, parse_header
 from shmctl.core.typed.values import to_text
 
 HEADERS = """
@@ -567,6 +567,7 @@ def test_too_few_bytes_are_an_error():
         ("enum {A = 0xffffffff}; int a[A >> 31]", "struct", ["a[0]"]),
         ("enum {A = 0xffffffffffffffff}; int a[A >> 63]", "struct", ["a[0]"]),
         ("#pragma pack(1)\nstruct s {char a; int b;}", "struct s", ["a", "b"]),
+        ("#pragma GCC diagnostic push\n#warning no\n#line 3\nint a", "struct", ["a"]),
     ],
 )
 def test_forms_of_a_declaration(text, name, paths):
@@ -682,6 +683,8 @@ def test_pragma_pack_holds_for_members_inline(text, size):
         ("int a[...]", "declaration"),
         ("'", "declaration"),
         ("int é", "declaration"),
+        ('#include "\udcff.h"\nint a', r"declaration:1: cannot read \S*\\xff\.h"),
+        ("int a[sizeof(struct {foo_t x;})]", "declaration:1: .*foo_t"),
         ("int \0", "declaration"),
         ("int \x1b[31m", "declaration"),
         ("(" * 50000, "deep"),
@@ -800,6 +803,19 @@ def test_a_header_without_the_type_names_those_it_has(header, name):
     with pytest.raises(InputError) as caught:
         parse_header(HEADER, name, str(header))
     assert "struct point" in caught.value.hint and str(caught.value).isprintable()
+
+
+def test_a_header_of_nothing(tmp_path):
+    with pytest.raises(InputError, match=r"^s\.h: no complete type is called s$") as caught:
+        parse_header("/* nothing */", "s", "s.h")
+    assert caught.value.hint == "it defines no struct or union"
+
+
+def test_a_header_that_is_too_long(tmp_path):
+    with (tmp_path / "long.h").open("wb") as file:
+        file.truncate(HEADER_MAX + 1)
+    with pytest.raises(InputError, match=r"long\.h: a header of more than 16 MiB is not read"):
+        load_header(str(tmp_path / "long.h"), "s")
 
 
 def test_a_header_s_errors_say_the_line(tmp_path):

@@ -209,6 +209,14 @@ def test_as_an_ordinary_user(private: PrivatePlace, holder: Holder) -> None:
         assert len([line for line in result.errors.splitlines() if UNINSPECTED.fullmatch(line)]) == 1
 
 
+def test_a_directory_that_is_shut(private: PrivatePlace) -> None:
+    """What stands in it is not to be seen, and still adds up."""
+    private.path("/shut").mkdir(0o700)
+    private.make("/shut/x", bytes(SIZE))
+    (found,) = records(private.run_as_nobody("df", "--json"))
+    assert (found["used"], found["unexplained"]) == (SIZE, SIZE), found
+
+
 def test_own_mapping_as_an_ordinary_user(private: PrivatePlace, holder: Holder) -> None:
     """Of a mapping alone an ordinary user is not told the size: the row says so, and the sum holds."""
     path = private.make("/x", bytes(SIZE))

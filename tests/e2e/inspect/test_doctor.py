@@ -12,7 +12,7 @@ import pytest
 
 from shmctl.core.inspect.health.checks import CHECKS
 from shmctl.core.inspect.mounts import parse_mounts
-from tests.e2e.inspect.holding import Holder, PrivatePlace, private_place
+from tests.e2e.inspect.holding import Holder, PrivatePlace, private_place, sleeper
 from tests.e2e.terminal import on_terminal, without_styles
 from tests.support import NOBODY, Result, as_nobody, python_for_all, run, run_command
 
@@ -187,6 +187,20 @@ WRONG = {
         },
     ),
     "huge pages": (remount("huge=always"), {"huge-pages": ("note", "huge=always", "huge=advise")}),
+    "huge pages everywhere": (
+        "printf 'always within_size advise never deny [force]\\n' > /dev/shm/on; "
+        "mount --bind /dev/shm/on /sys/kernel/mm/transparent_hugepage/shmem_enabled",
+        {"huge-pages": ("note", "huge=always", "huge=advise")},
+    ),
+    "no /sys": (
+        "mount -t tmpfs tmpfs /sys; mount -o remount,huge=always /dev/shm",
+        {"huge-pages": ("note", "huge=always", "huge=advise")},
+    ),
+    "larger than memory, but for swap": (
+        fresh("mode=1777,size=2g") + """; printf 'MemTotal: %s kB\\nSwapTotal: %s kB\\n' 1000000 9000000 \\
+        > /dev/shm/meminfo; mount --bind /dev/shm/meminfo /proc/meminfo""",
+        {"size": ("note", "there are 977M of memory and 8.6G of swap: filled, it pushes", "size=488M")},
+    ),
     "leases off": (
         "printf '0\\n' > /dev/shm/off; mount --bind /dev/shm/off /proc/sys/fs/leases-enable",
         {"leases": ("warning", "fs.leases-enable is 0", "sysctl -w fs.leases-enable=1")},
@@ -285,6 +299,10 @@ def test_semaphores(private: PrivatePlace, holder: Holder) -> None:
     with holder("semaphore", "/used", private.enter):
         found = findings(private.run("doctor", "--json"))["semaphores"]
     assert (found["status"], found["seen"]) == ("ok", "1 semaphore, all in use")
+    # Whether root's are, the kernel does not tell others.
+    found = findings(private.run_as_nobody("doctor", "--json"))["semaphores"]
+    assert found["status"] == "unknown"
+    assert found["seen"] == "whether 1 of 1 semaphores are in use cannot be told"
 
 
 # systemd
@@ -401,6 +419,7 @@ CGROUPS = {
         {"memory.max": "1048576", "docker/x/memory.max": "4096"},
         "warning", "/docker/x limits memory to 1.0M",
     ),
+    "not mounted": ("999 1 0:99 / /x rw - tmpfs tmpfs rw", "4:memory:/a", {}, "ok", "no cgroup limits"),
     "version 1": (VERSION_1, "4:cpu,memory:/a", {V1_LIMIT: "1048576"}, "warning", "/a limits memory to 1.0M"),
     "version 1, none": (VERSION_1, "4:memory:/a", {V1_LIMIT: str(2**63 - 4096)}, "ok", "no cgroup limits"),
 }  # fmt: skip
@@ -450,6 +469,15 @@ def test_target() -> None:
         plain = run("--target", str(place.pid), "doctor").text.splitlines()
         assert plain[0].split() == ["STATUS", "CHECK", "SCOPE", "SEEN", "ADVICE"]
         assert ["ok", "proc", "host"] in [line.split()[:3] for line in plain] or "note" in plain[-2]
+
+
+def test_target_whose_mount_table_does_not_show_it(tmp_path: Path) -> None:
+    """Its root is no mount of its own, so that what it is on lies outside."""
+    (tmp_path / "dev/shm").mkdir(parents=True)
+    with sleeper("os.chroot(sys.argv[1])", str(tmp_path)) as pid:
+        found = findings(run("--target", str(pid), "doctor", "--json"))["file-system"]
+    assert found["status"] == "unknown"
+    assert "mount table does not show" in found["seen"]
 
 
 def test_target_with_users_of_its_own() -> None:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import stat
 import subprocess
 from collections.abc import Iterator
@@ -10,7 +11,16 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.inspect.holding import SIZE, Holder, Place, PrivatePlace, complaints, dead_pid, sleeper
+from tests.e2e.inspect.holding import (
+    SIZE,
+    Holder,
+    Place,
+    PrivatePlace,
+    complaints,
+    dead_pid,
+    private_place,
+    sleeper,
+)
 from tests.support import NOBODY, Result, done, path_of, run, run_as_nobody, run_command, shmctl_argv
 
 pytestmark = pytest.mark.needs_root
@@ -306,6 +316,14 @@ def test_ones_own_process_as_an_ordinary_user(name: str) -> None:
     assert path_of(name).exists()
 
 
+def test_a_directory_that_is_shut_to_ordinary_users() -> None:
+    nobody = ("setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups")
+    with private_place(setup="chmod 700 /dev/shm") as place, sleeper(enter=(*place.enter, *nobody)) as pid:
+        result = run_as_nobody("--target", str(pid), "ls")
+    assert (result.status, result.out) == (1, b""), result
+    assert result.errors == f"shmctl: ls: /proc/{pid}/root/dev/shm: Permission denied (EACCES)\n"
+
+
 def test_target_that_ends_meanwhile(private: PrivatePlace, tmp_path: Path) -> None:
     """The directory stays open: what was begun is ended in it, and nowhere else."""
     other = subprocess.Popen([*private.enter, "cat"], stdin=subprocess.PIPE)
@@ -332,6 +350,8 @@ def test_trace_names_no_path_of_ours(private: PrivatePlace) -> None:
     assert result.status == 0
     assert "unlinkat(" in result.errors
     assert '"/dev/shm' not in result.errors
+    result = run("--trace", "--target", str(private.pid), "create", "/x")
+    assert re.search(r'^openat\(\d+, "x", O_RDWR\|O_CREAT\|O_EXCL\|.*, 0600\) = ', result.errors)
 
 
 def test_json_tells_the_path_it_went(private: PrivatePlace) -> None:

@@ -35,6 +35,7 @@ from tests.e2e.inspect.holding import (
     complaints,
     private_place,
     records,
+    sleeper,
 )
 from tests.e2e.terminal import Terminal
 from tests.support import Result, as_nobody, compile_c, shmctl_argv
@@ -562,6 +563,21 @@ def test_ones_own_object_as_an_ordinary_user(name: str, shared: Place, holder: H
     assert found["verdict"] == "orphan"
     result = shared.run_as_nobody("gc", "--min-age", "0", "--yes", name)
     assert (result.status, path.exists()) == (0, False), result
+
+
+@pytest.mark.needs_root
+def test_ones_own_process_with_many_mappings(name: str, shared: Place) -> None:
+    """Of which an ordinary user may not list the addresses: the kernel is asked for one after another."""
+    path = shared.make(name, bytes(1000 * SIZE))
+    os.chown(path, 65534, 65534)
+    code = """
+import mmap
+fd = os.open(sys.argv[1], os.O_RDWR)
+kept = [mmap.mmap(fd, 8192, prot=1 + 2 * (i % 2), offset=8192 * i) for i in range(1000)]
+"""
+    with sleeper(code, str(path), enter=[*map(os.fsdecode, as_nobody([]))]) as pid:
+        (found,) = records(shared.run_as_nobody("holders", name, "--json"))
+        assert (found["pid"], found["access"], found["mapped"]) == (pid, "rw", 1000 * SIZE)
 
 
 @pytest.mark.needs_root
