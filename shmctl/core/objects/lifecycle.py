@@ -164,7 +164,7 @@ def _open_existing(name: Name, oflag: int, directory: Directory) -> OpenObject:
 
 
 def _open_when_no_lease_stands(name: Name, oflag: int, directory: Directory) -> int:
-    """shm_open(3), tried for two seconds: who asks for the kernel's lease has it for microseconds."""
+    """shm_open(3), tried for a second: who asks for the kernel's lease has it for microseconds."""
     pause = 0.0005
     while True:
         try:
