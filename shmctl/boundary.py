@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from types import FrameType
 
 import click
@@ -23,9 +24,11 @@ class Interrupted(BaseException):
     """A signal asks the process to end; ``status`` is what it ends with.
 
     ``last`` is the one that came last: some calls swallow what a signal handler raises, and fail.
+    ``output_error`` is why, where it was `end_for_output` that raised the signal.
     """
 
     last: "Interrupted | None" = None
+    output_error: OSError | None = None
 
     def __init__(self, status: int) -> None:
         super().__init__()
@@ -47,9 +50,17 @@ def run_process(group: click.Group, args: Sequence[str]) -> int:
 
 def listen_for_signals() -> None:
     """Have signals end what runs, as if none had come yet."""
-    Interrupted.last = None
+    Interrupted.last = Interrupted.output_error = None
     for signal_number in _ending_signals:
         signal.signal(signal_number, _interrupt)
+
+
+def end_for_output(error: OSError) -> None:
+    """End what runs, for what it has to tell cannot be written: at a moment at which a signal may end it."""
+    if not _ending_signals:
+        raise error
+    Interrupted.output_error = error
+    signal.raise_signal(_ending_signals[-1])
 
 
 def _interrupt(signal_number: int, frame: FrameType | None) -> None:
@@ -129,6 +140,8 @@ def _end(problem: BaseException, command: str | None) -> int:
 def _explain(problem: BaseException, command: str | None) -> int:  # noqa: PLR0911 - a return for each kind of error
     match problem:
         case Interrupted():
+            if Interrupted.output_error:
+                raise Interrupted.output_error
             return problem.status
         case KeyboardInterrupt() | click.Abort() | EOFError():
             return ExitStatus.INTERRUPTED
@@ -171,7 +184,8 @@ def _output_failed(error: OSError, command: str | None) -> int:
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)
         os.kill(os.getpid(), signal.SIGPIPE)
     _discard_output()
-    report.failure(command, FileError("write", STANDARD_OUTPUT, error.errno or errno.EIO, error.strerror))
+    with suppress(OSError):  # standard error may be what cannot take any more
+        report.failure(command, FileError("write", STANDARD_OUTPUT, error.errno or errno.EIO, error.strerror))
     return ExitStatus.FAILED
 
 
@@ -213,6 +227,5 @@ def _buffer_output() -> None:
     Without a buffer (PYTHONUNBUFFERED) Python takes a part for the whole: a full disk would go unnoticed.
     """
     if isinstance(sys.stdout.buffer, io.RawIOBase):
-        encoding, errors, is_terminal = sys.stdout.encoding, sys.stdout.errors, sys.stdout.isatty()
-        raw = sys.stdout.detach()
-        sys.stdout = io.TextIOWrapper(io.BufferedWriter(raw), encoding, errors, line_buffering=is_terminal)
+        encoding, errors = sys.stdout.encoding, sys.stdout.errors
+        sys.stdout = open(1, "w", encoding=encoding, errors=errors, closefd=False)  # noqa: SIM115 - as above

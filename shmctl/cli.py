@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
-from shmctl import __version__, boundary
+from shmctl import __version__, boundary, report
 from shmctl.options import Session, completed_by
 from shmctl.parsing import Helped
 
@@ -162,8 +162,16 @@ def cli(ctx: click.Context, trace: bool, target_pid: int | None, color: str | No
 
 
 def _print_trace(line: str) -> None:
-    sys.stderr.write(line + "\n")
-    sys.stderr.flush()
+    """After what was printed so far, as it happened. A call's outcome reaches who made it in any case."""
+    try:
+        report.flush_output()
+        sys.stderr.write(line + "\n")
+        sys.stderr.flush()
+    except OSError as error:
+        from shmctl.core import tracing
+
+        tracing.trace_to(None)
+        boundary.end_for_output(error)
 
 
 def run_process(args: Sequence[str]) -> int:

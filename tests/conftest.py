@@ -9,6 +9,9 @@ import pytest
 
 from tests.support import PREFIX
 
+# Few have it set, and with it the order of what is printed is not what they get.
+os.environ.pop("PYTHONUNBUFFERED", None)
+
 _numbers = itertools.count()
 
 

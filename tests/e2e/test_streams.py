@@ -436,8 +436,39 @@ def test_full_standard_error(name: str) -> None:
     assert shell(f"shmctl read {name} 2> /dev/full").status == 1
     path_of(name).write_bytes(b"content")
     result = shell(f"shmctl --trace read {name} 2> /dev/full")
+    assert (result.status, result.err) == (1, b"")
     assert result.out in (b"", b"content")
-    assert result.err == b""
+
+
+@pytest.mark.parametrize(
+    "args",
+    [["create", "NAME", "-s", "10"], ["create", "NAME", "-s", "10", "--reserve"],
+     ["create", "NAME", "--no-excl"], ["write", "NAME", "--create", "content"],
+     ["run", "--name", "NAME", "--", "true"]],
+    ids=" ".join,
+)  # fmt: skip
+def test_a_trace_that_cannot_be_written_leaves_nothing_half_made(name: str, args: list[str]) -> None:
+    """Whose lines nobody reads any more, or nobody can store, ends the command, but not between two calls."""
+    argv = shmctl_argv("--trace", *(name if word == "NAME" else word for word in args))
+    with open("/dev/full", "wb") as full:
+        assert subprocess.run(argv, stderr=full, timeout=60).returncode == 1
+    assert not path_of(name).exists()
+    reader, writer = os.pipe()
+    os.close(reader)
+    try:
+        assert subprocess.run(argv, stderr=writer, timeout=60).returncode == -signal.SIGPIPE
+    finally:
+        os.close(writer)
+    assert not path_of(name).exists()
+
+
+def test_a_trace_stands_where_it_belongs(name: str) -> None:
+    """In one stream with what is printed, each is where it happened."""
+    path_of(name).write_bytes(b"content")
+    lines = shell(f"shmctl --trace read {name} --type char 2>&1").text.splitlines()
+    assert [line.partition("(")[0] for line in lines] == [
+        "shm_open", "fstat", "mmap", "munmap", "c", "close",
+    ]  # fmt: skip
 
 
 def slow_write(name: str, *args: str) -> "subprocess.Popen[bytes]":
