@@ -198,7 +198,7 @@ LOOKING: dict[str, Scenario] = {
     "gc without --yes": Scenario(["gc", "--min-age", "0"], XY, cautious=True),
     "holders": Scenario(["holders", "/x"], X),
     "holders --unlinked": Scenario(["holders", "--unlinked"], X),
-    "df": Scenario(["df"], XY),
+    "df": Scenario(["df"], XY, cautious=True),  # a verdict more is a row more
     "df --json": Scenario(["df", "--json"], XY),
     "wait --exists": Scenario(["wait", "/x", "--timeout", "2"], X),
     "wait CONDITION": Scenario(["wait", "/x", "--type", "uint8", "== 111", "--timeout", "2"], X),
