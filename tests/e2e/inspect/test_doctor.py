@@ -395,7 +395,8 @@ def cgroup_setup(line: str, membership: str, files: dict[str, str]) -> str:
     return f"""
 put() {{ mkdir -p "${{1%/*}}" && printf '%s\\n' "$2" > "$1"; }}
 mkdir /dev/shm/cg; {writes}
-{{ cat /proc/self/mountinfo; echo '{line}'; }} > /dev/shm/mountinfo; put /dev/shm/cgroup '{membership}'
+{{ grep -v " - cgroup" /proc/self/mountinfo; echo '{line}'; }} > /dev/shm/mountinfo
+put /dev/shm/cgroup '{membership}'
 mount --bind /dev/shm/mountinfo /proc/$$/mountinfo && mount --bind /dev/shm/cgroup /proc/$$/cgroup
 """
 
