@@ -1,5 +1,6 @@
 """The one place where errors end: they become a sentence and an exit status."""
 
+import codecs
 import errno
 import io
 import os
@@ -218,7 +219,20 @@ def _open_closed_streams() -> None:
     for output in (sys.stdout, sys.stderr):
         # A locale that cannot spell a name must not end in a traceback.
         if output.encoding != "utf-8":
-            output.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+            output.reconfigure(errors=_SPELLED_OUT)  # type: ignore[union-attr]
+
+
+_SPELLED_OUT = "shmctl.spelled-out"
+
+
+def _spell_out(error: UnicodeError) -> tuple[str, int]:
+    """What the locale has no character for becomes its bytes, written as in names."""
+    assert isinstance(error, UnicodeEncodeError)  # noqa: S101 - tells the type checker what codecs cannot
+    data = error.object[error.start : error.end].encode("utf-8", "surrogateescape")
+    return "".join(f"\\x{byte:02x}" for byte in data), error.end
+
+
+codecs.register_error(_SPELLED_OUT, _spell_out)
 
 
 def _buffer_output() -> None:

@@ -105,9 +105,10 @@ def _write_bar(output: Output, filling: Filling) -> None:
     width = max(10, min(screen.width, 80) - 2)
     unlinked = sum(each.allocated or 0 for each in filling.unlinked)
     parts = {**filling.by_kind, "unlinked": unlinked, "unexplained": max(0, filling.unexplained)}
+    taken, left = ("█", "░") if screen.encoding.startswith("utf") else ("#", ".")
     bar = Text()
     for part, size in _largest_first(parts):
         cells = -(-size * width // filling.capacity) if filling.capacity else 0
-        bar.append("█" * min(cells, width - len(bar)), style=_PART_STYLES.get(part, "blue"))
-    bar.append("░" * (width - len(bar)), style=_PART_STYLES["free"])
+        bar.append(taken * min(cells, width - len(bar)), style=_PART_STYLES.get(part, "blue"))
+    bar.append(left * (width - len(bar)), style=_PART_STYLES["free"])
     screen.print(bar)

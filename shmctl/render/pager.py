@@ -34,11 +34,19 @@ def paged(output: Output) -> Iterator[Output]:
     if command is None or output.stream is not sys.stdout:
         yield output
         return
-    buffer = io.StringIO()
+    buffer = _Buffer()
     yield output._replace(stream=buffer)
     text = buffer.getvalue()
     if text.count("\n") < shutil.get_terminal_size().lines or not _show(command, text):
         output.stream.write(text)
+
+
+class _Buffer(io.StringIO):
+    """Text on its way to standard output, which may not be able to spell every character."""
+
+    @property
+    def encoding(self) -> str:  # type: ignore[override] # Rich draws frames by it
+        return sys.stdout.encoding
 
 
 def _command() -> str | None:
