@@ -14,7 +14,7 @@ import click
 
 from shmctl import report
 from shmctl.core.errors import STANDARD_OUTPUT, FileError, InputError, ShmError
-from shmctl.core.names import printable
+from shmctl.core.names import printable, spelled_out
 from shmctl.report import ExitStatus
 
 # Those that end the process with a status of ours; one that was ignored from the start stays so.
@@ -228,8 +228,7 @@ _SPELLED_OUT = "shmctl.spelled-out"
 def _spell_out(error: UnicodeError) -> tuple[str, int]:
     """What the locale has no character for becomes its bytes, written as in names."""
     assert isinstance(error, UnicodeEncodeError)  # noqa: S101 - tells the type checker what codecs cannot
-    data = error.object[error.start : error.end].encode("utf-8", "surrogateescape")
-    return "".join(f"\\x{byte:02x}" for byte in data), error.end
+    return spelled_out(error.object[error.start : error.end]), error.end
 
 
 codecs.register_error(_SPELLED_OUT, _spell_out)

@@ -20,6 +20,8 @@ PREFIX = f"shmctl-test-{os.getpid()}-"
 
 TIMEOUT = 60
 NOBODY = 65534
+AS_NOBODY = ("setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups")
+"""Put before a command, has user nobody run it, with no capability left."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +81,7 @@ def run_as_nobody(*args: str | bytes, stdin: bytes = b"") -> Result:
 
 def as_nobody(argv: Sequence[str | bytes]) -> list[str | bytes]:
     """``argv`` run by user nobody, with no capability left."""
-    return ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups", *argv]
+    return [*AS_NOBODY, *argv]
 
 
 @functools.cache

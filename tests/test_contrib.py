@@ -20,7 +20,7 @@ from tests.documents import ROOT
 from tests.e2e.inspect import holding
 from tests.e2e.inspect.holding import Holder, dead_pid, private_place
 from tests.scraping import Server, families, samples
-from tests.support import NOBODY, TIMEOUT, as_nobody, compile_c, done, run_command
+from tests.support import AS_NOBODY, NOBODY, TIMEOUT, compile_c, done, run_command
 
 CONTRIB = ROOT / "contrib"
 ALERTS = CONTRIB / "prometheus/alerts.yml"
@@ -305,7 +305,7 @@ def test_metrics_has_the_capabilities_that_it_needs(hold: Holder, tmp_path: Path
             path = place.make(name)
             path.chmod(0o600)
             os.chown(path, NOBODY, NOBODY)
-        theirs: Sequence[str] = [*place.enter, *map(os.fsdecode, as_nobody([]))]
+        theirs: Sequence[str] = [*place.enter, *AS_NOBODY]
         with hold("fd", "/dev/shm/held", theirs), hold("mapping", "/dev/shm/mapped", theirs):
             place.path("/mapped").unlink()
             command = [SHMCTL, "metrics", "--min-age", "0"]
@@ -328,7 +328,7 @@ def test_gc_has_the_capabilities_that_it_needs(hold: Holder) -> None:
             path = place.make(name)
             path.chmod(0o600)
             os.chown(path, NOBODY, NOBODY)
-        theirs = [*place.enter, *map(os.fsdecode, as_nobody([]))]
+        theirs = [*place.enter, *AS_NOBODY]
         with hold("fd", "/dev/shm/held", theirs):
             argv = [*place.enter, *as_the_unit(service), SHMCTL, "gc", "--yes", "--min-age", "0"]
             result = run_command(argv)

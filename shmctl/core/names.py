@@ -72,7 +72,9 @@ def _is_plain(character: str) -> bool:
 
 
 def _escape_character(character: str) -> str:
-    letter = _LETTER_ESCAPES.get(character)
-    if letter:
-        return letter
-    return "".join(f"\\x{byte:02x}" for byte in character.encode("utf-8", "surrogateescape"))
+    return _LETTER_ESCAPES.get(character) or spelled_out(character)
+
+
+def spelled_out(text: str) -> str:
+    """Each byte of ``text`` as ``\\x`` and two digits."""
+    return "".join(f"\\x{byte:02x}" for byte in text.encode("utf-8", "surrogateescape"))

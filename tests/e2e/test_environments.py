@@ -17,13 +17,12 @@ import pytest
 
 from tests.e2e.inspect.holding import UNINSPECTED
 from tests.e2e.terminal import Terminal, without_styles
-from tests.support import PREFIX, TIMEOUT, as_nobody, environment, path_of, python_for_all, shmctl_argv
+from tests.support import AS_NOBODY, PREFIX, TIMEOUT, environment, path_of, python_for_all, shmctl_argv
 
 DRIVER = (Path(__file__).parent / "driver.py").read_text()
 OWN_SHM = "mount -t tmpfs -o size=16m,mode=1777,nosuid,nodev tmpfs /dev/shm"
 OWN_DEV = f"{OWN_SHM}; mkdir /dev/shm/dev; mount -t tmpfs tmpfs /dev/shm/dev; "
 OWN_DEV += "cp -a /dev/null /dev/zero /dev/urandom /dev/shm/dev; mount --bind /dev/shm/dev /dev"
-NOBODY = [os.fsdecode(word) for word in as_nobody([])]
 STATUSES = {0, 1, 2, 124, 126, 127}
 
 # A command by a label, with NAME where the object's name goes; its status; what its output matches.
@@ -181,14 +180,14 @@ def test_root() -> None:
 
 @pytest.mark.needs_root
 def test_nobody() -> None:
-    check(drive(Job(), NOBODY, python=python_for_all(), env={"HOME": "/nonexistent"}))
+    check(drive(Job(), AS_NOBODY, python=python_for_all(), env={"HOME": "/nonexistent"}))
 
 
 @pytest.mark.needs_root
 def test_user_namespace() -> None:
     """Root of a namespace of its own, which the user nobody has made, or root where users may not."""
     unshare = ["unshare", "--user", "--map-root-user"]
-    for enter in ([*NOBODY, *unshare], unshare):
+    for enter in ([*AS_NOBODY, *unshare], unshare):
         inside = [*enter, *namespace(OWN_SHM)[1:]]
         if subprocess.run([*inside, "true"], capture_output=True).returncode == 0:
             check(drive(Job(), inside, python=python_for_all(), env={"HOME": "/nonexistent"}))
@@ -310,7 +309,7 @@ def test_no_proc(way: str) -> None:
 def test_hidepid() -> None:
     """In a PID namespace of its own: the option is one of the whole file system, not of the mount."""
     setup = f"{OWN_SHM}; mount -t proc proc /proc; mount -o remount,hidepid=2 /proc"
-    enter = [*namespace(setup, flags="-mpf"), *NOBODY]
+    enter = [*namespace(setup, flags="-mpf"), *AS_NOBODY]
     ended = drive(Job(), enter, python=python_for_all(), env={"HOME": "/nonexistent"})
     check(ended)
     assert "hidepid=invisible" in ended["doctor"].out
@@ -363,11 +362,14 @@ UTF8_NAME = f"/{PREFIX}env-ä€".encode()
 ODD_JSON = '"name": "/' + PREFIX + r'env-\u00e4\u20ac \ufffd", "name_bytes": "' + ODD_NAME.hex()
 
 
+ASCII = {"LC_ALL": "POSIX", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+
+
 @pytest.mark.parametrize(
     "env",
     [
         {"LANG": "C", "LC_ALL": None},
-        {"LC_ALL": "POSIX", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"},
+        ASCII,
         {"PYTHONIOENCODING": "ascii:strict"},
     ],
     ids=["LANG=C", "ASCII", "strict ASCII"],
@@ -400,7 +402,7 @@ def test_locales(env: dict[str, str | None]) -> None:
 @pytest.mark.parametrize("pager", ["less", "cat"])
 def test_a_terminal_of_ascii(pager: str) -> None:
     """Frames and bars are drawn with what it has; of a name the bytes are shown."""
-    env = {"LC_ALL": "POSIX", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "PAGER": pager}
+    env = {**ASCII, "PAGER": pager}
     name = UTF8_NAME.decode()
     path_of(name).write_bytes(b"hello")
     for args in (["ls", name], ["stat", name], ["df"], ["leaks", name]):
@@ -486,7 +488,7 @@ WITHOUT_OBJECT = ("df", "metrics", "doctor", "holders --unlinked", "help")
 @pytest.mark.needs_root
 def test_no_process_may_be_made() -> None:
     """RLIMIT_NPROC, which does not hold for root."""
-    enter = NOBODY
+    enter = AS_NOBODY
     job = Job(exec=True, limits={"RLIMIT_NPROC": 1})
     commands = {**FEW, "lock": (("lock", "NAME", "--", "true"), 126, "")}
     refused = (126, r": (true|sh): Resource temporarily unavailable \(EAGAIN\)")

@@ -1,7 +1,6 @@
 """The guards that stand between shmctl and what could go wrong, as edits that take each of them out.
 
-`threats-….toml` have those of the rows of SECURITY.md, `environments.toml` those of
-tests/e2e/test_environments.py.
+`threats.toml` has those of the rows of SECURITY.md, `environments.toml` those of the tests of environments.
 """
 
 import tomllib
@@ -25,7 +24,8 @@ class Change:
 class Guard:
     """What is taken out ("the check that ..."), how, and the tests that each have to fail without it.
 
-    ``row`` begins a row of SECURITY.md, or is a test function of the environments.
+    ``row`` begins a row of SECURITY.md, or is a test function of the environments; ``file`` names the file
+    that it stands in, without its ending.
     """
 
     file: str

@@ -1,24 +1,13 @@
 """Each row of SECURITY.md, and each environment, has guards that can be taken out as the code is now."""
 
-import ast
-
 import pytest
 
 from tests.documents import ROOT
 from tests.guards.guard import Guard, all_guards
-from tests.test_security import NAMED, ROWS
+from tests.test_security import NAMED, ROWS, functions_of
 
 GUARDS = all_guards()
 ENVIRONMENTS = "tests/e2e/test_environments.py"
-
-
-def functions_in(path: str) -> list[str]:
-    tree = ast.parse((ROOT / path).read_text())
-    return [
-        node.name
-        for node in ast.walk(tree)
-        if isinstance(node, ast.FunctionDef) and node.name.startswith("test_")
-    ]
 
 
 @pytest.mark.parametrize("guard", GUARDS, ids=lambda guard: f"{guard.row[:40]} | {guard.guard[:40]}")
@@ -36,8 +25,8 @@ def test_each_test_of_a_threat_watches_over_a_guard(row: str) -> None:
 
 
 def test_each_guard_is_of_a_threat_or_an_environment() -> None:
-    environments = functions_in(ENVIRONMENTS)
-    assert {guard.row for guard in GUARDS if guard.row.startswith("test_")} == set(environments)
+    environments = {name for name in functions_of(ENVIRONMENTS) if name.startswith("test_")}
+    assert {guard.row for guard in GUARDS if guard.row.startswith("test_")} == environments
     for guard in GUARDS:
         rows = [row for row in ROWS if row.startswith(f"| {guard.row}")]
         of_environment = guard.tests == (f"{ENVIRONMENTS}::{guard.row}",)

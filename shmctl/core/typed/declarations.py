@@ -18,7 +18,7 @@ from shmctl.core.typed.cconstants import NotConstantError, evaluate
 from shmctl.core.typed.cdialect import MARK, screen
 from shmctl.core.typed.cerrors import SPECIFIERS, guarded, refuse_parse
 from shmctl.core.typed.csource import Token, refuse, render, tokenize
-from shmctl.core.typed.statements import MEMBERS, kind_of, split_statements
+from shmctl.core.typed.statements import MEMBERS, kind_of, refuse_late_packs, split_statements
 from shmctl.core.typed.values import escape, quote
 
 INLINE = "__shm_inline"
@@ -49,19 +49,11 @@ def from_declaration(text: str) -> Structure:
     source = [t for s, k in zip(statements, kinds, strict=True) for t in s if k not in moved]
     if inline:
         members = [t for s, k in zip(statements, kinds, strict=True) for t in s if k in moved]
-        _refuse_late_packs(statements, kinds)
+        refuse_late_packs(statements, kinds)
         opening = [start._replace(text=word) for word in ("struct", INLINE, "{")]
         source += [*opening, *members, end._replace(text="}"), end._replace(text=";")]
     reader = _Reader(source)
     return reader.tagged("struct", INLINE, "struct") if inline else reader.last()
-
-
-def _refuse_late_packs(statements: Sequence[Sequence[Token]], kinds: Sequence[str]) -> None:
-    """What ``#pragma pack`` says before the first member holds for all of them."""
-    first = next(index for index, kind in enumerate(kinds) if kind in MEMBERS - {"pack"})
-    if "pack" in kinds[first:]:
-        late = statements[kinds.index("pack", first)][0]
-        refuse(late, "#pragma pack between members is not supported")
 
 
 @guarded

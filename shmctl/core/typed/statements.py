@@ -1,9 +1,9 @@
 """The statements of a C declaration, and what each of them is: so that members can stand inline."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from shmctl.core.typed.cdialect import is_mark
-from shmctl.core.typed.csource import Token
+from shmctl.core.typed.csource import Token, refuse
 
 MEMBERS = frozenset(("member", "anonymous", "pack"))
 """The kinds of statements that go into the structure, when the text is members inline."""
@@ -36,3 +36,11 @@ def kind_of(statement: list[Token]) -> str:
     if words[-2] == "}":
         return "anonymous" if words[1] == "{" and words[0] != "enum" else "definition"
     return "definition" if len(words) == 3 else "member"
+
+
+def refuse_late_packs(statements: Sequence[Sequence[Token]], kinds: Sequence[str]) -> None:
+    """Raise InputError for ``#pragma pack`` after a member: what is said before the first holds for all."""
+    first = next(index for index, kind in enumerate(kinds) if kind in MEMBERS - {"pack"})
+    if "pack" in kinds[first:]:
+        late = statements[kinds.index("pack", first)][0]
+        refuse(late, "#pragma pack between members is not supported")

@@ -21,7 +21,7 @@ from tests.e2e.inspect.holding import (
     sleeper,
 )
 from tests.e2e.terminal import Terminal, without_styles
-from tests.support import shmctl_argv
+from tests.support import AS_NOBODY, shmctl_argv
 
 pytestmark = pytest.mark.needs_root
 
@@ -221,8 +221,7 @@ def test_own_mapping_as_an_ordinary_user(private: PrivatePlace, holder: Holder) 
     """Of a mapping alone an ordinary user is not told the size: the row says so, and the sum holds."""
     path = private.make("/x", bytes(SIZE))
     os.chown(path, 65534, 65534)
-    nobody = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups")
-    with holder("mapping", "/dev/shm/x", (*private.enter, *nobody)) as holding:
+    with holder("mapping", "/dev/shm/x", (*private.enter, *AS_NOBODY)) as holding:
         path.unlink()
         (found,) = records(private.run_as_nobody("df", "--json"))
         (gone,) = found["unlinked"]

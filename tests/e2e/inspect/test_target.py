@@ -21,7 +21,17 @@ from tests.e2e.inspect.holding import (
     private_place,
     sleeper,
 )
-from tests.support import NOBODY, Result, done, path_of, run, run_as_nobody, run_command, shmctl_argv
+from tests.support import (
+    AS_NOBODY,
+    NOBODY,
+    Result,
+    done,
+    path_of,
+    run,
+    run_as_nobody,
+    run_command,
+    shmctl_argv,
+)
 
 pytestmark = pytest.mark.needs_root
 
@@ -307,8 +317,7 @@ def test_no_permission(private: PrivatePlace) -> None:
 def test_ones_own_process_as_an_ordinary_user(name: str) -> None:
     path_of(name).write_bytes(b"ours")
     path_of(name).chmod(0o644)
-    nobody = ("setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups")
-    with sleeper(enter=(*nobody,)) as pid:
+    with sleeper(enter=AS_NOBODY) as pid:
         result = run_as_nobody("--target", str(pid), "read", name)
         assert (result.status, result.out) == (0, b"ours"), result
         result = run_as_nobody("--target", str(pid), "rm", name)
@@ -317,8 +326,7 @@ def test_ones_own_process_as_an_ordinary_user(name: str) -> None:
 
 
 def test_a_directory_that_is_shut_to_ordinary_users() -> None:
-    nobody = ("setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups")
-    with private_place(setup="chmod 700 /dev/shm") as place, sleeper(enter=(*place.enter, *nobody)) as pid:
+    with private_place(setup="chmod 700 /dev/shm") as place, sleeper(enter=(*place.enter, *AS_NOBODY)) as pid:
         result = run_as_nobody("--target", str(pid), "ls")
     assert (result.status, result.out) == (1, b""), result
     assert result.errors == f"shmctl: ls: /proc/{pid}/root/dev/shm: Permission denied (EACCES)\n"

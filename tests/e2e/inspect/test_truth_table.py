@@ -38,7 +38,7 @@ from tests.e2e.inspect.holding import (
     sleeper,
 )
 from tests.e2e.terminal import Terminal
-from tests.support import Result, as_nobody, compile_c, run_command, shmctl_argv
+from tests.support import AS_NOBODY, Result, compile_c, run_command, shmctl_argv
 
 IN_USE_UNSEEN = "in use, but by no process that is to be seen here"
 
@@ -271,7 +271,7 @@ def test_live_object_that_looks_deleted_to_an_ordinary_user(name: str, shared: P
     live_name = name + " (deleted)"
     path = shared.make(live_name)
     os.chown(path, 65534, 65534)
-    with holder("mapping", path, as_nobody([])) as holding:
+    with holder("mapping", path, AS_NOBODY) as holding:
         result = shared.run_as_nobody("holders", "--unlinked", "--json")
         assert path.stat().st_ino not in {each["inode"] for each in records(result)}, result
         path.unlink()
@@ -539,7 +539,7 @@ def test_another_users_object_with_evidence(name: str, shared: Place, holder: Ho
     """A holder or a lock that shows is proof."""
     path = shared.make(name)
     path.chmod(0o644)
-    with holder("read-only mapping", path, as_nobody([])) as holding:
+    with holder("read-only mapping", path, AS_NOBODY) as holding:
         (found,) = records(shared.run_as_nobody("leaks", "--json", name))
         assert (found["verdict"], found["holders"]) == ("held", [holding.pid]), found
         assert str(holding.pid) in " ".join(found["reasons"])
@@ -575,7 +575,7 @@ import mmap
 fd = os.open(sys.argv[1], os.O_RDWR)
 kept = [mmap.mmap(fd, 8192, prot=1 + 2 * (i % 2), offset=8192 * i) for i in range(1000)]
 """
-    with sleeper(code, str(path), enter=[*map(os.fsdecode, as_nobody([]))]) as pid:
+    with sleeper(code, str(path), enter=AS_NOBODY) as pid:
         (found,) = records(shared.run_as_nobody("holders", name, "--json"))
         assert (found["pid"], found["access"], found["mapped"]) == (pid, "rw", 1000 * SIZE)
         # A kernel that does not list the addresses, even to root.
