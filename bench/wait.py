@@ -19,12 +19,12 @@ from pathlib import Path
 
 from pairs import in_words, median
 
+from shmctl.core.layouts.values import Value
 from shmctl.core.models import DEV_SHM
 from shmctl.core.names import parse_name
+from shmctl.core.sync.backoff import NameWatch, Pacer
 from shmctl.core.sync.conditions import Conditions, parse_scalar_conditions
-from shmctl.core.sync.pacing import NameWatch, Pacer
 from shmctl.core.sync.waiting import Load, wait_for_value
-from shmctl.core.typed.values import Value
 
 ROUNDS = 300
 INTERVAL = 0.001

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Write what gets installed beside the program: man/generate.py (with shmctl importable) makes share/ anew.
+"""Write what gets installed beside the program: man/generate.py (with shmctl importable) makes it anew.
 
-That is the completion of bash, zsh and fish, and the manual pages.
+That is the manual pages (man/man1, man5, man7) and the completion scripts (completions/).
 
 What the commands know of themselves (synopsis, options, help) comes from
 them; the rest is in man/src/PAGE.md, a small part of Markdown: ``# SECTION``,
@@ -23,17 +23,16 @@ from pathlib import Path
 import click
 
 from shmctl import __version__
-from shmctl.cli import COMMANDS, cli
-from shmctl.shells import SHELLS, script
+from shmctl.cli.completion.shells import SHELLS, script
+from shmctl.cli.group import COMMANDS, cli
 
 HERE = Path(__file__).resolve().parent
 SOURCES = HERE / "src"
-SHARE = HERE.parent / "share"
-# Where each shell looks for the completion of a command, below /usr/share and the like.
+ROOT = HERE.parent
 COMPLETIONS = {
-    "bash": "bash-completion/completions/shmctl",
-    "zsh": "zsh/site-functions/_shmctl",
-    "fish": "fish/vendor_completions.d/shmctl.fish",
+    "bash": "completions/shmctl.bash",
+    "zsh": "completions/_shmctl",
+    "fish": "completions/shmctl.fish",
 }
 # The date on the pages until CHANGELOG.md has a release with a date.
 FIRST_DATE = "2026-11-23"
@@ -305,20 +304,25 @@ def _escape(text: str, *, code: bool = False) -> str:
 
 
 def files() -> dict[str, str]:
-    """All that share/ has, by its path there."""
+    """Each generated file's text, by its path in the tree."""
     made = {f"man/man{name.rpartition('.')[2]}/{name}": text for name, text in pages().items()}
     return made | {COMPLETIONS[shell]: script(cli, shell) for shell in SHELLS}
+
+
+def generated_files() -> list[Path]:
+    """The files that stand where generated ones do."""
+    return [*ROOT.glob("man/man*/*"), *ROOT.glob("completions/*")]
 
 
 def main() -> None:
     """Write every file, and remove those that nothing makes any more; status 1 if a command has no page."""
     made = files()
-    for path in SHARE.rglob("*"):
-        if path.is_file() and str(path.relative_to(SHARE)) not in made:
+    for path in generated_files():
+        if str(path.relative_to(ROOT)) not in made:
             path.unlink()
     for name, text in made.items():
-        (SHARE / name).parent.mkdir(parents=True, exist_ok=True)
-        (SHARE / name).write_text(text)
+        (ROOT / name).parent.mkdir(parents=True, exist_ok=True)
+        (ROOT / name).write_text(text)
     missing = [f"man/src/{name}.md is missing" for name in COMMANDS if not (SOURCES / f"{name}.md").exists()]
     if missing:
         sys.exit("\n".join(missing))

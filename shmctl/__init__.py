@@ -55,7 +55,7 @@ _HOMES = {
     "core.errors": ("ShmError",),
     "core.inspect.verdicts": ("Verdict",),
     "core.models": ("Kind",),
-    "core.typed.fields": ("Field",),
+    "core.layouts.fields": ("Field",),
 }
 
 TYPE_CHECKING = False  # as type checkers know it; importing typing would take longer than all the rest
@@ -69,8 +69,8 @@ if TYPE_CHECKING:
     from shmctl.api.waiting import lock, wait
     from shmctl.core.errors import ShmError
     from shmctl.core.inspect.verdicts import Verdict
+    from shmctl.core.layouts.fields import Field
     from shmctl.core.models import Kind
-    from shmctl.core.typed.fields import Field
 
 else:  # type checkers would take any name that is misspelt for one of these
 

@@ -16,11 +16,11 @@ def main() -> NoReturn:
     # All that loads now stays to the end: looking through it for garbage would be in vain.
     gc.disable()
     if "_SHMCTL_COMPLETE" in os.environ:
-        from shmctl.cli import cli
-        from shmctl.shells import answer
+        from shmctl.cli.completion.shells import answer
+        from shmctl.cli.group import cli
 
         os._exit(answer(cli, os.environ["_SHMCTL_COMPLETE"]))
-    from shmctl.cli import run_process
+    from shmctl.cli.main import run_process
 
     gc.freeze()
     gc.enable()

@@ -87,7 +87,7 @@ def as_nobody(argv: Sequence[str | bytes]) -> list[str | bytes]:
 @functools.cache
 def python_for_all() -> str:
     """An interpreter with shmctl that every user may run: this one, or a copy in a readable folder."""
-    probe = as_nobody([sys.executable, "-c", "import shmctl.cli"])
+    probe = as_nobody([sys.executable, "-c", "import shmctl.cli.group"])
     if subprocess.run(probe, capture_output=True, cwd="/", check=False).returncode == 0:
         return sys.executable
     folder = Path(tempfile.mkdtemp(prefix="shmctl-python-"))

@@ -238,7 +238,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_systemd_understands_the_units(installed: Path) -> None:
     units = [str(installed / unit.name) for unit in UNITS]
-    result = run_command(["systemd-analyze", "verify", *units], env={"MANPATH": str(ROOT / "share/man")})
+    result = run_command(["systemd-analyze", "verify", *units], env={"MANPATH": str(ROOT / "man")})
     assert (result.status, result.text, result.errors) == (0, "", "")
 
 

@@ -79,7 +79,7 @@ def test_the_steps_make_a_command(tree: Path) -> None:
     assert passed
     assert int(passed[1]) >= 12, output
     for tool in (["check"], ["format", "--check"]):
-        assert run(tree, SCRIPTS / "ruff", *tool, "shmctl/commands/size.py", "shmctl/cli.py")[0] == 0
+        assert run(tree, SCRIPTS / "ruff", *tool, "shmctl/commands/size.py", "shmctl/cli/group.py")[0] == 0
     status, output = run(tree, sys.executable, "-m", "shmctl", "size", "--help")
     assert status == 0
     assert "Print the sizes of objects" in output

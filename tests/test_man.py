@@ -9,11 +9,10 @@ from pathlib import Path
 import click
 import pytest
 
-from shmctl.cli import COMMANDS, cli
+from shmctl.cli.group import COMMANDS, cli
 from tests.documents import ROOT, Step, check_session, fences, private_shm, steps
 
 MAN = ROOT / "man"
-SHARE = ROOT / "share"
 COMMAND_PAGES = ["shmctl.1", *(f"shmctl-{name}.1" for name in COMMANDS)]
 TOPIC_PAGES = ["shmctl.5", "shmctl-leaks.7", "shmctl-struct.7"]
 PAGES = COMMAND_PAGES + TOPIC_PAGES
@@ -71,15 +70,16 @@ def test_share_is_what_the_generator_makes() -> None:
         [sys.executable, "-B", "-c", script, str(MAN / "generate.py")], capture_output=True, check=True
     )
     made = json.loads(done.stdout)
-    there = {str(path.relative_to(SHARE)): path.read_text() for path in SHARE.rglob("*") if path.is_file()}
+    generated = (*MAN.glob("man?/*"), *ROOT.glob("completions/*"))
+    there = {str(path.relative_to(ROOT)): path.read_text() for path in generated}
     stale = sorted(path for path in made.keys() | there.keys() if made.get(path) != there.get(path))
     assert not stale, "run .venv/bin/python man/generate.py"
-    installed = [Path(path).name for path in made if path.startswith("man/")]
+    installed = [Path(path).name for path in made if path.startswith("man/man")]
     assert sorted(PAGES) == sorted(installed)
 
 
 def page_path(page: str) -> str:
-    return str(SHARE / f"man/man{page[-1]}" / page)
+    return str(MAN / f"man{page[-1]}" / page)
 
 
 @pytest.mark.parametrize("page", COMMAND_PAGES)

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from shmctl.cli import COMMANDS
-from shmctl.report import ExitStatus
+from shmctl.cli.group import COMMANDS
+from shmctl.cli.messages import ExitStatus
 from tests.documents import ROOT, check_session, fences, session_of
 from tests.support import environment
 
@@ -80,7 +80,7 @@ def test_first_command_does_the_main_job(tour_names: None, tmp_path: Path) -> No
     assert test_it == "tests/run\n"
     clone = tmp_path / "clone"
     clone.mkdir()
-    for part in ("shmctl", "share", "pyproject.toml", "README.md", "LICENSE"):
+    for part in ("shmctl", "man", "completions", "pyproject.toml", "README.md", "LICENSE"):
         source = ROOT / part
         copy = shutil.copytree if source.is_dir() else shutil.copy
         copy(source, clone / part)

@@ -6,14 +6,15 @@ from collections.abc import Iterable
 
 from shmctl.api.findings import Holder, Holders, Judgement
 from shmctl.api.records import Info
+from shmctl.core.inspect.holders import Holder as FoundHolder
+from shmctl.core.inspect.holders import find_holders
+from shmctl.core.inspect.lease import UsageTest
 from shmctl.core.inspect.listing import matcher, scan, select
-from shmctl.core.inspect.processes import Holder as FoundHolder
-from shmctl.core.inspect.processes import find_holders
-from shmctl.core.inspect.usage import UsageTest
 from shmctl.core.inspect.verdicts import DEFAULT_MIN_AGE, Rules, judge
 from shmctl.core.models import DEV_SHM, ObjectInfo
 from shmctl.core.names import parse_name
-from shmctl.core.objects.lifecycle import describe, unlink_object
+from shmctl.core.objects.describe import describe
+from shmctl.core.objects.remove import unlink_object
 
 
 def list(*patterns: str | bytes) -> builtins.list[Info]:

@@ -16,10 +16,12 @@ from shmctl.core import posix, transfer
 from shmctl.core.errors import InputError, ShmError, shrunk
 from shmctl.core.models import DEV_SHM, ObjectInfo
 from shmctl.core.names import Name, parse_name
-from shmctl.core.objects import lifecycle
-from shmctl.core.objects.lifecycle import OpenObject, created, opened, room
-from shmctl.core.objects.reading import extent, read_bytes
-from shmctl.core.objects.writing import Fit, check_range, write_bytes
+from shmctl.core.objects.create import created
+from shmctl.core.objects.open import OpenObject, opened
+from shmctl.core.objects.read import extent, read_bytes
+from shmctl.core.objects.remove import remove_if_same
+from shmctl.core.objects.resize import room, set_size
+from shmctl.core.objects.write import Fit, check_range, write_bytes
 from shmctl.core.sizes import OFF_T_MAX
 
 if TYPE_CHECKING:
@@ -84,7 +86,7 @@ def open(name: str | bytes, *, writable: bool = False) -> "SharedMemory":
 def _keep_open(target: OpenObject, *, writable: bool) -> "SharedMemory":
     """The object beyond the block that has opened it, which closes its own descriptor."""
     fd = posix.duplicate(target.fd, target.name)
-    return SharedMemory(target.name, fd, writable=writable, created=target.made)
+    return SharedMemory(target.name, fd, writable=writable, created=target.created)
 
 
 class SharedMemory:
@@ -202,7 +204,7 @@ class SharedMemory:
         check_number("size", size)
         target = writable_target(self, "ftruncate")
         self._unmap()
-        lifecycle.set_size(target, target.size, size, reserve)
+        set_size(target, target.size, size, reserve)
 
     @property
     def buffer(self) -> memoryview:
@@ -286,7 +288,8 @@ class SharedMemory:
             return
         try:
             if self._is_half_made(error):
-                lifecycle.remove_if_same(self._target())
+                target = self._target()
+                remove_if_same(target.name, target.stat(), target.directory)
         finally:
             self._let_go()
 

@@ -6,10 +6,10 @@ from typing import Any
 
 from shmctl.api.memory import SharedMemory, check_number, writable_target
 from shmctl.core.errors import InputError
-from shmctl.core.objects.writing import Fit, write_stores
-from shmctl.core.typed import structs
-from shmctl.core.typed.fields import Field
-from shmctl.core.typed.pyvalues import decode, pairs
+from shmctl.core.layouts import structs
+from shmctl.core.layouts.fields import Field
+from shmctl.core.layouts.pyvalues import decode, pairs
+from shmctl.core.objects.write import Fit, write_stores
 
 
 class Struct:

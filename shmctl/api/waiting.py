@@ -9,13 +9,14 @@ from typing import Any, Literal
 from shmctl.api.structs import Struct, layout_of
 from shmctl.core import locking
 from shmctl.core.errors import InputError, ShmError
+from shmctl.core.layouts.values import Value
 from shmctl.core.models import DEV_SHM
 from shmctl.core.names import Name, parse_name
-from shmctl.core.objects.lifecycle import describe, opened
+from shmctl.core.objects.describe import describe
+from shmctl.core.objects.open import opened
 from shmctl.core.sync import waiting
+from shmctl.core.sync.backoff import NameWatch, Pacer
 from shmctl.core.sync.conditions import Conditions, parse_scalar_conditions, parse_struct_conditions
-from shmctl.core.sync.pacing import NameWatch, Pacer
-from shmctl.core.typed.values import Value
 
 _SHORTEST_INTERVAL = 0.00001
 _UNUSED_INTERVAL = 0.02
@@ -103,8 +104,8 @@ def _check(wanted: Conditions | None, until: Any, offset: int, length: int | Non
 
 
 def _wait_until_unused(name: Name, pacer: Pacer) -> None:
-    from shmctl.core.inspect.processes import find_holders
-    from shmctl.core.inspect.usage import UsageTest
+    from shmctl.core.inspect.holders import find_holders
+    from shmctl.core.inspect.lease import UsageTest
 
     waiting.wait_until_unused(name, pacer, lambda: UsageTest(DEV_SHM, lambda: find_holders([describe(name)])))
 

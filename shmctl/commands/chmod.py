@@ -2,11 +2,13 @@
 
 import click
 
-from shmctl import report
+from shmctl.cli import messages
+from shmctl.cli.options import names_argument, verbose_option
+from shmctl.cli.parsing import Command
+from shmctl.cli.session import Session, pass_session
+from shmctl.cli.types import MODE
 from shmctl.core.names import Name, escape
-from shmctl.core.objects.lifecycle import change_mode
-from shmctl.options import MODE, Session, names_argument, pass_session, verbose_option
-from shmctl.parsing import Command
+from shmctl.core.objects.attributes import change_mode
 
 
 @click.command(cls=Command)
@@ -25,4 +27,4 @@ def command(session: Session, mode: int, names: tuple[Name, ...], verbose: bool)
         if verbose:
             click.echo(f"mode of {escape(name)} set to {mode:04o}")
 
-    report.for_each(names, chmod_one)
+    messages.for_each(names, chmod_one)

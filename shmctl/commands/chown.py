@@ -4,20 +4,13 @@ from dataclasses import dataclass
 
 import click
 
-from shmctl import report
+from shmctl.cli import messages
+from shmctl.cli.options import names_argument, verbose_option
+from shmctl.cli.parsing import Command
+from shmctl.cli.session import Session, pass_session
+from shmctl.cli.types import Parsed, completed_by, group_id, user_id
 from shmctl.core.names import Name, escape
-from shmctl.core.objects.lifecycle import change_owner
-from shmctl.options import (
-    Parsed,
-    Session,
-    completed_by,
-    group_id,
-    names_argument,
-    pass_session,
-    user_id,
-    verbose_option,
-)
-from shmctl.parsing import Command
+from shmctl.core.objects.attributes import change_owner
 
 _UNCHANGED = -1
 
@@ -71,4 +64,4 @@ def command(session: Session, ownership: Ownership, names: tuple[Name, ...], ver
         if verbose:
             click.echo(f"ownership of {escape(name)} changed")
 
-    report.for_each(names, chown_one)
+    messages.for_each(names, chown_one)

@@ -2,8 +2,8 @@
 
 import click
 
-from shmctl.parsing import Command
-from shmctl.shells import SHELLS, script
+from shmctl.cli.completion.shells import SHELLS, script
+from shmctl.cli.parsing import Command
 
 
 @click.command(cls=Command)

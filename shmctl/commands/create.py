@@ -2,19 +2,15 @@
 
 import click
 
-from shmctl import report
+from shmctl.cli import messages
+from shmctl.cli.options import atomic_options, names_argument, verbose_option
+from shmctl.cli.parsing import Command
+from shmctl.cli.session import Session, pass_session
+from shmctl.cli.types import MODE, SIZE
 from shmctl.core.names import Name, escape
-from shmctl.core.objects.lifecycle import DEFAULT_MODE, created, set_size
-from shmctl.options import (
-    MODE,
-    SIZE,
-    Session,
-    atomic_options,
-    names_argument,
-    pass_session,
-    verbose_option,
-)
-from shmctl.parsing import Command
+from shmctl.core.objects.create import created
+from shmctl.core.objects.open import DEFAULT_MODE
+from shmctl.core.objects.resize import set_size
 
 
 @click.command(cls=Command)
@@ -57,7 +53,7 @@ def command(
     --no-excl is given. Nothing half made is left behind.
     """
     _check_options(exclusive=exclusive, trunc=trunc, atomic=atomic, replace=replace)
-    tell_umask = report.UmaskNotice(mode)
+    tell_umask = messages.UmaskNotice(mode)
 
     def create_one(name: Name) -> None:
         if atomic:
@@ -73,19 +69,19 @@ def command(
                 directory=session.directory,
             ) as target:
                 tell_umask(target)
-            made = target.made
+            made = target.created
         if verbose:
             click.echo(f"{'made' if made else 'opened'} {escape(name)}")
 
     def create_whole(name: Name) -> bool:
-        from shmctl.core.objects.publishing import unpublished
+        from shmctl.core.objects.publish import created_atomically
 
-        with unpublished(name, mode, session.directory, replace=replace) as target:
+        with created_atomically(name, mode, session.directory, replace=replace) as target:
             set_size(target, 0, size or 0, reserve)
             tell_umask(target)
-        return target.made
+        return target.created
 
-    report.for_each(names, create_one)
+    messages.for_each(names, create_one)
 
 
 def _check_options(*, exclusive: bool, trunc: bool, atomic: bool, replace: bool) -> None:

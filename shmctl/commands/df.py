@@ -8,14 +8,15 @@ from contextlib import contextmanager
 
 import click
 
-from shmctl import report
-from shmctl.core.inspect.capacity import Filling, Mounted, all_mounted, measure
+from shmctl.cli import messages
+from shmctl.cli.inspection import Inspection
+from shmctl.cli.options import json_option
+from shmctl.cli.parsing import Command
+from shmctl.cli.session import Session, pass_session
 from shmctl.core.inspect.listing import scan
+from shmctl.core.inspect.usage import Mounted, Usage, all_mounted, measure
 from shmctl.core.inspect.verdicts import Rules
 from shmctl.core.models import Directory
-from shmctl.inspection import Inspection
-from shmctl.options import Session, json_option, pass_session
-from shmctl.parsing import Command
 
 
 @click.command(cls=Command)
@@ -33,19 +34,19 @@ def command(session: Session, everywhere: bool, as_json: bool) -> None:
     with _mounted(session, everywhere) as mounted:
         fillings = [(where, *_measure(where.directory)) for where in mounted]
     if as_json:
-        from shmctl.render.capacity import filling_record
         from shmctl.render.jsonlines import write_array
+        from shmctl.render.usage import filling_record
 
         write_array(sys.stdout, (filling_record(*each) for each in fillings))
     else:
-        from shmctl.render.capacity import write_filling
+        from shmctl.render.usage import write_filling
 
         with session.paged() as output:
             for number, each in enumerate(fillings):
                 if number:
                     output.stream.write("\n")
                 write_filling(output, *each)
-    report.uninspected(max((filling.uninspected for _, filling, _ in fillings), default=0))
+    messages.uninspected(max((filling.uninspected for _, filling, _ in fillings), default=0))
 
 
 @contextmanager
@@ -62,7 +63,7 @@ def _mounted(session: Session, everywhere: bool) -> Iterator[list[Mounted]]:
                 os.close(where.directory.fd)
 
 
-def _measure(directory: Directory) -> tuple[Filling, Counter[str]]:
+def _measure(directory: Directory) -> tuple[Usage, Counter[str]]:
     """What fills it, and the bytes of each verdict."""
     by_verdict: Counter[str] = Counter()
     # An object of two names takes its memory once.

@@ -4,10 +4,11 @@ import sys
 
 import click
 
-from shmctl import report
-from shmctl.core.inspect.health.checks import examine
-from shmctl.options import Session, json_option, pass_session
-from shmctl.parsing import Command
+from shmctl.cli import messages
+from shmctl.cli.options import json_option
+from shmctl.cli.parsing import Command
+from shmctl.cli.session import Session, pass_session
+from shmctl.core.inspect.doctor.checks import examine
 
 
 @click.command(cls=Command)
@@ -32,4 +33,4 @@ def command(session: Session, as_json: bool, exit_code: bool) -> None:
         with session.paged() as output:
             write_findings(output, findings)
     if exit_code and any(finding.outcome.status.is_bad for finding in findings):
-        report.fail()
+        messages.fail()

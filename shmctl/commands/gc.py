@@ -5,14 +5,16 @@ from collections.abc import Sequence
 
 import click
 
-from shmctl import report
-from shmctl.core.inspect.cleaning import Removal, remove_orphan
+from shmctl.cli import messages
+from shmctl.cli.inspection import Inspection, keep_sets_whole
+from shmctl.cli.options import json_option, min_age_option, owner_option
+from shmctl.cli.parsing import Command
+from shmctl.cli.session import Session, pass_session
+from shmctl.cli.types import PATTERN
+from shmctl.core.inspect.gc import Removal, remove_orphan
 from shmctl.core.inspect.listing import matcher
 from shmctl.core.inspect.verdicts import Judgement, Rules, Verdict
 from shmctl.core.names import escape
-from shmctl.inspection import Inspection, keep_sets_whole
-from shmctl.options import PATTERN, Session, json_option, min_age_option, owner_option, pass_session
-from shmctl.parsing import Command
 
 
 @click.command(cls=Command)
@@ -63,7 +65,7 @@ def command(
     elif orphans:
         _show_outcome(session, removals)
     if any(removal.error for removal in removals):
-        report.fail()
+        messages.fail()
 
 
 def _choose(judgements: Sequence[Judgement], keep: Sequence[str], owner: int | None) -> list[Judgement]:
@@ -105,7 +107,7 @@ def _show_plan(session: Session, orphans: Sequence[Judgement], judged: int) -> N
 def _confirmed(count: int) -> bool:
     """Ask on a terminal; elsewhere say how to go on."""
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
-        report.error("nothing is removed without --yes", command="gc")
+        messages.error("nothing is removed without --yes", command="gc")
         return False
     what = "this orphan" if count == 1 else f"these {count} orphans"
     try:
@@ -118,7 +120,7 @@ def _confirmed(count: int) -> bool:
 def _remove(orphan: Judgement) -> Removal:
     removal = remove_orphan(orphan)
     if removal.error is not None:
-        report.failure("gc", removal.error)
+        messages.failure("gc", removal.error)
     return removal
 
 

@@ -6,17 +6,19 @@ from typing import TYPE_CHECKING
 
 import click
 
-from shmctl import report
+from shmctl.cli import messages
+from shmctl.cli.inspection import gather_holders
+from shmctl.cli.options import json_option, watch_option
+from shmctl.cli.parsing import Command
+from shmctl.cli.session import Session, pass_session
+from shmctl.cli.types import NAME
+from shmctl.core.inspect.holders import Holder, Unlinked, find_holders, find_unlinked
+from shmctl.core.inspect.lease import State, UsageTest
 from shmctl.core.inspect.listing import scan
-from shmctl.core.inspect.processes import Holder, Unlinked, find_holders, find_unlinked
-from shmctl.core.inspect.usage import State, UsageTest
 from shmctl.core.models import ObjectInfo
 from shmctl.core.names import Name, escape
-from shmctl.core.objects.lifecycle import describe
+from shmctl.core.objects.describe import describe
 from shmctl.core.posix import stat_directory
-from shmctl.inspection import gather_holders
-from shmctl.options import NAME, Session, json_option, pass_session, watch_option
-from shmctl.parsing import Command
 
 if TYPE_CHECKING:
     from shmctl.render.output import Output
@@ -57,7 +59,7 @@ def command(
     infos: list[ObjectInfo] = []
     try:
         if names:
-            report.for_each(names, lambda name: infos.append(describe(name, session.directory)))
+            messages.for_each(names, lambda name: infos.append(describe(name, session.directory)))
         else:
             infos += (info for info in scan(session.directory) if info.kind.is_object)
     finally:
@@ -106,9 +108,9 @@ def _answer(infos: Sequence[ObjectInfo], session: Session) -> None:
     states = [test.ask(info) for info in infos]
     for usage, info in zip(states, infos, strict=True):
         if usage.state is State.UNKNOWN:
-            report.error(f"{escape(info.name)}: taken for held: {usage.evidence}", command="holders")
+            messages.error(f"{escape(info.name)}: taken for held: {usage.evidence}", command="holders")
     if all(usage.state is State.FREE for usage in states):
-        report.fail()
+        messages.fail()
 
 
 def _show(session: Session, infos: Sequence[ObjectInfo], as_json: bool, *, ask_kernel: bool) -> None:
@@ -116,7 +118,7 @@ def _show(session: Session, infos: Sequence[ObjectInfo], as_json: bool, *, ask_k
     _print(session, _pairs(holders), as_json)
     if ask_kernel:
         _tell_hidden([info for info in infos if not holders[info.name]], session)
-    report.uninspected(uninspected)
+    messages.uninspected(uninspected)
 
 
 def _tell_hidden(infos: Sequence[ObjectInfo], session: Session) -> None:
@@ -126,7 +128,7 @@ def _tell_hidden(infos: Sequence[ObjectInfo], session: Session) -> None:
     test = UsageTest(session.directory, lambda: find_holders(infos))
     for info in infos:
         if test.lease_problem is None and test.ask(info).state is State.HELD:
-            report.error(
+            messages.error(
                 f"{escape(info.name)}: in use, but by no process that is to be seen here",
                 "it may be in another PID namespace, or a descriptor may be on its way through a socket",
                 "holders",
@@ -159,4 +161,4 @@ def _show_unlinked(session: Session, as_json: bool) -> None:
     else:
         with session.paged() as output:
             write_unlinked(output, unlinked)
-    report.uninspected(uninspected)
+    messages.uninspected(uninspected)

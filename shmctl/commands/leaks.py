@@ -4,11 +4,13 @@ import sys
 
 import click
 
-from shmctl import report
+from shmctl.cli import messages
+from shmctl.cli.inspection import Inspection
+from shmctl.cli.options import json_option, min_age_option
+from shmctl.cli.parsing import Command
+from shmctl.cli.session import Session, pass_session
+from shmctl.cli.types import PATTERN
 from shmctl.core.inspect.verdicts import Rules, Verdict
-from shmctl.inspection import Inspection
-from shmctl.options import PATTERN, Session, json_option, min_age_option, pass_session
-from shmctl.parsing import Command
 
 
 @click.command(cls=Command)
@@ -42,4 +44,4 @@ def command(
             write_judgements(output, judgements)
     inspection.report_missing()
     if exit_code and any(each.verdict is Verdict.ORPHAN for each in judgements):
-        report.fail()
+        messages.fail()

@@ -5,14 +5,16 @@ import os
 
 import click
 
-from shmctl import report
-from shmctl.child import run_child
+from shmctl.cli import messages
+from shmctl.cli.exec import run_child
+from shmctl.cli.options import name_argument
+from shmctl.cli.parsing import Command
+from shmctl.cli.session import Session, pass_session
+from shmctl.cli.types import DURATION, completed_by
 from shmctl.core.errors import ShmError
 from shmctl.core.locking import flock, flock_within, try_flock
 from shmctl.core.names import Name
-from shmctl.core.objects.lifecycle import OpenObject, opened
-from shmctl.options import DURATION, Session, completed_by, name_argument, pass_session
-from shmctl.parsing import Command
+from shmctl.core.objects.open import OpenObject, opened
 
 
 @click.command(cls=Command)
@@ -50,7 +52,7 @@ def command(
     with opened(name, os.O_RDONLY, session.directory) as target:
         _lock(target, exclusive=not shared, nonblock=nonblock, timeout=timeout)
         status = run_child(argv, inherited=[target.fd])
-    report.end_with(status)
+    messages.end_with(status)
 
 
 def _lock(target: OpenObject, *, exclusive: bool, nonblock: bool, timeout: float | None) -> None:

@@ -8,22 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from shmctl import report
+from shmctl.cli import messages
+from shmctl.cli.options import json_option, owner_option, watch_option
+from shmctl.cli.parsing import Command
+from shmctl.cli.session import Session, pass_session
+from shmctl.cli.types import DURATION, PATTERN, SIZE, Parsed, completed_by
 from shmctl.core.inspect.listing import matcher, missing_names, scan, select
 from shmctl.core.models import Kind, ObjectInfo
-from shmctl.options import (
-    DURATION,
-    PATTERN,
-    SIZE,
-    Parsed,
-    Session,
-    completed_by,
-    json_option,
-    owner_option,
-    pass_session,
-    watch_option,
-)
-from shmctl.parsing import Command
 from shmctl.render.listing import (
     ALL_COLUMNS,
     COLUMNS,
@@ -173,15 +164,15 @@ def command(
     elif infos or not missing:
         with session.paged(output) as paged:
             write_listing(paged, infos, [available[column] for column in columns])
-    report.missing(missing)
+    messages.missing(missing)
 
 
 def _gather_columns(session: Session, patterns: tuple[str, ...], wanted: set[str]) -> dict[str, Column]:
     """The columns that take a look at processes, if any is wanted; who holds what only for its own."""
     if wanted.isdisjoint(GATHERED_COLUMNS):
         return {}
+    from shmctl.cli.inspection import Inspection
     from shmctl.core.inspect.verdicts import Rules
-    from shmctl.inspection import Inspection
 
     inspection = Inspection(session.directory, patterns, Rules())
     judgements = {each.info.name: each for each in inspection.judgements}

@@ -5,10 +5,12 @@ import sys
 
 import click
 
-from shmctl.core.addresses import Address, parse_address
+from shmctl.cli.addresses import Address, parse_address
+from shmctl.cli.options import min_age_option
+from shmctl.cli.parsing import Command
+from shmctl.cli.session import Session, pass_session
+from shmctl.cli.types import Parsed
 from shmctl.core.inspect.verdicts import Rules
-from shmctl.options import Parsed, Session, min_age_option, pass_session
-from shmctl.parsing import Command
 
 
 @click.command(cls=Command)
@@ -39,7 +41,7 @@ def command(session: Session, output: str | None, listen: Address | None, min_ag
     common = {} if directory.pid is None else {"target": str(directory.pid)}
     rules = Rules(min_age)
     if listen is not None:
-        from shmctl.serving import serve
+        from shmctl.cli.metrics_server import serve
 
         serve(listen, directory, rules, common)
         return

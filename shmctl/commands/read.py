@@ -6,22 +6,20 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
-from shmctl.core.names import Name, escape
-from shmctl.core.objects.lifecycle import OpenObject
-from shmctl.core.objects.reading import check_end, chunks, extent, read_bytes, readable
-from shmctl.options import (
-    SIZE,
-    Session,
+from shmctl.cli.options import (
     field_completer,
     json_option,
     name_argument,
     offset_option,
-    pass_session,
-    progress_on,
     struct_options,
     watch_option,
 )
-from shmctl.parsing import Command
+from shmctl.cli.parsing import Command
+from shmctl.cli.session import Session, pass_session, progress_on
+from shmctl.cli.types import SIZE
+from shmctl.core.names import Name, escape
+from shmctl.core.objects.open import OpenObject
+from shmctl.core.objects.read import check_end, chunks, extent, read_bytes, readable
 
 if TYPE_CHECKING:
     from shmctl.render.output import Output
@@ -170,8 +168,8 @@ def _write_json_range(
 
 
 def _read_values(target: OpenObject, options: dict[str, Any], output: "Output") -> None:
-    from shmctl.core.typed.scalars import lookup, unpack
-    from shmctl.core.typed.values import to_json, to_text
+    from shmctl.core.layouts.scalars import lookup, unpack
+    from shmctl.core.layouts.values import to_json, to_text
 
     scalar = lookup(options["type_name"])
     offset, count = options["offset"], options["count"]
@@ -188,8 +186,8 @@ def _read_values(target: OpenObject, options: dict[str, Any], output: "Output") 
 
 
 def _read_struct(target: OpenObject, options: dict[str, Any], output: "Output") -> None:
-    from shmctl.core.typed.values import to_text
-    from shmctl.options import load_layout
+    from shmctl.cli.options import load_layout
+    from shmctl.core.layouts.values import to_text
 
     layout = load_layout(options["declaration"], options["header"])
     chosen = [layout.each(path) for path in options["fields"]]

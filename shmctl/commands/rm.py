@@ -2,13 +2,16 @@
 
 import click
 
-from shmctl import report
+from shmctl.cli import messages
+from shmctl.cli.options import verbose_option
+from shmctl.cli.parsing import Command
+from shmctl.cli.session import Session, pass_session
+from shmctl.cli.types import PATTERN
 from shmctl.core.errors import ShmError
 from shmctl.core.inspect.listing import is_pattern, matcher, scan
 from shmctl.core.names import Name, escape, parse_name
-from shmctl.core.objects.lifecycle import describe_any, remove
-from shmctl.options import PATTERN, Session, pass_session, verbose_option
-from shmctl.parsing import Command
+from shmctl.core.objects.describe import describe_any
+from shmctl.core.objects.remove import remove
 
 
 @click.command(cls=Command)
@@ -53,7 +56,7 @@ def command(
 
     # Each name once, in the order in which they were given.
     names = dict.fromkeys(name for text in pattern for name in _expand(text, session))
-    report.for_each(names, remove_unless_gone)
+    messages.for_each(names, remove_unless_gone)
 
 
 def _confirmed(name: Name) -> bool:

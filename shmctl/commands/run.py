@@ -6,17 +6,19 @@ import secrets
 
 import click
 
-from shmctl import report
-from shmctl.child import run_child
-from shmctl.core import posix
+from shmctl.cli import messages
+from shmctl.cli.exec import run_child
+from shmctl.cli.parsing import Command
+from shmctl.cli.session import Session, pass_session
+from shmctl.cli.sources import opened_input
+from shmctl.cli.types import FILE, NAME, SIZE, completed_by
 from shmctl.core.errors import ShmError
 from shmctl.core.names import Name, parse_name
-from shmctl.core.objects.lifecycle import DEFAULT_MODE, LastingObject, lasting_as_long
+from shmctl.core.objects.create import TemporaryObject, temporary_object
+from shmctl.core.objects.open import DEFAULT_MODE
+from shmctl.core.objects.resize import set_size
 from shmctl.core.objects.streams import copy_in
-from shmctl.core.objects.writing import Fit
-from shmctl.options import FILE, NAME, SIZE, Session, completed_by, pass_session
-from shmctl.parsing import Command
-from shmctl.sources import opened_input
+from shmctl.core.objects.write import Fit
 
 
 @click.command(cls=Command)
@@ -47,17 +49,17 @@ def command(
     Its name is in the environment variable SHM_NAME and stands for each {} in CMD. CMD's status is
     returned.
     """
-    with lasting_as_long(name or _random_name(), DEFAULT_MODE, session.directory) as target:
+    with temporary_object(name or _random_name(), DEFAULT_MODE, session.directory) as target:
         _fill(target, size, source_file)
         shown = os.fsdecode(target.name)
         environment = {**os.environ, "SHM_NAME": shown}
         status = run_child([word.replace("{}", shown) for word in argv], environment)
         if status and keep_on_failure:
             target.outlives = True
-    report.end_with(status)
+    messages.end_with(status)
 
 
-def _fill(target: LastingObject, size: int | None, source_file: str | None) -> None:
+def _fill(target: TemporaryObject, size: int | None, source_file: str | None) -> None:
     if source_file is not None:
         with opened_input(source_file) as source:
             copy_in(target.opened, 0, source, Fit(grow=True))
@@ -65,7 +67,7 @@ def _fill(target: LastingObject, size: int | None, source_file: str | None) -> N
         if target.opened.stat().st_size > size:
             detail = f"FILE holds more than {size} bytes"
             raise ShmError("ftruncate", target.name, errno.EFBIG, detail=detail)
-        posix.ftruncate(target.opened.fd, size, target.name)
+        set_size(target.opened, 0, size, reserve=False)
 
 
 def _random_name() -> Name:

@@ -6,23 +6,16 @@ from typing import TYPE_CHECKING
 
 import click
 
-from shmctl import report
+from shmctl.cli import messages
+from shmctl.cli.options import json_option, verbose_option
+from shmctl.cli.parsing import Command
+from shmctl.cli.session import Session, pass_session
+from shmctl.cli.types import DURATION, MODE, PATTERN, Parsed
 from shmctl.core.errors import ShmError
 from shmctl.core.inspect.listing import matcher, scan
 from shmctl.core.models import DEV_SHM, Kind
 from shmctl.core.names import Name, escape
 from shmctl.core.sync import semaphores
-from shmctl.options import (
-    DURATION,
-    MODE,
-    PATTERN,
-    Parsed,
-    Session,
-    json_option,
-    pass_session,
-    verbose_option,
-)
-from shmctl.parsing import Command
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
@@ -38,7 +31,7 @@ class SemaphoreType(Parsed):
         self, ctx: click.Context, param: click.Parameter, incomplete: str
     ) -> "list[CompletionItem]":
         """The semaphores whose names begin with what is typed."""
-        from shmctl.completing import complete_names
+        from shmctl.cli.completion.candidates import complete_names
 
         return complete_names(ctx, incomplete, Kind.SEMAPHORE)
 
@@ -87,14 +80,14 @@ def command(session: Session, context: click.Context) -> None:
 )
 def create(names: tuple[Name, ...], value: int, mode: int, exclusive: bool) -> None:
     """Make semaphores (sem_open)."""
-    tell_umask = report.UmaskNotice(mode)
+    tell_umask = messages.UmaskNotice(mode)
 
     def create_one(name: Name) -> None:
         made = semaphores.create_semaphore(name, value, mode, exclusive=exclusive)
         if made is not None:
             tell_umask.compare(name, made.st.st_mode)
 
-    report.for_each(names, create_one)
+    messages.for_each(names, create_one)
 
 
 @command.command(cls=Command)
@@ -106,7 +99,7 @@ def post(names: tuple[Name, ...]) -> None:
         with semaphores.opened_semaphore(name) as semaphore:
             semaphore.post()
 
-    report.for_each(names, post_one)
+    messages.for_each(names, post_one)
 
 
 @command.command(cls=Command)
@@ -132,7 +125,7 @@ def value(names: tuple[Name, ...]) -> None:
         with semaphores.opened_semaphore(name) as semaphore:
             click.echo(semaphore.value())
 
-    report.for_each(names, print_one)
+    messages.for_each(names, print_one)
 
 
 @command.command(cls=Command)
@@ -147,7 +140,7 @@ def unlink(session: Session, names: tuple[Name, ...], verbose: bool) -> None:
         if verbose:
             click.echo(f"removed {escape(name)}")
 
-    report.for_each(names, unlink_one)
+    messages.for_each(names, unlink_one)
 
 
 @command.command(cls=Command)

@@ -6,16 +6,18 @@ from typing import TYPE_CHECKING
 
 import click
 
-from shmctl import report
+from shmctl.cli import messages
+from shmctl.cli.options import json_option, names_argument
+from shmctl.cli.parsing import Command
+from shmctl.cli.session import Session, pass_session
+from shmctl.cli.types import Parsed
 from shmctl.core.models import DEV_SHM, Kind, ObjectInfo
 from shmctl.core.names import Name
-from shmctl.core.objects.lifecycle import describe
-from shmctl.options import Parsed, Session, json_option, names_argument, pass_session
-from shmctl.parsing import Command
+from shmctl.core.objects.describe import describe
 from shmctl.render.statformat import check_format, format_object
 
 if TYPE_CHECKING:
-    from shmctl.core.inspect.processes import Holder
+    from shmctl.core.inspect.holders import Holder
 
 
 @click.command(cls=Command)
@@ -46,7 +48,7 @@ def command(
         raise click.UsageError(message, click.get_current_context())
     infos: list[ObjectInfo] = []
     try:
-        report.for_each(names, lambda name: infos.append(describe(name, session.directory)))
+        messages.for_each(names, lambda name: infos.append(describe(name, session.directory)))
     finally:
         if format_text is not None:
             sys.stdout.writelines(format_object(format_text, info) + "\n" for info in infos)
@@ -60,7 +62,7 @@ def _show(session: Session, infos: Sequence[ObjectInfo], *, as_json: bool, with_
     holders: dict[Name, list[Holder]] | None = None
     uninspected = 0
     if with_holders:
-        from shmctl.inspection import gather_holders
+        from shmctl.cli.inspection import gather_holders
 
         holders, uninspected = gather_holders(infos)
     if as_json:
@@ -70,7 +72,7 @@ def _show(session: Session, infos: Sequence[ObjectInfo], *, as_json: bool, with_
     else:
         for info in infos:
             write_stat(session.output(), info, holders, _value(session, info))
-    report.uninspected(uninspected)
+    messages.uninspected(uninspected)
 
 
 def _value(session: Session, info: ObjectInfo) -> int | None:

@@ -2,12 +2,14 @@
 
 import click
 
-from shmctl import report
+from shmctl.cli import messages
+from shmctl.cli.options import names_argument, verbose_option
+from shmctl.cli.parsing import Command
+from shmctl.cli.session import Session, pass_session
+from shmctl.cli.types import RESIZE
 from shmctl.core.names import Name, escape
-from shmctl.core.objects.lifecycle import resize
+from shmctl.core.objects.resize import resize
 from shmctl.core.sizes import Resize
-from shmctl.options import RESIZE, Session, names_argument, pass_session, verbose_option
-from shmctl.parsing import Command
 
 
 @click.command(cls=Command)
@@ -35,4 +37,4 @@ def command(session: Session, names: tuple[Name, ...], change: Resize, verbose: 
         if verbose:
             click.echo(f"resized {escape(name)} from {old} to {new} bytes")
 
-    report.for_each(names, truncate_one)
+    messages.for_each(names, truncate_one)

@@ -2,10 +2,11 @@
 
 import click
 
+from shmctl.cli.options import name_argument
+from shmctl.cli.parsing import Command
+from shmctl.cli.session import Session, pass_session
 from shmctl.core.names import Name
-from shmctl.core.objects.lifecycle import unlink_object
-from shmctl.options import Session, name_argument, pass_session
-from shmctl.parsing import Command
+from shmctl.core.objects.remove import unlink_object
 
 
 @click.command(cls=Command)

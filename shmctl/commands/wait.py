@@ -4,21 +4,12 @@ from typing import Any
 
 import click
 
+from shmctl.cli.options import field_completer, load_layout, name_argument, offset_option, struct_options
+from shmctl.cli.parsing import CommandWithValues
+from shmctl.cli.session import Session, pass_session
+from shmctl.cli.types import DURATION, SIZE, VALUE
 from shmctl.core.names import Name
-from shmctl.core.sync.pacing import NameWatch, Pacer
-from shmctl.options import (
-    DURATION,
-    SIZE,
-    VALUE,
-    Session,
-    field_completer,
-    load_layout,
-    name_argument,
-    offset_option,
-    pass_session,
-    struct_options,
-)
-from shmctl.parsing import CommandWithValues
+from shmctl.core.sync.backoff import NameWatch, Pacer
 
 _UNUSED_INTERVAL = 0.02
 
@@ -120,9 +111,9 @@ def _wait_for_state(session: Session, name: Name, pacer: Pacer, options: dict[st
             offset, length = options["offset"], options["length"]
             waiting.wait_for_change(name, offset, length, pacer, directory=session.directory)
         case "unused":
-            from shmctl.core.inspect.processes import find_holders
-            from shmctl.core.inspect.usage import UsageTest
-            from shmctl.core.objects.lifecycle import describe
+            from shmctl.core.inspect.holders import find_holders
+            from shmctl.core.inspect.lease import UsageTest
+            from shmctl.core.objects.describe import describe
 
             def new_test() -> UsageTest:
                 return UsageTest(session.directory, lambda: find_holders([describe(name, session.directory)]))

@@ -5,27 +5,22 @@ from typing import Any
 
 import click
 
-from shmctl import report
-from shmctl.core.names import Name, escape
-from shmctl.core.objects.lifecycle import DEFAULT_MODE, OpenObject
-from shmctl.core.objects.writing import Fit, writable
-from shmctl.options import (
-    FILE,
-    MODE,
-    SIZE,
-    VALUE,
-    Parsed,
-    Session,
+from shmctl.cli import messages
+from shmctl.cli.options import (
     atomic_options,
     field_completer,
     name_argument,
     offset_option,
-    pass_session,
     struct_options,
     verbose_option,
 )
-from shmctl.parsing import CommandWithValues
-from shmctl.sources import choose_writer, parse_byte, parse_hex
+from shmctl.cli.parsing import CommandWithValues
+from shmctl.cli.session import Session, pass_session
+from shmctl.cli.sources import choose_writer, parse_byte, parse_hex
+from shmctl.cli.types import FILE, MODE, SIZE, VALUE, Parsed
+from shmctl.core.names import Name, escape
+from shmctl.core.objects.open import DEFAULT_MODE, OpenObject
+from shmctl.core.objects.write import Fit, writable
 
 
 @click.command(cls=CommandWithValues)
@@ -83,7 +78,7 @@ def command(session: Session, /, name: Name, **options: Any) -> None:
     writer = choose_writer(options, fit)
     mode = DEFAULT_MODE if options["mode"] is None else options["mode"]
     with _opened(session, name, mode, options) as target:
-        report.UmaskNotice(mode)(target)
+        messages.UmaskNotice(mode)(target)
         count = writer(target)
     if options["verbose"]:
         click.echo(f"stored {count} bytes in {escape(name)}")
@@ -95,9 +90,9 @@ def _opened(
     """The object to store in; it closes, or appears, at the end."""
     _check_publishing(options)
     if options["atomic"]:
-        from shmctl.core.objects.publishing import unpublished
+        from shmctl.core.objects.publish import created_atomically
 
-        return unpublished(name, mode, session.directory, replace=options["replace"])
+        return created_atomically(name, mode, session.directory, replace=options["replace"])
     return writable(name, session.directory, create=options["create"], mode=mode, lock=options["lock"])
 
 

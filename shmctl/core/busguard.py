@@ -13,19 +13,8 @@ import signal
 import threading
 from types import TracebackType
 
+from shmctl.core.libc import libc
 from shmctl.core.posix import PAGE_SIZE, PROT_READ, PROT_WRITE
-
-libc = ctypes.CDLL(None, use_errno=True)
-libc.mmap.restype = ctypes.c_void_p
-libc.mmap.argtypes = [
-    ctypes.c_void_p,
-    ctypes.c_size_t,
-    ctypes.c_int,
-    ctypes.c_int,
-    ctypes.c_int,
-    ctypes.c_ssize_t,
-]
-libc.munmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t]
 
 _Handler = ctypes.CFUNCTYPE(None, ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p)
 _MAP_PRIVATE, _MAP_FIXED, _MAP_ANONYMOUS = 0x02, 0x10, 0x20

@@ -5,9 +5,9 @@ import os
 import stat
 from contextlib import suppress
 
-from shmctl.core.deferral import signals_deferred
 from shmctl.core.errors import FileError
 from shmctl.core.models import type_name
+from shmctl.core.signals import signals_blocked
 
 _REFUSALS = {stat.S_IFDIR: errno.EISDIR, stat.S_IFLNK: errno.ELOOP}
 
@@ -21,7 +21,7 @@ def replace_file(path: bytes, data: bytes, mode: int) -> None:
     """
     try:
         _refuse_what_is_no_file(path)
-        with signals_deferred():
+        with signals_blocked():
             # Hidden, not to be guessed, and of a length that fits whatever the file is called.
             temporary = os.path.join(os.path.dirname(path), b".shmctl-" + os.urandom(8).hex().encode())
             fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)

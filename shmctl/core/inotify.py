@@ -8,7 +8,7 @@ import os
 import struct
 from collections.abc import Iterator
 
-from shmctl.core.busguard import libc
+from shmctl.core.libc import libc
 
 CREATE, DELETE, MOVED_FROM, MOVED_TO = 0x100, 0x200, 0x40, 0x80
 _EVENT = struct.Struct("iIII")

@@ -386,7 +386,7 @@ def map_buffer(fd: int, length: int, writable: bool, name: Name) -> _mmap.mmap:
 
 
 def _c_call(function: str, *arguments: int | None) -> int:
-    from shmctl.core.busguard import libc
+    from shmctl.core.libc import libc
 
     return int(getattr(libc, function)(*arguments))
 

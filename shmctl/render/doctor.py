@@ -4,7 +4,8 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-from shmctl.core.inspect.health.findings import Finding, Scope, Status
+from shmctl.core.inspect.doctor.findings import Finding, Scope, Status
+from shmctl.render.columns import write_table
 from shmctl.render.output import Cell, Heading, Output
 from shmctl.render.records import name_fields
 
@@ -36,13 +37,13 @@ def write_findings(output: Output, findings: Sequence[Finding]) -> None:
         from shmctl.render.table import console
 
         headings = [Heading("STATUS"), Heading("CHECK"), Heading("SEEN")]
-        output.write_table(headings, [_screen_row(finding) for finding in findings])
+        write_table(output, headings, [_screen_row(finding) for finding in findings])
         counts = Counter(finding.outcome.status for finding in findings)
         totals = ", ".join(f"{counts[status]} {status.value}" for status in Status if counts[status])
         console(output).print(f"\n{totals}")
     else:
         headings = [Heading(text) for text in ("STATUS", "CHECK", "SCOPE", "SEEN", "ADVICE")]
-        output.write_table(headings, [_plain_row(finding) for finding in findings])
+        write_table(output, headings, [_plain_row(finding) for finding in findings])
 
 
 def _screen_row(finding: Finding) -> list[Cell]:

@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 
-from shmctl.core.typed.fields import Field
+from shmctl.core.layouts.fields import Field
+from shmctl.render.columns import write_table
 from shmctl.render.output import Heading, Output
 
 _HEADINGS = (
@@ -19,7 +20,8 @@ def write_fields(output: Output, rows: Sequence[tuple[Field, str]], offset: int)
     if not output.terminal:
         output.stream.writelines(f"{field.path}={value}\n" for field, value in rows)
         return
-    output.write_table(
+    write_table(
+        output,
         _HEADINGS,
         [
             [

@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 from typing import Any
 
-from shmctl.core.inspect.processes import Holder, Unlinked
+from shmctl.core.inspect.holders import Holder, Unlinked
 from shmctl.core.models import user_name
 from shmctl.core.names import Name, escape
+from shmctl.render.columns import write_table
 from shmctl.render.output import Heading, Output
 from shmctl.render.records import name_fields
 
@@ -30,7 +31,7 @@ def write_holders(output: Output, holders: Sequence[tuple[Name, Holder]]) -> Non
     """Write (name, holder) pairs, one a row."""
     headings = [Heading("NAME"), Heading("PID", right=True), Heading("USER"), Heading("COMMAND")]
     headings += [Heading("ACCESS"), Heading("MAPPED", right=True), Heading("FDS")]
-    output.write_table(headings, [_holder_row(output, name, holder) for name, holder in holders])
+    write_table(output, headings, [_holder_row(output, name, holder) for name, holder in holders])
 
 
 def _holder_row(output: Output, name: bytes, holder: Holder) -> list[tuple[str, str]]:
@@ -74,4 +75,4 @@ def write_unlinked(output: Output, objects: Sequence[Unlinked]) -> None:
                 (holders, "cyan"),
             ]
         )
-    output.write_table(headings, rows)
+    write_table(output, headings, rows)

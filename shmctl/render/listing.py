@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from shmctl.core.errors import InputError
 from shmctl.core.models import Kind, ObjectInfo
 from shmctl.core.names import Name, escape
+from shmctl.render.columns import write_rows
 from shmctl.render.output import Heading, Output, Row
 from shmctl.render.records import mode_text
 
@@ -140,7 +141,8 @@ def write_listing(output: Output, infos: Sequence[ObjectInfo], chosen: Sequence[
         kind: tuple(column.style or kind_style for column in chosen)
         for kind, kind_style in _KIND_STYLES.items()
     }
-    output.write_rows(
+    write_rows(
+        output,
         [Heading(column.heading, column.right) for column in chosen],
         list(_rows(output, infos, chosen)),
         (styles[info.kind] for info in infos),

@@ -1,6 +1,5 @@
 """Where text goes, and for whom: a person at a terminal, or a program behind a pipe."""
 
-from collections.abc import Iterable, Sequence
 from typing import NamedTuple, TextIO
 
 from shmctl.core.sizes import human_size
@@ -36,19 +35,3 @@ class Output(NamedTuple):
     def time(self, nanoseconds: int) -> str:
         """A time since the epoch."""
         return short_time(nanoseconds, human=self.terminal)
-
-    def write_table(self, headings: Sequence[Heading], rows: Sequence[Sequence[Cell]]) -> None:
-        """Write ``rows``: a table on a terminal, elsewhere aligned columns."""
-        texts = [tuple(text for text, _ in row) for row in rows]
-        self.write_rows(headings, texts, (tuple(style for _, style in row) for row in rows))
-
-    def write_rows(self, headings: Sequence[Heading], rows: Sequence[Row], styles: Iterable[Row]) -> None:
-        """The same for very many ``rows``; ``styles``, of each row's cells, are used on a terminal only."""
-        if self.terminal:
-            from shmctl.render.table import write_table
-
-            write_table(self, headings, rows, styles)
-        else:
-            from shmctl.render.plain import write_columns
-
-            write_columns(self, headings, rows)

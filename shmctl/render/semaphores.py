@@ -6,6 +6,7 @@ from typing import Any
 from shmctl.core.models import ObjectInfo
 from shmctl.core.names import escape
 from shmctl.core.sync.semaphores import bare_name
+from shmctl.render.columns import write_table
 from shmctl.render.output import Heading, Output
 from shmctl.render.records import mode_text, name_fields, object_record
 
@@ -22,7 +23,8 @@ def semaphore_record(info: ObjectInfo, value: int | None) -> dict[str, Any]:
 def write_semaphores(output: Output, rows: Sequence[tuple[ObjectInfo, int | None]]) -> None:
     """Write semaphores, one a row; ``-`` is a value that cannot be read."""
     headings = [Heading("NAME"), Heading("VALUE", right=True), Heading("MODE"), Heading("OWNER")]
-    output.write_table(
+    write_table(
+        output,
         [*headings, Heading("MODIFIED")],
         [
             [

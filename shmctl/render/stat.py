@@ -11,7 +11,7 @@ from shmctl.render.records import mode_text, object_record
 from shmctl.render.times import iso_time
 
 if TYPE_CHECKING:
-    from shmctl.core.inspect.processes import Holder
+    from shmctl.core.inspect.holders import Holder
     from shmctl.render.output import Output
 
     # Of each object; None where nobody asked.

@@ -43,7 +43,7 @@ def _columns(output: "Output") -> int | None:
         return None
 
 
-def write_table(
+def write_rich_table(
     output: "Output", headings: Sequence["Heading"], rows: Sequence["Row"], styles: Iterable["Row"]
 ) -> None:
     """Write ``rows``, their texts in ``styles``, as a table; what does not fit its column goes on below."""

@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 from typing import Any
 
-from shmctl.core.inspect.cleaning import Removal
+from shmctl.core.inspect.gc import Removal
 from shmctl.core.inspect.verdicts import Judgement, Verdict
 from shmctl.core.names import escape, printable
+from shmctl.render.columns import write_table
 from shmctl.render.output import Heading, Output
 from shmctl.render.records import object_record
 
@@ -38,7 +39,7 @@ def removal_record(removal: Removal) -> dict[str, Any]:
 def write_judgements(output: Output, judgements: Sequence[Judgement]) -> None:
     """Write objects with their verdicts and reasons, and the totals."""
     headings = [Heading("NAME"), Heading("ALLOCATED", right=True), Heading("VERDICT"), Heading("REASONS")]
-    output.write_table(headings, [_row(output, each) for each in judgements])
+    write_table(output, headings, [_row(output, each) for each in judgements])
     if output.headings:
         output.stream.write("\n")
         write_totals(output, judgements)
@@ -68,14 +69,14 @@ def write_totals(output: Output, judgements: Sequence[Judgement]) -> None:
                 (output.size(allocated), "green"),
             ]
         )
-    output.write_table(headings, rows)
+    write_table(output, headings, rows)
 
 
 def write_plan(output: Output, orphans: Sequence[Judgement], judged: int) -> None:
     """Write what would be removed, out of how many objects that were looked at."""
     if orphans:
         headings = [Heading("NAME"), Heading("ALLOCATED", right=True), Heading("OWNER"), Heading("REASONS")]
-        output.write_table(headings, [_plan_row(output, each) for each in orphans])
+        write_table(output, headings, [_plan_row(output, each) for each in orphans])
         output.stream.write("\n")
     allocated = output.size(sum(each.info.allocated for each in orphans))
     unit = "" if output.human_sizes else " bytes"

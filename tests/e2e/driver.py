@@ -20,7 +20,7 @@ def main() -> None:
     job = json.load(sys.stdin)
     if not job["exec"]:
         # Once for all commands, which are forked off.
-        import shmctl.cli
+        import shmctl.cli.group
 
         for name in shmctl.cli.COMMANDS:
             __import__(f"shmctl.commands.{name}")
@@ -62,7 +62,7 @@ def become(job: dict, argv: list[bytes]) -> None:
         resource.setrlimit(getattr(resource, name), (value, value))
     if job["exec"]:
         os.execv(sys.executable, [os.fsencode(sys.executable), b"-m", b"shmctl", *argv])
-    from shmctl.cli import run_process
+    from shmctl.cli.main import run_process
 
     os._exit(run_process([os.fsdecode(word) for word in argv]))
 

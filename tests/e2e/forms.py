@@ -4,7 +4,7 @@ import json
 import sys
 from collections.abc import Iterable, Sequence
 
-from shmctl.cli import COMMANDS
+from shmctl.cli.group import COMMANDS
 
 # NAME is an object's name, SEM a semaphore's; FILE is a file that can be read, SCRIPT one of commands.
 FORMS: dict[str, list[list[str]]] = {

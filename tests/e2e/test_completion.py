@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from shmctl import bashline
-from shmctl.cli import cli
+from shmctl.cli.completion import bashline
+from shmctl.cli.completion.shells import candidates
+from shmctl.cli.group import cli
 from shmctl.core.errors import InputError
-from shmctl.shells import candidates
 from tests.e2e.shells import SHELLS, Shell
 from tests.support import NOBODY, PREFIX, done, path_of, run, run_command
 

@@ -212,7 +212,7 @@ def test_nul_in_a_name() -> None:
     """No process can be given one, but a caller in the same process can."""
     from click.testing import CliRunner
 
-    from shmctl.cli import cli
+    from shmctl.cli.group import cli
     from shmctl.core.errors import InputError
     from shmctl.core.names import parse_name
 

@@ -15,16 +15,17 @@ from pathlib import Path
 import pytest
 
 import shmctl
-from shmctl.cli import COMMANDS
+from shmctl.cli.group import COMMANDS
 from tests.documents import ROOT, SCRIPTS
 from tests.support import Result, as_nobody, environment, run_command
 
-PAGES = {path.name for path in (ROOT / "share/man").rglob("*.*") if path.is_file()}
-COMPLETIONS = (
-    "share/bash-completion/completions/shmctl",
-    "share/zsh/site-functions/_shmctl",
-    "share/fish/vendor_completions.d/shmctl.fish",
-)
+PAGES = {path.name for path in ROOT.glob("man/man?/*")}
+# Where an installation has each completion script, and where this tree has it.
+COMPLETIONS = {
+    "share/bash-completion/completions/shmctl": "completions/shmctl.bash",
+    "share/zsh/site-functions/_shmctl": "completions/_shmctl",
+    "share/fish/vendor_completions.d/shmctl.fish": "completions/shmctl.fish",
+}
 DEVELOPMENT = {"pytest", "hypothesis", "ruff", "mypy", "hatchling", "build", "pip-tools", "setuptools"}
 
 
@@ -98,7 +99,7 @@ def nccl() -> str:
 # What is in them
 
 
-def test_wheel_has_all_of_the_package_and_of_share(built: Built) -> None:
+def test_wheel_has_the_package_the_pages_and_the_completion_scripts(built: Built) -> None:
     names = zipfile.ZipFile(built.wheel).namelist()
     data = f"shmctl-{shmctl.__version__}.data/data/"
     assert {Path(name).name for name in names if name.startswith(data + "share/man/")} == PAGES
@@ -117,7 +118,14 @@ def test_wheel_and_sdist_pass_the_checks_of_an_index(built: Built) -> None:
 def test_sdist_builds_the_same_wheel(built: Built, tmp_path: Path) -> None:
     command(["tar", "-xzf", built.sdist, "-C", tmp_path])
     (tree,) = tmp_path.iterdir()
-    for part in ("tests/run", "man/generate.py", "README.md", "CHANGELOG.md", "LICENSE", "rescue/build.py"):
+    for part in (
+        "tests/run",
+        "man/generate.py",
+        "README.md",
+        "CHANGELOG.md",
+        "LICENSE",
+        "packaging/build.py",
+    ):
         assert (tree / part).exists(), part
     build(tree, tmp_path / "dist", "--wheel")
     (again,) = (tmp_path / "dist").glob("*.whl")
@@ -141,8 +149,8 @@ def test_pip(built: Built, nccl: str, tmp_path: Path) -> None:
     assert not have & (DEVELOPMENT - {"setuptools"}), "needs nothing of what developers need"
     session([venv / "bin/shmctl"], nccl)
     assert {path.name for path in (venv / "share/man").rglob("shmctl*")} == PAGES
-    for path in COMPLETIONS:
-        assert (venv / path).read_text() == (ROOT / path).read_text()
+    for path, source in COMPLETIONS.items():
+        assert (venv / path).read_text() == (ROOT / source).read_text()
     found = command(["man", "-w", "shmctl-write"], {"PATH": f"{venv}/bin:/usr/bin:/bin", "MANPATH": ""})
     assert found.strip() == str(venv / "share/man/man1/shmctl-write.1")
 
@@ -160,7 +168,7 @@ def test_pipx(built: Built, nccl: str, tmp_path: Path) -> None:
     path = {"PATH": f"{tmp_path}/.local/bin:/usr/bin:/bin", "MANPATH": ""}
     for page, section in (("shmctl", "1"), ("shmctl", "5"), ("shmctl-leaks", "7")):
         found = Path(command(["man", "-w", section, page], path).strip())
-        assert found.read_text() == (ROOT / f"share/man/man{section}/{page}.{section}").read_text()
+        assert found.read_text() == (ROOT / f"man/man{section}/{page}.{section}").read_text()
 
 
 def test_uv(built: Built, nccl: str, tmp_path: Path) -> None:
@@ -183,7 +191,7 @@ def test_uv(built: Built, nccl: str, tmp_path: Path) -> None:
 @pytest.fixture(scope="module")
 def archive(built: Built, tmp_path_factory: pytest.TempPathFactory) -> Path:
     output = tmp_path_factory.mktemp("rescue") / "shmctl.pyz"
-    command([sys.executable, ROOT / "rescue/build.py", "--output", output, built.wheel], built.offline)
+    command([sys.executable, ROOT / "packaging/build.py", "--output", output, built.wheel], built.offline)
     for parent in (output.parent, *output.parents):
         if parent.is_relative_to(tmp_path_factory.getbasetemp()):
             parent.chmod(0o755)

@@ -14,10 +14,10 @@ from pathlib import Path
 
 import pytest
 
-from shmctl.core.addresses import Address
+from shmctl.cli.addresses import Address
+from shmctl.cli.metrics_server import CONNECTIONS, PATIENCE, MetricsServer, metrics_application
 from shmctl.core.inspect.totals import Totals
 from shmctl.render.metrics import TotalsCollector
-from shmctl.serving import CONNECTIONS, PATIENCE, MetricsServer, metrics_application
 from tests.e2e.inspect.holding import private_place
 from tests.scraping import Server, families
 from tests.support import TIMEOUT, done, path_of, run

@@ -13,16 +13,16 @@ from collections.abc import Callable
 import atheris
 
 with atheris.instrument_imports(include=["shmctl", "pcpp", "pycparser"]):
+    from shmctl.cli.batch import split_words
     from shmctl.core.errors import InputError
     from shmctl.core.inspect.family_files import parse_families
     from shmctl.core.inspect.listing import matcher
+    from shmctl.core.layouts import scalars, structs
+    from shmctl.core.layouts.values import to_text
     from shmctl.core.names import escape, parse_name
     from shmctl.core.sizes import parse_duration, parse_mode, parse_resize, parse_size
     from shmctl.core.sync.conditions import parse_scalar_conditions, parse_struct_conditions
-    from shmctl.core.typed import scalars, structs
-    from shmctl.core.typed.values import to_text
     from shmctl.render.statformat import check_format
-    from shmctl.scripts import split_words
 
 LAYOUT = structs.parse("int a; char b[4]; short c:3, d:5; struct { float x[2]; } in; enum { A, B } e;")
 

@@ -3,7 +3,7 @@
 import click
 from hypothesis import strategies as st
 
-from shmctl.cli import COMMANDS, cli
+from shmctl.cli.group import COMMANDS, cli
 
 Words = list[str]
 

@@ -9,6 +9,7 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
+from shmctl.render.columns import write_table
 from shmctl.render.output import Cell, Heading, Output
 from shmctl.render.table import console
 
@@ -78,6 +79,6 @@ def test_as_rich_would(
         patch.setenv("COLUMNS", str(columns))
         patch.setenv("TERM", "xterm-256color")
         ours, theirs = Screen(encoding), Screen(encoding)
-        Output(ours, True, color, True, headed).write_table(*table)
+        write_table(Output(ours, True, color, True, headed), *table)
         rich_table(Output(theirs, True, color, True, headed), *table)
     assert ours.getvalue() == theirs.getvalue()

@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from shmctl.core import posix
-from shmctl.core.inspect.capacity import Filling, measure
 from shmctl.core.inspect.family_files import load_families
+from shmctl.core.inspect.holders import find_holders
+from shmctl.core.inspect.lease import UsageTest
 from shmctl.core.inspect.listing import scan
-from shmctl.core.inspect.processes import find_holders
-from shmctl.core.inspect.usage import UsageTest
+from shmctl.core.inspect.usage import Usage, measure
 from shmctl.core.inspect.verdicts import Judgement, Rules, Verdict, judge
 from shmctl.core.models import Directory, Kind, login_name
 from shmctl.core.names import printable
@@ -51,7 +51,7 @@ class Totals:
     the epoch, ``seconds`` is what it took.
     """
 
-    filling: Filling
+    filling: Usage
     by_kind: Amounts
     by_owner: Amounts
     by_software: Amounts

@@ -1,131 +1,192 @@
-"""Is anybody using this object? The kernel's write lease knows; where it cannot be had, /proc in part."""
+"""What fills a /dev/shm, to the byte."""
 
-import errno
 import os
-from collections.abc import Callable
+import re
+import stat
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from enum import StrEnum
 
-from shmctl.core import locking, posix
-from shmctl.core.errors import ShmError
-from shmctl.core.inspect.locks import Locks
-from shmctl.core.inspect.processes import Scan
-from shmctl.core.models import DEV_SHM, Directory, ObjectInfo
-from shmctl.core.names import escape
+from shmctl.core import posix
+from shmctl.core.errors import failing_as
+from shmctl.core.inspect.holders import Unlinked, find_unlinked
+from shmctl.core.inspect.mounts import is_file_system_root, mount_of, read_mounts
+from shmctl.core.models import DEV_SHM, Directory, ObjectInfo, user_name
+from shmctl.core.target import is_mount_point, open_directory_of
 
-
-class State(StrEnum):
-    """The three answers."""
-
-    HELD = "held"
-    FREE = "free"
-    UNKNOWN = "unknown"
+INSIDE_DIRECTORIES = "in directories"
+_DEEPEST = 100
 
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """An answer, and what it rests on, in words."""
+    """Capacity and use of one tmpfs in bytes, its inodes, and what the use consists of.
 
-    state: State
-    evidence: str
-
-
-GRANTED = "no process has it open or mapped (kernel lease granted)"
-REFUSED = "a process has it open or mapped (kernel lease refused)"
-
-
-class UsageTest:
-    """Answers for the objects of one directory; made anew for each run, for what it finds out grows stale.
-
-    ``scan`` looks for holders in /proc, where the lease cannot answer; it is
-    called once at most.
+    ``by_kind`` and ``unlinked`` add up to ``used`` together with
+    ``unexplained``, which may be negative where memory was given back
+    meanwhile. ``by_owner`` divides the same bytes as ``by_kind``.
+    ``uninspected`` processes may hold what is unexplained; so may other
+    directories of the file system if this is not the ``whole`` of it.
     """
 
-    def __init__(self, directory: Directory, scan: Callable[[], Scan]) -> None:
-        self._scan_function = scan
-        self._scan: Scan | None = None
-        self._locks: Locks | None = None
-        self._no_lease = lease_problem(directory)
-
-    @property
-    def lease_problem(self) -> str | None:
-        """Why the kernel's lease cannot be trusted here; None if it can."""
-        return self._no_lease
-
-    def ask(self, info: ObjectInfo) -> Usage:
-        """Whether anybody else than this process uses the object that ``info`` describes."""
-        problem = self._no_lease
-        if problem is None:
-            answer = ask_lease(info)
-            if isinstance(answer, Usage):
-                return answer
-            problem = answer
-        return self._ask_proc(info, problem)
-
-    def _ask_proc(self, info: ObjectInfo, problem: str) -> Usage:
-        """Locks and holders that show are proof; none to be seen is not."""
-        identity = (info.st.st_dev, info.st.st_ino)
-        if self._locks is None:
-            self._locks = Locks.read()
-        if identity in self._locks.owners:
-            return Usage(State.HELD, f"it is locked ({self._locks.owners[identity]})")
-        if self._scan is None:
-            self._scan = self._scan_function()
-        pids = sorted({holder.pid for holder in self._scan.holders if holder.identity == identity})
-        if pids:
-            shown = ", ".join(map(str, pids[:3])) + (" ..." if len(pids) > 3 else "")
-            return Usage(State.HELD, f"PID {shown} has it open or mapped")
-        reason = f"no holder is to be seen, but the kernel cannot be asked: {problem}"
-        if self._scan.uninspected:
-            reason += f"; {self._scan.uninspected} processes could not be inspected"
-        return Usage(State.UNKNOWN, reason)
+    path: bytes
+    capacity: int
+    used: int
+    free: int
+    inodes: int
+    inodes_used: int
+    by_kind: Mapping[str, int]
+    by_owner: Mapping[str, int]
+    unlinked: tuple[Unlinked, ...]
+    unexplained: int
+    uninspected: int
+    whole: bool
 
 
-def ask_lease(info: ObjectInfo) -> Usage | str:
-    """The kernel's answer for an object, or in words why it gives none."""
+def measure(directory: Directory, infos: Iterable[ObjectInfo]) -> Usage:
+    """Measure the tmpfs of ``directory``, whose entries are ``infos``."""
+    by_kind: Counter[str] = Counter()
+    by_owner: Counter[str] = Counter()
+    device = posix.stat_directory(directory).st_dev
+    seen: set[int] = set()
+    for info in infos:
+        if info.st.st_ino not in seen and info.st.st_dev == device:
+            seen.add(info.st.st_ino)
+            by_kind[info.kind.value] += info.allocated
+            by_owner[info.owner] += info.allocated
+    with failing_as("readdir", directory.path):
+        deeper = list(_inside_directories(directory, device))
+    for st in deeper:
+        if st.st_ino not in seen:
+            seen.add(st.st_ino)
+            by_kind[INSIDE_DIRECTORIES] += st.st_blocks * 512
+            by_owner[user_name(st.st_uid)] += st.st_blocks * 512
+    unlinked, uninspected = find_unlinked(device, seen)
+    vfs = posix.statvfs(directory)
+    explained = sum(by_kind.values()) + sum(each.allocated or 0 for each in unlinked)
+    # A tmpfs without a limit does not say how much of it is used.
+    used = (vfs.f_blocks - vfs.f_bfree) * vfs.f_frsize if vfs.f_blocks else explained
+    return Usage(
+        path=directory.path,
+        capacity=vfs.f_blocks * vfs.f_frsize,
+        used=used,
+        free=vfs.f_bfree * vfs.f_frsize,
+        inodes=vfs.f_files,
+        inodes_used=vfs.f_files - vfs.f_ffree,
+        by_kind=by_kind,
+        by_owner=by_owner,
+        unlinked=tuple(unlinked),
+        unexplained=used - explained,
+        uninspected=uninspected,
+        whole=_is_whole(directory),
+    )
+
+
+def _is_whole(directory: Directory) -> bool:
+    """Whether nothing else is on its file system, as far as the mount table shows that."""
     try:
-        fd = posix.shm_open(info.name, os.O_RDONLY | os.O_NONBLOCK, 0, info.directory)
-    except ShmError as error:
-        if error.errno == errno.EAGAIN:
-            return Usage(State.HELD, "another process holds a lease on it")
-        return f"it cannot be opened ({error.symbol})"
-    with posix.closing(fd, info.name):
-        st = posix.fstat(fd, info.name)
-        if (st.st_dev, st.st_ino) != (info.st.st_dev, info.st.st_ino):
-            return "another object bears its name by now"
+        mount = mount_of(directory, read_mounts())
+    except OSError:
+        return True
+    return mount is None or is_file_system_root(directory, mount)
+
+
+def _inside_directories(directory: Directory, device: int) -> Iterator[os.stat_result]:
+    """What stands deeper, on the same file system: libraries make directories here, too.
+
+    Nothing is followed and nothing but a directory is opened, which os.fwalk
+    does not promise; and it stops 100 levels down, for anybody can dig deeper.
+    """
+    with posix.closing(posix.open_directory(directory), directory.path) as fd:
+        for name, st in _entries(fd, device):
+            yield from _below(fd, name, st, device, _DEEPEST)
+
+
+def _below(fd: int, name: str, st: os.stat_result, device: int, levels: int) -> Iterator[os.stat_result]:
+    if not stat.S_ISDIR(st.st_mode) or not levels:
+        return
+    try:
+        inner = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=fd)
+    except OSError:
+        return  # it is gone, or not for us to look into
+    try:
+        for entry, inside in _entries(inner, device):
+            yield inside
+            yield from _below(inner, entry, inside, device, levels - 1)
+    finally:
+        os.close(inner)
+
+
+def _entries(fd: int, device: int) -> Iterator[tuple[str, os.stat_result]]:
+    for name in os.listdir(fd):
         try:
-            if not locking.take_lease(fd, info.name):
-                return Usage(State.HELD, REFUSED)
-        except ShmError as error:
-            owner = "neither its owner nor CAP_LEASE" if error.errno == errno.EACCES else "no lease to be had"
-            return f"{owner} ({error.symbol})"
-        locking.release_lease(fd, info.name)
-        return Usage(State.FREE, GRANTED)
+            st = os.stat(name, dir_fd=fd, follow_symlinks=False)
+        except OSError:
+            continue
+        if st.st_dev == device:
+            yield name, st
 
 
-def lease_problem(directory: Directory = DEV_SHM) -> str | None:
-    """What is wrong with the lease on this kernel and file system, in words, or None: see `try_lease`."""
-    try:
-        return try_lease(directory)
-    except ShmError as error:
-        if error.call == "open":
-            return f"leases cannot be tried: {escape(error.name or b'')}: {error.strerror} ({error.symbol})"
-        return f"leases do not work here ({error.symbol})"
+@dataclass(frozen=True, slots=True)
+class Mounted:
+    """A /dev/shm, the PID of a process that sees it, and the container's ID where its cgroup shows one."""
+
+    directory: Directory
+    pid: int | None
+    container: str | None
 
 
-def try_lease(directory: Directory = DEV_SHM) -> str | None:
-    """Prove the lease; returns in words what is wrong with its answers, or None.
+_CONTAINER_ID = re.compile(r"[0-9a-f]{64}")
 
-    An unnamed object with a second, read-only descriptor must be refused,
-    and granted once that is closed. Raises ShmError: of open(2) where it
-    cannot be tried, of fcntl(2) where there are no leases.
+
+def all_mounted() -> tuple[list[Mounted], int]:
+    """Every distinct /dev/shm on the host, through its processes' roots; and how many processes kept shut.
+
+    The caller closes the directories' descriptors.
     """
-    name = directory.path
-    with posix.closing(posix.open_unnamed(directory), name) as fd:
-        with posix.closing(posix.open_again(fd, b"/proc/self/fd"), name):
-            if locking.take_lease(fd, name):
-                return "this kernel grants leases on objects in use"
-        if not locking.take_lease(fd, name):
-            return "this kernel refuses leases on objects that nobody uses"
-        locking.release_lease(fd, name)
-    return None
+    found: dict[int, Mounted] = {}
+    roots: set[str] = set()
+    uninspected = 0
+    own = _own_root()
+    with failing_as("readdir", b"/proc"):
+        pids = sorted(int(entry) for entry in os.listdir("/proc") if entry.isdigit())
+    for pid in pids:
+        try:
+            namespace = os.readlink(f"/proc/{pid}/ns/mnt")
+            root = os.readlink(f"/proc/{pid}/root")
+            if f"{namespace} {root}" in roots:
+                continue
+            roots.add(f"{namespace} {root}")
+            directory = _own_directory() if (namespace, root) == own else open_directory_of(pid)
+            device = os.stat(directory.fd or 0).st_dev
+            if device in found or not is_mount_point(directory):
+                os.close(directory.fd or 0)
+            else:
+                found[device] = Mounted(directory, pid, _container(pid))
+        except PermissionError:
+            uninspected += 1
+        except OSError:
+            continue
+    return list(found.values()), uninspected
+
+
+def _own_root() -> tuple[str, str] | None:
+    try:
+        return os.readlink("/proc/self/ns/mnt"), os.readlink("/proc/self/root")
+    except OSError:
+        return None
+
+
+def _own_directory() -> Directory:
+    """The one that shmctl works in without --target: a link in its place is followed."""
+    oflag = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+    return Directory(DEV_SHM.path, os.open(DEV_SHM.path, oflag))
+
+
+def _container(pid: int) -> str | None:
+    try:
+        with open(f"/proc/{pid}/cgroup", encoding="ascii", errors="replace") as file:
+            match = _CONTAINER_ID.search(file.read())
+    except OSError:
+        return None
+    return match[0] if match else None

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from shmctl.core.inspect.families import Families, Lifetime, Match
+from shmctl.core.inspect.lease import State, UsageTest
 from shmctl.core.inspect.pids import PidTable
-from shmctl.core.inspect.usage import State, UsageTest
 from shmctl.core.models import Kind, ObjectInfo
 
 DEFAULT_MIN_AGE = 600.0

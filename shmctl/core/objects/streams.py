@@ -10,8 +10,9 @@ from typing import NamedTuple
 from shmctl.core import posix, transfer
 from shmctl.core.errors import STANDARD_OUTPUT, FileError, ShmError, failing_as
 from shmctl.core.names import Name
-from shmctl.core.objects.lifecycle import OpenObject, does_not_fit, room
-from shmctl.core.objects.writing import Fit, check_range
+from shmctl.core.objects.open import OpenObject
+from shmctl.core.objects.resize import does_not_fit, room
+from shmctl.core.objects.write import Fit, check_range
 from shmctl.core.sizes import OFF_T_MAX
 from shmctl.core.transfer import CHUNK, SENDFILE_COUNT, WIDE_PIPE
 
@@ -95,7 +96,7 @@ def _open_end(target: OpenObject, offset: int, fit: Fit) -> Iterator[int]:
     When the body fails, an object that has grown gets its old size back.
     """
     old = target.size
-    may_grow = fit.grow or fit.exact or target.made
+    may_grow = fit.grow or fit.exact or target.created
     try:
         yield (OFF_T_MAX if may_grow else max(old, offset)) - offset
     except BaseException:

@@ -8,8 +8,8 @@ from itertools import islice
 from typing import Any
 
 from shmctl.core.errors import InputError
+from shmctl.core.layouts.values import Value, to_text
 from shmctl.core.sync.waiting import Load
-from shmctl.core.typed.values import Value, to_text
 
 _CONDITION = re.compile(r"(?P<field>[^=!<>&]*)(?P<operator>==|!=|<=|>=|<|>|&)(?P<value>.*)", re.DOTALL)
 _OPERATORS: dict[str, Callable[[Any, Any], Any]] = {
@@ -68,7 +68,7 @@ class Conditions:
 
 def parse_scalar_conditions(type_name: str, endian: Any, texts: Sequence[str]) -> Conditions:
     """``== 1`` and the like, for a value of a scalar type. Raises InputError."""
-    from shmctl.core.typed import scalars
+    from shmctl.core.layouts import scalars
 
     scalar = scalars.lookup(type_name)
 
@@ -88,7 +88,7 @@ def parse_scalar_conditions(type_name: str, endian: Any, texts: Sequence[str]) -
 
 def parse_struct_conditions(layout: Any, texts: Sequence[str]) -> Conditions:
     """``new_data == 1`` and the like, for fields of a struct. Raises InputError."""
-    from shmctl.core.typed import fields, scalars
+    from shmctl.core.layouts import fields, scalars
 
     def comparison(text: str) -> Comparison:
         path, name, value = _split(text)

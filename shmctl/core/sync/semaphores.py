@@ -13,7 +13,8 @@ from shmctl.core.busguard import BusGuard
 from shmctl.core.errors import InputError, ShmError
 from shmctl.core.models import DEV_SHM, Directory, ObjectInfo
 from shmctl.core.names import NAME_MAX, SEMAPHORE_PREFIX, Name, parse_name
-from shmctl.core.objects.lifecycle import OpenObject, describe, explained, opened
+from shmctl.core.objects.describe import describe, explained
+from shmctl.core.objects.open import OpenObject, opened
 
 VALUE_MAX = 2**31 - 1
 _SEM_T_SIZE = 32 if ctypes.sizeof(ctypes.c_long) == 8 else 16

@@ -9,13 +9,14 @@ from typing import TypeVar
 
 from shmctl.core import posix
 from shmctl.core.errors import ShmError, failing_as
-from shmctl.core.inspect.usage import State, UsageTest
+from shmctl.core.inspect.lease import State, UsageTest
 from shmctl.core.models import DEV_SHM, Directory
 from shmctl.core.names import Name
-from shmctl.core.objects.lifecycle import OpenObject, describe, opened
+from shmctl.core.objects.describe import describe
 from shmctl.core.objects.mapping import Mapping
-from shmctl.core.objects.reading import chunks
-from shmctl.core.sync.pacing import Pacer
+from shmctl.core.objects.open import OpenObject, opened
+from shmctl.core.objects.read import chunks
+from shmctl.core.sync.backoff import Pacer
 
 Load = Callable[[int, int], bytes]
 """Gives (start, length) bytes of the range that is waited on."""

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from shmctl.core.inspect.families import Families
 from shmctl.core.inspect.family_files import parse_families
-from shmctl.core.inspect.usage import GRANTED, REFUSED, State, Usage
+from shmctl.core.inspect.lease import GRANTED, REFUSED, State, Usage
 from shmctl.core.inspect.verdicts import DEFAULT_MIN_AGE, Judgement, Rules, Verdict, judge
 from shmctl.core.models import DEV_SHM, ObjectInfo
 from shmctl.core.names import Name

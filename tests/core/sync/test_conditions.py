@@ -8,9 +8,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from shmctl.core.errors import InputError
+from shmctl.core.layouts import structs
+from shmctl.core.layouts.scalars import TYPES
 from shmctl.core.sync.conditions import Conditions, parse_scalar_conditions, parse_struct_conditions
-from shmctl.core.typed import structs
-from shmctl.core.typed.scalars import TYPES
 
 LAYOUT = structs.parse(
     "enum e { RED, GREEN = 5 }; struct s { int a; unsigned low : 3; int sign : 4; enum e paint; "

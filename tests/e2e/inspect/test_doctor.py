@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from shmctl.core.inspect.health.checks import CHECKS
+from shmctl.core.inspect.doctor.checks import CHECKS
 from shmctl.core.inspect.mounts import parse_mounts
 from tests.e2e.inspect.holding import Holder, PrivatePlace, private_place, sleeper
 from tests.e2e.terminal import on_terminal, without_styles

@@ -20,11 +20,11 @@ import pytest
 from shmctl import cli
 from shmctl.core import locking, posix
 from shmctl.core.errors import ShmError
-from shmctl.core.inspect import cleaning
-from shmctl.core.inspect.cleaning import remove_orphan
+from shmctl.core.inspect import gc
+from shmctl.core.inspect.gc import remove_orphan
 from shmctl.core.inspect.verdicts import Judgement, Verdict
 from shmctl.core.names import parse_name
-from shmctl.core.objects.lifecycle import describe
+from shmctl.core.objects.describe import describe
 from tests.e2e.inspect.holding import (
     SIZE,
     UNINSPECTED,
@@ -476,7 +476,7 @@ def race(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator
         real(*args)
 
     # Notes the time of the call, and makes it.
-    monkeypatch.setattr(cleaning.posix, "unlink", stamped)
+    monkeypatch.setattr(gc.posix, "unlink", stamped)
     yield running
     running.end()
 

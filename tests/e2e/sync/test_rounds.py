@@ -5,15 +5,15 @@ from pathlib import Path
 
 import pytest
 
+from shmctl.core.layouts import structs
 from shmctl.core.models import DEV_SHM
 from shmctl.core.names import parse_name
-from shmctl.core.objects.lifecycle import OpenObject
-from shmctl.core.objects.reading import read_bytes, readable
-from shmctl.core.objects.writing import Fit, writable, write_stores
+from shmctl.core.objects.open import OpenObject
+from shmctl.core.objects.read import read_bytes, readable
+from shmctl.core.objects.write import Fit, writable, write_stores
+from shmctl.core.sync.backoff import NameWatch, Pacer
 from shmctl.core.sync.conditions import parse_struct_conditions
-from shmctl.core.sync.pacing import NameWatch, Pacer
 from shmctl.core.sync.waiting import wait_for_value
-from shmctl.core.typed import structs
 from tests.e2e.sync.processes import Background
 from tests.support import compile_c, done
 

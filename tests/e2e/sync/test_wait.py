@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from shmctl.core.layouts import structs
 from shmctl.core.names import parse_name
-from shmctl.core.objects.writing import Fit, writable, write_stores
-from shmctl.core.typed import structs
+from shmctl.core.objects.write import Fit, writable, write_stores
 from tests.e2e.sync.processes import Background, Servant, cpu_seconds, started, until
 from tests.support import (
     Result,

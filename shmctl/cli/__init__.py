@@ -1,0 +1,1 @@
+"""The command line: parsing, sessions, messages, exit statuses."""

@@ -1,0 +1,177 @@
+"""What the shell may complete: names of objects, owners, types, fields of structures, processes.
+
+Each function takes click's context and what has been typed of a word, and
+gives the words that begin so.
+"""
+
+import os
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, nullcontext
+from itertools import islice
+from typing import TYPE_CHECKING
+
+import click
+from click.shell_completion import CompletionItem
+
+from shmctl.core.models import DEV_SHM, Directory, Kind, ObjectInfo, user_name
+from shmctl.core.names import SEMAPHORE_PREFIX, SHELL_PREFIX, Name, printable
+
+if TYPE_CHECKING:
+    from shmctl.core.layouts.structs import Layout
+
+PARTIAL = "partial"
+"""The type of an item that goes on: no space follows it."""
+COMMAND = "command"
+"""The type of an item that stands for whatever programs there are."""
+Completer = Callable[[click.Context, click.Parameter, str], list[CompletionItem]]
+"""What a parameter's ``shell_complete`` is."""
+
+_DEVICE_PREFIX = "/dev/"
+_MOST_FIELDS = 10_000
+
+
+def complete_names(ctx: click.Context, incomplete: str, kind: Kind | None = None) -> list[CompletionItem]:
+    """Objects, or those of one kind, in the spelling that was begun: ``/x``, ``x`` or ``/dev/shm/x``.
+
+    Where nothing was typed, the one with a slash: it is what output shows, and no name in it looks
+    like an option. The help tells kind and size.
+    """
+    from shmctl.core.sizes import human_size
+
+    prefix = _spelling(incomplete)
+    # sem_open(3) knows /free, which is the file sem.free; either may be typed.
+    bare = kind is Kind.SEMAPHORE and prefix != SHELL_PREFIX and not incomplete.startswith(("/sem.", "sem."))
+    head = SEMAPHORE_PREFIX if bare else b"/"
+    begun = head + os.fsencode(incomplete[len(prefix) :])
+    words = [
+        (prefix + os.fsdecode(info.name.removeprefix(head)), f"{info.kind.value}, {human_size(info.size)}")
+        for info in _scan(ctx, begun)
+        if (info.kind.is_object if kind is None else info.kind is kind)
+    ]
+    return [CompletionItem(word, help=text) for word, text in sorted(words)]
+
+
+def _spelling(incomplete: str) -> str:
+    """What a whole name in the spelling that was begun has before the bare name."""
+    if len(incomplete) >= len(_DEVICE_PREFIX) and (
+        incomplete.startswith(SHELL_PREFIX) or SHELL_PREFIX.startswith(incomplete)
+    ):
+        return SHELL_PREFIX
+    return "/" if not incomplete or incomplete.startswith("/") else ""
+
+
+def _scan(ctx: click.Context, begun: bytes = b"/") -> Iterator[ObjectInfo]:
+    """What there is where ``--target`` says, of names that begin so."""
+    from shmctl.core.inspect.listing import scan
+
+    def matches(name: Name) -> bool:
+        return name.startswith(begun)
+
+    with _directory(ctx) as directory:
+        yield from scan(directory, matches)
+
+
+def _directory(ctx: click.Context) -> AbstractContextManager[Directory]:
+    from shmctl.core.target import directory_of
+
+    root = ctx.find_root()
+    pid = root.params.get("target_pid")
+    return nullcontext(getattr(root.obj, "directory", DEV_SHM)) if pid is None else directory_of(pid)
+
+
+def complete_owners(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """The users who own something in /dev/shm; the help tells how much."""
+    counts: dict[str, int] = {}
+    for info in _scan(ctx):
+        owner = user_name(info.st.st_uid)
+        counts[owner] = counts.get(owner, 0) + 1
+    return [
+        CompletionItem(owner, help="1 object" if count == 1 else f"{count} objects")
+        for owner, count in sorted(counts.items())
+        if owner.startswith(incomplete)
+    ]
+
+
+def complete_ownership(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """``OWNER`` out of the users of the system, and after a colon ``OWNER:GROUP``."""
+    import grp
+    import pwd
+
+    owner, colon, _ = incomplete.partition(":")
+    if colon:
+        words = [f"{owner}:{group.gr_name}" for group in grp.getgrall()]
+    else:
+        words = [user.pw_name for user in pwd.getpwall()]
+    return _starting(incomplete, sorted(set(words)))
+
+
+def complete_types(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """The scalar types of --type, with their sizes."""
+    from shmctl.core.layouts.scalars import TYPES
+
+    return [
+        CompletionItem(name, help="1 byte" if type_.size == 1 else f"{type_.size} bytes")
+        for name, type_ in TYPES.items()
+        if name.startswith(incomplete)
+    ]
+
+
+def complete_fields(layout: "Layout", ending: str, incomplete: str) -> list[CompletionItem]:
+    """The fields of a struct, each with ``ending``; the help tells type and offset."""
+    kind = PARTIAL if ending else "plain"
+    return [
+        CompletionItem(field.path + ending, type=kind, help=f"{field.ctype} at {field.offset}")
+        for field in islice(layout.fields(), _MOST_FIELDS)
+        if (field.path + ending).startswith(incomplete)
+    ]
+
+
+def complete_pids(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Processes, by number, with their command; where nothing is typed, those in other mount namespaces.
+
+    If there are none of those, all; processes whose namespace may not be seen cannot be a target.
+    """
+    own = os.readlink("/proc/self/ns/mnt")
+    here: list[CompletionItem] = []
+    elsewhere: list[CompletionItem] = []
+    for entry in sorted(filter(str.isdigit, os.listdir("/proc")), key=int):
+        if not entry.startswith(incomplete):
+            continue
+        try:
+            namespace = os.readlink(f"/proc/{entry}/ns/mnt")
+            os.readlink(f"/proc/{entry}/exe")  # a kernel thread has none
+            with open(f"/proc/{entry}/comm", encoding="utf-8", errors="surrogateescape") as file:
+                command = file.read().removesuffix("\n")
+        except OSError:
+            continue
+        item = CompletionItem(entry, help=printable(command))
+        (here if namespace == own else elsewhere).append(item)
+    return elsewhere if elsewhere and not incomplete else here + elsewhere
+
+
+def complete_command(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Programs for the first word of CMD, files for the others."""
+    first = not ctx.params.get(param.name or "") and "/" not in incomplete
+    return [CompletionItem(incomplete, type=COMMAND if first else "file")]
+
+
+def complete_column(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """A column of the listing."""
+    from shmctl.render.listing import ALL_COLUMNS
+
+    return _starting(incomplete, ALL_COLUMNS)
+
+
+def complete_columns(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """One more column after the commas of a list, which may begin with ``+``."""
+    from shmctl.render.listing import ALL_COLUMNS
+
+    head, comma, last = incomplete.rpartition(",")
+    plus = "+" if last.startswith("+") else ""
+    given = {word.removeprefix("+") for word in head.split(",")}
+    words = [head + comma + plus + column for column in ALL_COLUMNS if column not in given]
+    return [CompletionItem(word, type=PARTIAL) for word in words if word.startswith(incomplete)]
+
+
+def _starting(incomplete: str, words: Iterable[str]) -> list[CompletionItem]:
+    return [CompletionItem(word) for word in words if word.startswith(incomplete)]

@@ -1,0 +1,175 @@
+"""The command group: global options and the table of commands."""
+
+import sys
+from importlib import import_module
+from typing import TYPE_CHECKING, NamedTuple
+
+import click
+
+from shmctl import __version__
+from shmctl.cli import interrupts, messages
+from shmctl.cli.parsing import Helped
+from shmctl.cli.session import Session
+from shmctl.cli.types import completed_by
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
+
+class Entry(NamedTuple):
+    """A command: the section of the help it stands in, and what it does in a line."""
+
+    section: str
+    summary: str
+
+
+# A command NAME lives in shmctl/commands/NAME.py, as ``command``.
+COMMANDS = {
+    "create": Entry("Make and resize", "Make shared-memory objects (shm_open, ftruncate)."),
+    "truncate": Entry("Make and resize", "Set the size of objects (ftruncate)."),
+    "write": Entry("Write and read", "Store data in an object (mmap)."),
+    "read": Entry("Write and read", "Show what an object holds (mmap)."),
+    "ls": Entry("Look", "List objects (readdir, fstatat)."),
+    "stat": Entry("Look", "Show all that the system knows of objects (fstat)."),
+    "chmod": Entry("Own", "Change the permissions of objects (fchmod)."),
+    "chown": Entry("Own", "Change the owner and group of objects (fchown)."),
+    "holders": Entry("Look", "Show the processes that have objects open or mapped (/proc)."),
+    "wait": Entry("Synchronise", "Wait until an object is there, gone, unused, changed, or holds a value."),
+    "lock": Entry("Synchronise", "Run CMD holding the lock of an object (flock)."),
+    "sem": Entry("Synchronise", "Use POSIX named semaphores (sem_open)."),
+    "batch": Entry("Compose", "Run commands from a file, a pipe or a prompt, one a line, in one process."),
+    "run": Entry("Compose", "Run CMD with an object that lives exactly as long (shm_open, shm_unlink)."),
+    "leaks": Entry("Look after", "Tell which objects are leaked, and why (the kernel's write lease)."),
+    "gc": Entry("Look after", "Remove orphans: objects that nobody uses and nothing says to keep."),
+    "df": Entry("Look after", "Show what fills /dev/shm (statvfs, /proc)."),
+    "metrics": Entry("Look after", "Show the totals of /dev/shm as Prometheus metrics (statvfs, /proc)."),
+    "doctor": Entry("Look after", "Tell what makes shared memory unsafe or fragile on this host."),
+    "rm": Entry("Remove", "Remove objects by name or pattern (unlink)."),
+    "unlink": Entry("Remove", "Remove one object (shm_unlink)."),
+    "completion": Entry("Set up", "Print the script that makes a shell complete shmctl: bash, zsh or fish."),
+}
+
+
+class LazyGroup(Helped, click.Group):
+    """Imports a command's module when the command is asked for: start-up time is a feature."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """All commands, in the order of the table."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command of that name, or None."""
+        if cmd_name not in COMMANDS:
+            return None
+        command = import_module(f"shmctl.commands.{cmd_name}").command
+        assert isinstance(command, click.Command)  # noqa: S101 - tells the type checker what import_module cannot
+        return command
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> "list[CompletionItem]":
+        """Options, or commands from the table, of which none is imported for it."""
+        if incomplete.startswith("-"):
+            return super().shell_complete(ctx, incomplete)
+        if ctx._protected_args:
+            return []  # after a command that there is not
+        from click.shell_completion import CompletionItem
+
+        return [
+            CompletionItem(name, help=entry.summary)
+            for name, entry in COMMANDS.items()
+            if name.startswith(incomplete)
+        ]
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """As click does, with near names from the table."""
+        if args[0] not in COMMANDS and not args[0].startswith("-") and not ctx.resilient_parsing:
+            raise click.UsageError(f"no such command '{args[0]}'{_did_you_mean(args[0])}", ctx)
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The commands, section by section."""
+        sections: dict[str, list[tuple[str, str]]] = {}
+        for name, entry in COMMANDS.items():
+            sections.setdefault(entry.section, []).append((name, entry.summary))
+        width = max(map(len, COMMANDS))
+        for section, rows in sections.items():
+            with formatter.section(section):
+                formatter.write_dl([(name.ljust(width), summary) for name, summary in rows])
+
+
+def _did_you_mean(name: str) -> str:
+    from difflib import get_close_matches
+
+    near = get_close_matches(name, COMMANDS, n=1)
+    return f"; did you mean '{near[0]}'?" if near else ""
+
+
+def _show_version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
+    if wanted and not ctx.resilient_parsing:
+        click.echo(f"shmctl {__version__}")
+        ctx.exit()
+
+
+@click.group(
+    cls=LazyGroup,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="An object's name is /shmtest; shmtest and /dev/shm/shmtest mean the same. See shmctl(1).",
+)
+@click.option("--trace", is_flag=True, help="Show each POSIX call as it is made, on standard error.")
+@click.option(
+    "-t",
+    "--target",
+    "target_pid",
+    type=click.IntRange(min=1),
+    metavar="PID",
+    shell_complete=completed_by("complete_pids"),
+    help="Work in the /dev/shm that process PID sees, in another container, say.",
+)
+@click.option(
+    "--color",
+    type=click.Choice(["auto", "always", "never"]),
+    metavar="WHEN",
+    help="Use colour: auto (on a terminal, unless NO_COLOR is set), always or never.",
+)
+@click.option(
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_show_version,
+    help="Show the version and exit.",
+)
+@click.pass_context
+def cli(ctx: click.Context, trace: bool, target_pid: int | None, color: str | None) -> None:
+    """Work with POSIX shared-memory objects: the things under /dev/shm.
+
+    Make them, write and read them, see who owns them and how large they are, and remove them.
+    """
+    # A line of a batch has the session of the batch, but for what its own options say.
+    session = ctx.obj or Session()
+    if target_pid is not None:
+        from shmctl.core.target import directory_of
+
+        session = session._replace(directory=ctx.with_resource(directory_of(target_pid)))
+    if color is not None:
+        session = session._replace(color=color)
+    ctx.obj = session
+    if trace:
+        from shmctl.core import tracing
+
+        before = tracing.trace_to(_print_trace)
+        ctx.call_on_close(lambda: tracing.trace_to(before))
+
+
+def _print_trace(line: str) -> None:
+    """After what was printed so far, as it happened. A call's outcome reaches who made it in any case."""
+    try:
+        messages.flush_output()
+        sys.stderr.write(line + "\n")
+        sys.stderr.flush()
+    except OSError as error:
+        from shmctl.core import tracing
+
+        tracing.trace_to(None)
+        interrupts.end_for_output(error)

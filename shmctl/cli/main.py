@@ -1,0 +1,165 @@
+"""The one place where errors end: they become a sentence and an exit status."""
+
+import codecs
+import errno
+import io
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from contextlib import suppress
+
+import click
+
+from shmctl.cli import interrupts, messages
+from shmctl.cli.group import cli
+from shmctl.cli.interrupts import Interrupted
+from shmctl.cli.messages import ExitStatus
+from shmctl.core.errors import STANDARD_OUTPUT, FileError, InputError, ShmError
+from shmctl.core.names import printable, spelled_out
+
+
+def run_process(args: Sequence[str]) -> int:
+    """Run one command as this process's whole work; returns its exit status."""
+    _open_closed_streams()
+    _buffer_output()
+    # What a handler raises inside a callback cannot go up from there; `Interrupted.last` remembers it.
+    sys.unraisablehook = lambda _: None
+    interrupts.take_over_signals()
+    return run(args)
+
+
+def run(args: Sequence[str], session: object = None) -> int:
+    """Run one command and report what goes wrong; returns its exit status.
+
+    What the global options leave open, ``session`` says.
+    """
+    context: click.Context | None = None
+    try:
+        context = cli.make_context("shmctl", list(args), obj=session)
+        with context:
+            cli.invoke(context)
+        sys.stdout.flush()
+    except BaseException as problem:
+        command = context.invoked_subcommand if context else None
+        return end(problem, command)
+    return ExitStatus.DONE
+
+
+def end(problem: BaseException, command: str | None) -> int:
+    """Report why a command ended early; its exit status."""
+    try:
+        if isinstance(problem, click.exceptions.Exit):
+            sys.stdout.flush()
+            return problem.exit_code
+        return _explain(problem, command)
+    except OSError as error:
+        # Standard output, or standard error, cannot take any more.
+        return _output_failed(error, command)
+
+
+def _explain(problem: BaseException, command: str | None) -> int:  # noqa: PLR0911 - a return for each kind of error
+    match problem:
+        case Interrupted():
+            if Interrupted.output_error:
+                raise Interrupted.output_error
+            return problem.status
+        case KeyboardInterrupt() | click.Abort() | EOFError():
+            return ExitStatus.INTERRUPTED
+        case InputError():
+            messages.error(str(problem), problem.hint, command)
+            return ExitStatus.USAGE
+        case click.ClickException():
+            _usage_error(problem, command)
+            return ExitStatus.USAGE
+        case ShmError():
+            if problem.errno == errno.EPIPE:
+                raise problem
+            if Interrupted.last:
+                return Interrupted.last.status
+            messages.failure(command, problem)
+            return ExitStatus.TIMED_OUT if problem.errno == errno.ETIMEDOUT else ExitStatus.FAILED
+        case OSError() if problem.filename is not None:
+            return _file_failed(problem, command)
+        case OSError():
+            return _output_failed(problem, command)
+        case MemoryError():
+            messages.error("out of memory (ENOMEM)", command=command)
+            return ExitStatus.FAILED
+        case Exception():
+            messages.internal_error(problem, command)
+            return ExitStatus.FAILED
+    raise problem
+
+
+def _usage_error(problem: click.ClickException, command: str | None) -> None:
+    context = getattr(problem, "ctx", None)
+    path = context.command_path if context else "shmctl"
+    message = printable(" ".join(problem.format_message().split())).removesuffix(".")
+    messages.error(message[:1].lower() + message[1:], f"'{path} --help' tells how it is used", command)
+
+
+def _output_failed(error: OSError, command: str | None) -> int:
+    """Standard output is gone or full: a closed pipe ends the process by SIGPIPE, as it would a C program."""
+    if error.errno == errno.EPIPE:
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+        os.kill(os.getpid(), signal.SIGPIPE)
+    _discard_output()
+    with suppress(OSError):  # standard error may be what cannot take any more
+        failure = FileError("write", STANDARD_OUTPUT, error.errno or errno.EIO, error.strerror)
+        messages.failure(command, failure)
+    return ExitStatus.FAILED
+
+
+def _file_failed(error: OSError, command: str | None) -> int:
+    """A file of the system, such as one below /proc, cannot be used."""
+    path = error.filename if isinstance(error.filename, str | bytes) else str(error.filename)
+    messages.failure(command, FileError("open", os.fsencode(path), error.errno or errno.EIO, error.strerror))
+    return ExitStatus.FAILED
+
+
+def _discard_output() -> None:
+    """Forget what standard output could not take, so that nothing tries again."""
+    sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - it stands in for the real one to the end
+
+
+def _open_closed_streams() -> None:
+    """Keep an object from getting descriptor 0, 1 or 2, where a stray message would be written into it.
+
+    Each stands open on /dev/null, the wrong way round: using it still fails.
+    """
+    for stream, fd, oflag in (
+        ("stdin", 0, os.O_WRONLY),
+        ("stdout", 1, os.O_RDONLY),
+        ("stderr", 2, os.O_WRONLY),
+    ):
+        if getattr(sys, stream) is None:
+            os.open(os.devnull, oflag)
+            mode = "r" if fd == 0 else "w"
+            setattr(sys, stream, open(fd, mode, encoding="utf-8", errors="surrogateescape", closefd=False))  # noqa: SIM115 - as above
+    for output in (sys.stdout, sys.stderr):
+        # A locale that cannot spell a name must not end in a traceback.
+        if output.encoding != "utf-8":
+            output.reconfigure(errors=_SPELLED_OUT)  # type: ignore[union-attr]
+
+
+_SPELLED_OUT = "shmctl.spelled-out"
+
+
+def _spell_out(error: UnicodeError) -> tuple[str, int]:
+    """What the locale has no character for becomes its bytes, written as in names."""
+    assert isinstance(error, UnicodeEncodeError)  # noqa: S101 - tells the type checker what codecs cannot
+    return spelled_out(error.object[error.start : error.end]), error.end
+
+
+codecs.register_error(_SPELLED_OUT, _spell_out)
+
+
+def _buffer_output() -> None:
+    """Have a write that is cut short be gone on with, and fail where it cannot.
+
+    Without a buffer (PYTHONUNBUFFERED) Python takes a part for the whole: a full disk would go unnoticed.
+    """
+    if isinstance(sys.stdout.buffer, io.RawIOBase):
+        encoding, errors = sys.stdout.encoding, sys.stdout.errors
+        sys.stdout = open(1, "w", encoding=encoding, errors=errors, closefd=False)  # noqa: SIM115 - as above

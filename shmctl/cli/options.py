@@ -1,0 +1,145 @@
+"""Decorators for the arguments and options that several commands share."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from shmctl.cli.types import DURATION, FILE, NAME, SIZE, Parsed, completed_by, parse_interval, user_id
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
+    from shmctl.cli.completion.candidates import Completer
+    from shmctl.core.layouts.structs import Layout
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+def name_argument(function: Function) -> Function:
+    """One NAME."""
+    return click.argument("name", type=NAME)(function)
+
+
+def names_argument(function: Function) -> Function:
+    """One NAME or more, as ``names``."""
+    return click.argument("names", metavar="NAME...", type=NAME, nargs=-1, required=True)(function)
+
+
+def offset_option(function: Function) -> Function:
+    """``-o/--offset``, in bytes."""
+    return click.option(
+        "-o", "--offset", type=SIZE, default=0, metavar="OFFSET", help="Where to start, in bytes (0)."
+    )(function)
+
+
+def struct_options(function: Function) -> Function:
+    """``--type``, ``--endian``, ``--struct`` and ``--header``."""
+    decorators = [
+        click.option(
+            "--type",
+            "type_name",
+            metavar="TYPE",
+            shell_complete=completed_by("complete_types"),
+            help="A C type: int8 ... uint64, float, size_t ...",
+        ),
+        click.option(
+            "--endian",
+            type=click.Choice(["little", "big"]),
+            help="Byte order for --type (native unless given).",
+        ),
+        click.option(
+            "--struct",
+            "declaration",
+            metavar="DECL",
+            help="C member declarations or a whole typedef; with --header, the name of a type.",
+        ),
+        click.option(
+            "--header",
+            metavar="FILE",
+            type=FILE,
+            help="The C header that declares the --struct type.",
+        ),
+    ]
+    for decorator in reversed(decorators):
+        function = decorator(function)
+    return function
+
+
+def field_completer(ending: str) -> "Completer":
+    """Completes the fields of the --struct that was declared before, each with ``ending``."""
+
+    def complete(ctx: click.Context, param: click.Parameter, incomplete: str) -> "list[CompletionItem]":
+        from shmctl.cli.completion.candidates import complete_fields
+
+        declaration = ctx.params.get("declaration")
+        if declaration is None:
+            return []
+        return complete_fields(load_layout(declaration, ctx.params.get("header")), ending, incomplete)
+
+    return complete
+
+
+def owner_option(function: Function) -> Function:
+    """``--owner``, a user's number."""
+    return click.option(
+        "--owner",
+        type=Parsed("user", user_id),
+        metavar="USER",
+        shell_complete=completed_by("complete_owners"),
+        help="Only what USER (a name or number) owns.",
+    )(function)
+
+
+def verbose_option(function: Function) -> Function:
+    """``-v/--verbose``."""
+    return click.option("-v", "--verbose", is_flag=True, help="Tell what was done.")(function)
+
+
+def atomic_options(function: Function) -> Function:
+    """``--atomic`` and ``--replace``."""
+    function = click.option(
+        "--replace", is_flag=True, help="With --atomic: take the place of an object that exists (rename)."
+    )(function)
+    return click.option(
+        "--atomic", is_flag=True, help="Let the object appear only when it is complete (O_TMPFILE, linkat)."
+    )(function)
+
+
+def watch_option(function: Function) -> Function:
+    """``--watch [SECONDS]``, as ``watch_seconds``; None where it is not given."""
+    return click.option(
+        "--watch",
+        "watch_seconds",
+        is_flag=False,
+        flag_value="2",
+        type=Parsed("duration", parse_interval),
+        metavar="[SECONDS]",
+        help="Look again every SECONDS (2), until q is typed. Put it last, or as --watch=SECONDS.",
+    )(function)
+
+
+def min_age_option(function: Function) -> Function:
+    """``--min-age``, in seconds."""
+    from shmctl.core.inspect.verdicts import DEFAULT_MIN_AGE
+
+    return click.option(
+        "--min-age",
+        type=DURATION,
+        default=DEFAULT_MIN_AGE,
+        metavar="DURATION",
+        help="Keep what was changed more recently: 30s, 10m, 2h, 3d (10m).",
+    )(function)
+
+
+def json_option(function: Function) -> Function:
+    """``--json``, as ``as_json``."""
+    return click.option("--json", "as_json", is_flag=True, help="Print JSON: an array, one line an object.")(
+        function
+    )
+
+
+def load_layout(declaration: str, header: str | None) -> "Layout":
+    """The struct that ``--struct`` declares, or names out of ``--header``."""
+    from shmctl.core.layouts import structs
+
+    return structs.parse(declaration) if header is None else structs.load_header(header, declaration)

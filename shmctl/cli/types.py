@@ -1,0 +1,128 @@
+"""Parameter types: what becomes of the text of an argument or option, and how it completes."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from shmctl.cli.parsing import unmarked
+from shmctl.core.names import parse_name
+from shmctl.core.sizes import parse_duration, parse_mode, parse_resize, parse_size
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
+    from shmctl.cli.completion.candidates import Completer
+
+
+class Parsed(click.ParamType[Any]):
+    """A parameter that a function of the library parses; its InputError is a usage error."""
+
+    def __init__(self, name: str, parse: Callable[[str], Any]) -> None:
+        self.name = name
+        self._parse = parse
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Parse text; leave a default alone."""
+        return self._parse(value) if isinstance(value, str) else value
+
+
+class NameType(Parsed):
+    """An object's name, completed from what is there."""
+
+    def __init__(self) -> None:
+        super().__init__("name", parse_name)
+
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> "list[CompletionItem]":
+        """The objects whose names begin with what is typed, in the spelling that was begun."""
+        return _complete_names(ctx, incomplete)
+
+
+class FileType(click.ParamType[str]):
+    """A file's path, kept as typed and completed by the shell."""
+
+    name = "path"
+
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> "list[CompletionItem]":
+        """What the shell finds."""
+        from click.shell_completion import CompletionItem
+
+        return [CompletionItem(incomplete, type="file")]
+
+
+class PatternType(click.ParamType[str]):
+    """An object's name or a glob, kept as typed."""
+
+    name = "pattern"
+
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> "list[CompletionItem]":
+        """As for a name."""
+        return _complete_names(ctx, incomplete)
+
+
+def _complete_names(ctx: click.Context, incomplete: str) -> "list[CompletionItem]":
+    from shmctl.cli.completion.candidates import complete_names
+
+    return complete_names(ctx, incomplete)
+
+
+def completed_by(name: str) -> "Completer":
+    """The function of that name in `completion.candidates`, which is loaded when a shell asks."""
+
+    def complete(ctx: click.Context, param: click.Parameter, incomplete: str) -> "list[CompletionItem]":
+        from shmctl.cli.completion import candidates
+
+        completer: Completer = getattr(candidates, name)
+        return completer(ctx, param, incomplete)
+
+    return complete
+
+
+def parse_interval(text: str) -> float:
+    """A duration that is long enough to see something."""
+    return max(parse_duration(text), 0.05)
+
+
+def user_id(text: str) -> int:
+    """The user ID of a login name or a number."""
+    import pwd
+
+    try:
+        return pwd.getpwnam(text).pw_uid
+    except KeyError:
+        pass
+    return _number_or_fail(text, "user")
+
+
+def group_id(text: str) -> int:
+    """The group ID of a group's name or a number."""
+    import grp
+
+    try:
+        return grp.getgrnam(text).gr_gid
+    except KeyError:
+        pass
+    return _number_or_fail(text, "group")
+
+
+def _number_or_fail(text: str, what: str) -> int:
+    # The largest ID stands for "leave it alone" in chown(2).
+    if text.isascii() and text.isdigit() and len(text) <= 10 and int(text) < 2**32 - 1:
+        return int(text)
+    raise click.UsageError(f"unknown {what} '{text}'")
+
+
+NAME = NameType()
+PATTERN = PatternType()
+FILE = FileType()
+SIZE = Parsed("size", parse_size)
+RESIZE = Parsed("size", parse_resize)
+DURATION = Parsed("duration", parse_duration)
+MODE = Parsed("mode", parse_mode)
+VALUE = Parsed("value", unmarked)

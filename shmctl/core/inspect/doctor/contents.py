@@ -1,0 +1,97 @@
+"""Checks of what stands in /dev/shm, and of what takes memory without a name."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from shmctl.core.inspect.doctor.examination import Examination
+from shmctl.core.inspect.doctor.findings import Outcome, note, ok, unknown, warning
+from shmctl.core.inspect.holders import find_holders
+from shmctl.core.inspect.lease import State, UsageTest
+from shmctl.core.models import Kind, ObjectInfo, login_name
+from shmctl.core.names import escape
+from shmctl.core.sizes import human_size
+
+_SHOWN = 5
+
+
+def check_writable_by_all(case: Examination) -> Outcome:
+    """Which objects may everybody change?"""
+    found = [info for info in case.objects if info.permissions & 0o002]
+    if not found:
+        return ok("no object is writable by all")
+    outcome = warning(
+        f"{_count(found)} writable by all: {_names(found)}",
+        "'shmctl chmod 600 NAME', and a smaller mode in the program that makes it",
+    )
+    return replace(outcome, objects=found)
+
+
+def check_unknown_owners(case: Examination) -> Outcome:
+    """Whose objects may the next user with their number get?"""
+    found = [info for info in case.objects if login_name(info.st.st_uid) is None]
+    if not found:
+        return ok("every object has an owner that exists")
+    uids = sorted({info.st.st_uid for info in found})
+    users = ", ".join(map(str, uids[:_SHOWN])) + (" ..." if len(uids) > _SHOWN else "")
+    seen = f"{_count(found)} of users that the user database does not have ({users}): {_names(found)}"
+    if case.pid is not None:
+        # Only its container's own database could tell.
+        return replace(note(f"{seen}; the user database is this host's"), objects=found)
+    advice = "'shmctl chown USER NAME', or 'shmctl rm NAME' if nobody needs it"
+    return replace(warning(seen, advice), objects=found)
+
+
+def check_unlinked(case: Examination) -> Outcome:
+    """What takes memory though no listing shows it?"""
+    filling = case.filling
+    if not filling.whole:
+        return unknown("its file system holds more than /dev/shm, and what has no name may be of anywhere")
+    blind = _uninspected(filling.uninspected)
+    if not filling.unlinked:
+        if filling.uninspected:
+            return unknown(f"no object without a name is to be seen, but {blind}")
+        return ok("no process holds an object without a name")
+    size = sum(each.allocated or 0 for each in filling.unlinked)
+    pids = sorted({holder.pid for each in filling.unlinked for holder in each.holders})
+    shown = ", ".join(map(str, pids[:_SHOWN])) + (" ..." if len(pids) > _SHOWN else "")
+    objects = "1 object" if len(filling.unlinked) == 1 else f"{len(filling.unlinked)} objects"
+    return note(
+        f"{objects} without a name, {human_size(size)}, held by PID {shown}"
+        + (f"; {blind}" if blind else ""),
+        "'shmctl holders --unlinked' shows them; the memory comes back when their holders end",
+    )
+
+
+def _uninspected(count: int) -> str:
+    if not count:
+        return ""
+    return "1 process could not be inspected" if count == 1 else f"{count} processes could not be inspected"
+
+
+def check_semaphores(case: Examination) -> Outcome:
+    """Which semaphores does nobody have open?"""
+    semaphores = [info for info in case.objects if info.kind is Kind.SEMAPHORE]
+    if not semaphores:
+        return ok("there are no semaphores")
+    test = UsageTest(case.directory, lambda: find_holders(semaphores))
+    states = {info.name: test.ask(info).state for info in semaphores}
+    free = [info for info in semaphores if states[info.name] is State.FREE]
+    untold = sum(state is State.UNKNOWN for state in states.values())
+    if free:
+        seen = f"{_count(free, 'semaphore')} that no process has open: {_names(free)}"
+        advice = "if their program is gone for good: 'shmctl gc --semaphores'"
+        return replace(note(seen + (f"; {untold} more may be" if untold else ""), advice), objects=free)
+    if untold:
+        return unknown(f"whether {untold} of {len(semaphores)} semaphores are in use cannot be told")
+    return ok(f"{_count(semaphores, 'semaphore')}, all in use")
+
+
+def _count(infos: Sequence[ObjectInfo], what: str = "object") -> str:
+    return f"1 {what}" if len(infos) == 1 else f"{len(infos)} {what}s"
+
+
+def _names(infos: Sequence[ObjectInfo]) -> str:
+    """Some names; how many more there are."""
+    shown = ", ".join(escape(info.name) for info in infos[:_SHOWN])
+    more = len(infos) - _SHOWN
+    return shown + (f" and {more} more" if more > 0 else "")

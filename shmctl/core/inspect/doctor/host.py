@@ -1,0 +1,98 @@
+"""Checks of the host: kernel settings, what /proc shows, and what systemd does to objects."""
+
+import os
+
+from shmctl.core.errors import ShmError
+from shmctl.core.inspect.doctor.examination import Examination
+from shmctl.core.inspect.doctor.findings import Outcome, note, ok, warning
+from shmctl.core.inspect.doctor.logind import remove_ipc
+from shmctl.core.inspect.lease import try_lease
+from shmctl.core.inspect.mounts import Mount, read_mounts
+
+_INITIAL_PID_NAMESPACE = "pid:[4026531836]"
+_HIDEPID = {"1": "noaccess", "2": "invisible", "4": "ptraceable"}
+_NO_ORPHANS = "'shmctl leaks' and 'gc' cannot ask the kernel who uses an object, and call nothing an orphan"
+
+
+def check_remove_ipc(case: Examination) -> Outcome:
+    """Does systemd remove the objects of users who log out?"""
+    if not os.path.isdir("/run/systemd/system"):
+        return ok("systemd does not run here, so nothing removes objects when users log out")
+    removes, source = remove_ipc()
+    if not removes:
+        return ok(f"RemoveIPC=no in {source}: objects stay when users log out")
+    return note(
+        f"RemoveIPC=yes ({source}): systemd-logind removes all objects and semaphores of a user when "
+        "the last session ends, also those in use; system users are exempt",
+        "run services as system users, or write '[Login]' and 'RemoveIPC=no' to "
+        "/etc/systemd/logind.conf.d/remove-ipc.conf and restart systemd-logind",
+    )
+
+
+def check_leases(case: Examination) -> Outcome:
+    """Does the kernel tell who uses an object?"""
+    try:
+        enabled = _setting("fs/leases-enable")
+    except OSError:
+        enabled = None
+    if enabled == 0:
+        return warning(f"fs.leases-enable is 0: {_NO_ORPHANS}", "sysctl -w fs.leases-enable=1")
+    try:
+        wrong = try_lease(case.directory)
+    except ShmError as error:
+        if error.call == "open":
+            raise
+        wrong = f"leases do not work here ({error.symbol})"
+    if wrong is None:
+        return ok("the kernel's write lease tells who uses an object: tried, and proved to work")
+    return warning(f"{wrong}: {_NO_ORPHANS}", "'shmctl holders' as root shows what can be seen of users")
+
+
+def check_protected_regular(case: Examination) -> Outcome:
+    """Can somebody plant an object that a program is about to make?"""
+    level = _setting("fs/protected_regular")
+    if level:
+        return ok(
+            f"fs.protected_regular is {level}: another's object cannot be opened with O_CREAT, even by root"
+        )
+    return warning(
+        "fs.protected_regular is 0: everybody may make an object beforehand that a program then opens with "
+        "O_CREAT and takes for its own",
+        "sysctl -w fs.protected_regular=1; programs should make objects with O_EXCL",
+    )
+
+
+def check_proc(case: Examination) -> Outcome:
+    """Which processes can be inspected?"""
+    try:
+        namespace = os.readlink("/proc/self/ns/pid")
+        proc = _proc_mount(read_mounts())
+    except FileNotFoundError:
+        return warning(
+            "there is no /proc: who holds an object cannot be told, nor much of what is checked here",
+            "mount -t proc proc /proc",
+        )
+    hidden = proc.options.get("hidepid", "0") if proc else "0"
+    if hidden not in ("0", "off"):
+        return note(
+            f"/proc is mounted with hidepid={_HIDEPID.get(hidden, hidden)}: without root, holders of other "
+            "users are not to be seen",
+            "run 'shmctl holders', 'leaks' and 'df' as root",
+        )
+    if namespace != _INITIAL_PID_NAMESPACE:
+        return note(
+            "this is not the first PID namespace: processes outside are not to be seen, though they may hold "
+            "objects",
+            "run 'shmctl' on the host, with --target PID",
+        )
+    return ok("/proc shows all processes; those of other users can be inspected by root")
+
+
+def _proc_mount(mounts: list[Mount]) -> Mount | None:
+    return next((mount for mount in reversed(mounts) if mount.point == b"/proc"), None)
+
+
+def _setting(name: str) -> int:
+    """A number below /proc/sys. Raises OSError."""
+    with open(f"/proc/sys/{name}", encoding="ascii") as file:
+        return int(file.read())

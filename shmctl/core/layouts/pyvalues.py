@@ -1,0 +1,107 @@
+"""Structures' fields as a Python program gives and takes them: values, and dicts and sequences of them."""
+
+import operator
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from shmctl.core.errors import InputError
+from shmctl.core.layouts import fields
+from shmctl.core.layouts.fields import Field, parse_value
+from shmctl.core.layouts.values import Char, Value, quote
+
+if TYPE_CHECKING:
+    from shmctl.core.layouts.structs import Layout
+
+
+def decode(field: Field, raw: bytes) -> Value | bytes:
+    """The value of ``field``, whose bytes are ``raw``; text is decoded as os.fsdecode() does."""
+    if field.type.kind == "opaque":
+        return raw
+    if field.type.kind == "text":
+        return raw.partition(b"\0")[0].decode("utf-8", "surrogateescape")
+    return fields.decode(field, raw)
+
+
+def pairs(layout: "Layout", values: Mapping[str, Any]) -> list[tuple[Field, Value]]:
+    """Each field that ``values`` give, by path, and its value. Raises InputError for what cannot be."""
+    return [pair for path, value in values.items() for pair in _pairs(layout, path, value)]
+
+
+def _pairs(layout: "Layout", path: str, value: Any) -> Iterator[tuple[Field, Value]]:
+    if isinstance(value, Mapping):
+        for key, inner in value.items():
+            yield from _pairs(layout, f"{path}.{key}", inner)
+        return
+    if hasattr(value, "tolist"):  # of numpy and array: Python's own numbers
+        value = value.tolist()
+    found = layout.select(path)
+    if isinstance(value, Sequence) and not isinstance(value, str | bytes):
+        yield from _elements(layout, path, value, found)
+    elif len(found) == 1 and found[0].path == path:
+        yield found[0], to_value(found[0], value)
+    else:
+        raise InputError(
+            f"{quote(path)} is not a single value: give a dict for a structure, a list for an array"
+        )
+
+
+def _elements(
+    layout: "Layout", path: str, values: Sequence[Any], found: Sequence[Field]
+) -> Iterator[tuple[Field, Value]]:
+    indices = [field.path.removeprefix(path).partition("]")[0] for field in found]
+    length = len(set(indices))
+    if not all(index.startswith("[") for index in indices):
+        raise InputError(f"{quote(path)} is not an array")
+    if length != len(values):
+        raise InputError(f"{quote(path)} has {length} elements, and {len(values)} values are given")
+    if length == len(found) and all(field.path.endswith("]") for field in found):
+        for field, value in zip(found, values, strict=True):
+            yield field, to_value(field, value)
+        return
+    for index, value in enumerate(values):
+        yield from _pairs(layout, f"{path}[{index}]", value)
+
+
+def to_value(field: Field, value: Any) -> Value:
+    """``value`` as `fields.encode` takes it. Raises InputError where the field cannot hold it."""
+    match field.type.kind:
+        case "text" | "opaque":
+            return parse_value(field, _text(field, value))
+        case "char":
+            return _char(field, value)
+        case "float" | "longdouble":
+            return parse_value(field, repr(_number(field, value, float)))
+        case "bool" if value in (0, 1):
+            return bool(value)
+        case _ if isinstance(value, str) and field.labels:
+            return parse_value(field, value)
+    return parse_value(field, str(_number(field, value, operator.index)))
+
+
+def _text(field: Field, value: Any) -> str:
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "surrogateescape")
+    if isinstance(value, str):
+        return value
+    raise _wrong(field, value)
+
+
+def _char(field: Field, value: Any) -> Char:
+    if isinstance(value, bytes) and len(value) == 1:
+        return Char(chr(value[0]))
+    if isinstance(value, str) and len(value) == 1 and ord(value) < 256:
+        return Char(value)
+    raise _wrong(field, value)
+
+
+def _number(field: Field, value: Any, convert: Any) -> Any:
+    if isinstance(value, str | bytes):
+        raise _wrong(field, value)
+    try:
+        return convert(value)
+    except (TypeError, ValueError, OverflowError):
+        raise _wrong(field, value) from None
+
+
+def _wrong(field: Field, value: Any) -> InputError:
+    return InputError(f"{field.path}: {quote(repr(value))} is no value of {field.type.name}")

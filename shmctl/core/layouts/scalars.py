@@ -1,0 +1,256 @@
+"""C's scalar types by name, between texts and bytes.
+
+Start-up time is a feature: this module needs nothing but ``struct``, and cffi
+stays unloaded for ``--type``.
+"""
+
+import math
+import re
+import struct
+from collections.abc import Mapping, Sequence
+from typing import Literal, NamedTuple, TypeAlias
+
+from shmctl.core.errors import InputError
+from shmctl.core.layouts.values import Address, Char, Float32, Value, quote
+
+Endian: TypeAlias = Literal["little", "big"] | None
+Kind: TypeAlias = Literal["int", "uint", "float", "bool", "char", "address", "longdouble", "text", "opaque"]
+
+
+class ScalarType(NamedTuple):
+    """A type that holds one value: ``size`` in bytes, ``code`` as in the struct module, without byte order.
+
+    ``text`` (a char array), ``opaque`` and ``longdouble`` occur in structs only; they have no code.
+    """
+
+    name: str
+    size: int
+    code: str
+    kind: Kind
+
+
+_INT_CODES = {1: "b", 2: "h", 4: "i", 8: "q"}
+
+
+def integer(name: str, size: int, signed: bool) -> ScalarType:
+    """The integer type ``name`` of ``size`` bytes (1, 2, 4 or 8)."""
+    code = _INT_CODES[size]
+    return ScalarType(name, size, code if signed else code.upper(), "int" if signed else "uint")
+
+
+def address(name: str) -> ScalarType:
+    """A pointer type of the platform's size."""
+    size = struct.calcsize("P")
+    return ScalarType(name, size, _INT_CODES[size].upper(), "address")
+
+
+FLOAT = ScalarType("float", 4, "f", "float")
+DOUBLE = ScalarType("double", 8, "d", "float")
+CHAR = ScalarType("char", 1, "c", "char")
+BOOL = ScalarType("bool", 1, "?", "bool")
+
+# C's name, its other spellings, and the struct module's code for the platform's size.
+_C_INTEGERS = (
+    ("short", ("short int", "signed short", "signed short int"), "h"),
+    ("unsigned short", ("unsigned short int", "ushort"), "H"),
+    ("int", ("signed", "signed int"), "i"),
+    ("unsigned int", ("unsigned", "uint"), "I"),
+    ("long", ("long int", "signed long", "signed long int"), "l"),
+    ("unsigned long", ("unsigned long int", "ulong"), "L"),
+    ("long long", ("long long int", "signed long long", "signed long long int"), "q"),
+    ("unsigned long long", ("unsigned long long int",), "Q"),
+    ("signed char", (), "b"),
+    ("unsigned char", ("uchar",), "B"),
+    ("size_t", (), "N"),
+    ("ssize_t", (), "n"),
+    ("intptr_t", (), "n"),
+    ("uintptr_t", (), "N"),
+    ("ptrdiff_t", (), "n"),
+    ("off_t", (), "l"),
+    ("time_t", (), "l"),
+    ("pid_t", (), "i"),
+    ("uid_t", (), "I"),
+    ("gid_t", (), "I"),
+    ("mode_t", (), "I"),
+)
+
+
+def _table() -> dict[str, ScalarType]:
+    table: dict[str, ScalarType] = {}
+    for bits in (8, 16, 32, 64):
+        for signed in (True, False):
+            name = f"{'' if signed else 'u'}int{bits}"
+            for spelling in (name, f"{name}_t"):
+                table[spelling] = integer(spelling, bits // 8, signed)
+    for name, others, code in _C_INTEGERS:
+        for spelling in (name, *others):
+            table[spelling] = integer(spelling, struct.calcsize(code), code.islower())
+    table |= {"float": FLOAT, "double": DOUBLE, "char": CHAR, "bool": BOOL}
+    table |= {"_Bool": BOOL, "pointer": address("pointer"), "void *": address("void *")}
+    return table
+
+
+TYPES: Mapping[str, ScalarType] = _table()
+
+
+def lookup(name: str) -> ScalarType:
+    """The type called ``name`` (``int8``, ``unsigned long``, ``void*``); InputError when there is none."""
+    words = " ".join(name.replace("*", " * ").split())
+    found = TYPES.get(words)
+    if found is None:
+        raise InputError(f"unknown type {quote(name)}", _types_hint(words))
+    return found
+
+
+def _types_hint(name: str) -> str:
+    import difflib  # only needed on the way to an error
+
+    close = difflib.get_close_matches(name[:40], TYPES, n=3)
+    if close:
+        return f"did you mean {' or '.join(close)}?"
+    return "types: int8 to int64, uint8 to uint64, float, double, char, bool, int, long, size_t, pointer …"
+
+
+def pack(type: ScalarType, texts: Sequence[str], endian: Endian) -> bytes:
+    """The bytes of ``texts``, one value after another without padding.
+
+    ``endian`` None is the platform's own. Raises InputError for a text that
+    is no value of ``type``; every text is read before anything is returned.
+    """
+    return b"".join([encode(type, parse_value(type, text), endian) for text in texts])
+
+
+def unpack(type: ScalarType, data: bytes, endian: Endian) -> list[Value]:
+    """The values that ``data`` holds; its length is a multiple of the type's size, or InputError."""
+    if len(data) % type.size:
+        raise InputError(f"{len(data)} bytes are not a whole number of {type.name} ({type.size} bytes each)")
+    return [decode(type, data[at : at + type.size], endian) for at in range(0, len(data), type.size)]
+
+
+def encode(type: ScalarType, value: Value, endian: Endian = None) -> bytes:
+    """The bytes of one value that parse_value gave for the same ``type``."""
+    if type.kind == "char":
+        return bytes([ord(str(value))])
+    if type.kind == "longdouble":
+        import ctypes  # the only type that struct cannot pack
+
+        return bytes(ctypes.c_longdouble(float(value)))
+    return struct.pack(_order(endian) + type.code, value)
+
+
+def decode(type: ScalarType, data: bytes, endian: Endian = None) -> Value:
+    """The one value that ``data``, of exactly the type's size, holds."""
+    if type.kind == "char":
+        return Char(chr(data[0]))
+    if type.kind == "bool":
+        return any(data)  # struct's "?" agrees; C leaves a byte other than 0 and 1 undefined
+    if type.kind == "longdouble":
+        import ctypes
+
+        return ctypes.c_longdouble.from_buffer_copy(data).value
+    value: int | float = struct.unpack(_order(endian) + type.code, data)[0]
+    if type.kind == "address":
+        return Address(value)
+    return Float32(value) if type.code == "f" else value
+
+
+def _order(endian: Endian) -> str:
+    return {"little": "<", "big": ">", None: "="}[endian]
+
+
+def parse_value(type: ScalarType, text: str) -> Value:
+    """``text`` as a value of ``type``; InputError says what it should have been."""
+    if type.kind in ("float", "longdouble"):
+        return parse_float(type, text)
+    if type.kind == "bool":
+        return parse_bool(type, text)
+    if type.kind == "char":
+        return parse_char(text)
+    bits = type.size * 8
+    signed = type.kind == "int"
+    low, high = (-1 << bits - 1, (1 << bits - 1) - 1) if signed else (0, (1 << bits) - 1)
+    return parse_int(type.name, text, low, high)
+
+
+_INTEGER = re.compile(r"([+-]?)(0[xX][0-9a-fA-F]+|0[oO][0-7]+|0[bB][01]+|[0-9]+)")
+_ANY_RANGE = 1 << 64
+
+
+def parse_int(type_name: str, text: str, low: int, high: int) -> int:
+    """A whole number from ``low`` to ``high``: decimal, 0x, 0o or 0b, with an optional sign."""
+    match = _INTEGER.fullmatch(text)
+    if match is None:
+        raise InputError(
+            f"{quote(text)} is not a whole number, as {type_name} needs",
+            "write it in decimal, or with 0x, 0o or 0b in front",
+        )
+    sign, digits = match.groups()
+    if digits[0] == "0" and digits.isdecimal() and digits.strip("0"):
+        plain = quote(digits.lstrip("0"))
+        octal = "" if set(digits) & set("89") else f"{sign}0o{plain} or "
+        raise InputError(
+            f"{quote(text)} is ambiguous: a leading zero means octal in C",
+            f"write {octal}{sign}{plain}",
+        )
+    # int() refuses thousands of digits, and none of them could be in range
+    number = int(digits, 0 if digits.strip("0") else 16) if len(digits.lstrip("0xX")) <= 70 else _ANY_RANGE
+    value = -number if sign == "-" else number
+    if not low <= value <= high:
+        raise InputError(f"{quote(text)} is out of range for {type_name} ({low} to {high})")
+    return value
+
+
+_FLOAT = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
+_HEX_FLOAT = re.compile(r"[+-]?0[xX](?:[0-9a-fA-F]+\.?[0-9a-fA-F]*|\.[0-9a-fA-F]+)(?:[pP][+-]?[0-9]+)?")
+_NOT_FINITE = re.compile(r"[+-]?(?:inf|infinity|nan)", re.IGNORECASE)
+
+
+def parse_float(type: ScalarType, text: str) -> float:
+    """A decimal or hexadecimal floating-point number, ``inf`` or ``nan``."""
+    if _NOT_FINITE.fullmatch(text):
+        return float(text)
+    if _HEX_FLOAT.fullmatch(text):
+        convert = float.fromhex
+    elif _FLOAT.fullmatch(text):
+        convert = float
+    else:
+        raise InputError(f"{quote(text)} is not a number, as {type.name} needs")
+    try:
+        value = convert(text)
+        if math.isfinite(value) and type.size == 4:
+            struct.pack("=f", value)
+    except OverflowError:
+        value = math.inf
+    if not math.isfinite(value):
+        limit = "3.4028235e+38" if type.size == 4 else "1.7976931348623157e+308"
+        raise InputError(f"{quote(text)} is out of range for {type.name} (-{limit} to {limit})")
+    return value
+
+
+def parse_bool(type: ScalarType, text: str) -> bool:
+    """``true``, ``false``, ``1`` or ``0``."""
+    if text not in ("true", "false", "1", "0"):
+        raise InputError(f"{quote(text)} is not a {type.name}: true, false, 1 or 0")
+    return text in ("true", "1")
+
+
+_CHAR_ESCAPES = {"\\n": "\n", "\\t": "\t", "\\r": "\r", "\\0": "\0", "\\\\": "\\"}
+_HEX_CHAR = re.compile(r"\\x[0-9a-fA-F]{2}")
+
+
+def parse_char(text: str) -> Char:
+    r"""One character of one byte, or ``\n``, ``\t``, ``\r``, ``\0``, ``\\``, ``\xNN``."""
+    if text in _CHAR_ESCAPES:
+        return Char(_CHAR_ESCAPES[text])
+    if _HEX_CHAR.fullmatch(text):
+        return Char(chr(int(text[2:], 16)))
+    try:
+        encoded = text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        encoded = b""
+    if len(encoded) != 1:
+        raise InputError(
+            f"{quote(text)} is not one character of one byte, as char needs",
+            r"escapes: \n \t \r \0 \\ \xNN",
+        )
+    return Char(chr(encoded[0]))
