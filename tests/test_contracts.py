@@ -330,7 +330,10 @@ def test_lean_start(path: str, names: list[str]) -> None:
 
 def test_lean_completion(name: str) -> None:
     done("create", name)
-    script = "import sys; from shmctl.cli.group import cli; from shmctl.cli.completion import shells; shells.answer(cli, 'bash_complete')"
+    script = (
+        "import sys\nfrom shmctl.cli.group import cli\n"
+        "from shmctl.cli.completion.shells import answer\nanswer(cli, 'bash_complete')"
+    )
     loaded = modules_after(script, f"shmctl read {name}", " :=")
     check_lean(loaded, 29, {"signal", "fcntl", "fnmatch", "click.shell_completion"})
 
