@@ -8,7 +8,7 @@ import numpy
 import pytest
 
 import shmctl
-from tests.library.programs import run_python
+from tests.api.programs import run_python
 from tests.support import done, in_tiny_shm, path_of, python_for_all
 
 

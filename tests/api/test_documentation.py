@@ -13,8 +13,8 @@ import pytest
 
 import shmctl
 from shmctl.api import findings, looking, memory, records, semaphores, structs, waiting
+from tests.api.programs import python
 from tests.documents import ROOT, fences
-from tests.library.programs import python
 from tests.support import environment, path_of
 
 LIBRARY = (ROOT / "docs/library.md").read_text()

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 import shmctl
-from tests.library.programs import python, run_python
+from tests.api.programs import python, run_python
 from tests.support import (
     NOBODY,
     as_nobody,

@@ -6,7 +6,7 @@ from multiprocessing.shared_memory import SharedMemory
 import pytest
 
 import shmctl
-from tests.library.programs import python, run_python
+from tests.api.programs import python, run_python
 from tests.support import path_of
 
 ATTACH = """

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 import shmctl
-from tests.library.programs import python, run_python
+from tests.api.programs import python, run_python
 from tests.support import done, path_of
 
 JOB = "int data; int new_data;"
