@@ -107,7 +107,7 @@ def removes(form: Sequence[str]) -> bool:
 
 IN_PROCESS = """
 import json, os, signal, sys
-from shmctl import cli
+from shmctl.cli import main
 
 class Stuck(BaseException):
     pass
@@ -120,7 +120,7 @@ def run_form(args):
     signal.signal(signal.SIGALRM, stuck)
     signal.setitimer(signal.ITIMER_REAL, 20)
     try:
-        status = int(cli.run(args))
+        status = int(main.run(args))
         sys.stdout.flush()
         return status
     except Stuck:

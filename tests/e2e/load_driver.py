@@ -11,7 +11,7 @@ import sys
 import time
 from collections import Counter
 
-from shmctl import cli
+import shmctl.cli.main as shmctl_main
 
 NAMES = [f"/load{number}" for number in range(10)]
 SIZES = ["0", "1", "100", "4096", "5000", "100000"]
@@ -69,7 +69,7 @@ def main() -> None:
             os.ftruncate(fd, 0)
             os.lseek(fd, 0, os.SEEK_SET)
         args = command_line(chance)
-        status = int(cli.run(args))
+        status = int(shmctl_main.run(args))
         sys.stdout.flush()
         sys.stderr.flush()
         said = os.pread(err, 10_000, 0).decode()

@@ -113,10 +113,10 @@ int main(int argc, char **argv)
 # Runs argv[2] times one of a list of commands, in turn, in one process; may take the name away after each.
 ROUNDS = """
 import ast, os, sys
-from shmctl import cli
+from shmctl.cli import main
 commands, rounds, path, remove = ast.literal_eval(sys.argv[1]), int(sys.argv[2]), sys.argv[3], sys.argv[4:]
 for number in range(rounds):
-    status = cli.run(commands[number % len(commands)])
+    status = main.run(commands[number % len(commands)])
     assert status == 0, status
     if remove:
         os.unlink(path)

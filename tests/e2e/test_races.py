@@ -132,12 +132,12 @@ def test_many_rounds_in_one_process(name: str, programs: dict[str, str], tmp_pat
     script = tmp_path / "rounds.py"
     script.write_text(f"""
 import sys
-from shmctl import cli
+from shmctl.cli import main
 forms = {forms!r}
 seen = set()
 for round in range(12):
     for form in forms:
-        status = cli.run([{name!r} if part == "NAME" else part for part in form])
+        status = main.run([{name!r} if part == "NAME" else part for part in form])
         assert status in (0, 1), (status, form)
         seen.add(int(status))
 sys.stderr.write(f"seen {{sorted(seen)}}")

@@ -47,9 +47,9 @@ int main(int argc, char **argv)
 # Runs a command 1000 times in one process; says how often it succeeded and how often it failed.
 ROUNDS = """
 import ast, sys
-from shmctl import cli
+from shmctl.cli import main
 args = ast.literal_eval(sys.argv[1])
-statuses = [int(cli.run(args)) for _ in range(1000)]
+statuses = [int(main.run(args)) for _ in range(1000)]
 print(statuses.count(0), statuses.count(1), len(statuses))
 """
 

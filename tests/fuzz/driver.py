@@ -17,7 +17,7 @@ from typing import Any, TextIO
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
-from shmctl import cli
+import shmctl.cli.main as shmctl_main
 from tests.fuzz.words import Words, command_lines, family_files, scripts
 
 SHM = "/dev/shm"
@@ -120,7 +120,7 @@ def run(args: Words, stdin: bytes, streams: Streams) -> None:
     faulthandler.dump_traceback_later(SLOW, exit=True, file=streams.own_error)
     descriptors = len(os.listdir("/proc/self/fd"))
     try:
-        status = int(cli.run(args))
+        status = int(shmctl_main.run(args))
     finally:
         faulthandler.cancel_dump_traceback_later()
     out, err = streams.end()

@@ -43,7 +43,7 @@ def main() -> None:
 def load_everything() -> None:
     """What a command imports when it is needed must not count among its calls."""
     import shmctl
-    from shmctl import cli
+    import shmctl.cli.main as shmctl_main
 
     for module in pkgutil.walk_packages(shmctl.__path__, "shmctl."):
         if not module.name.endswith("__main__"):
@@ -68,7 +68,7 @@ def load_everything() -> None:
     with open(os.devnull, "w") as null:
         sys.stdout, sys.stderr, kept = null, null, (sys.stdout, sys.stderr)
         for args in warm_up:
-            cli.run(args)
+            shmctl_main.run(args)
         sys.stdout, sys.stderr = kept
     gc.collect()
     gc.freeze()
@@ -169,7 +169,7 @@ def stdin_of(data: str | None) -> tuple[int, int]:
 
 def become(args: list[str], stdin: int, out: int, err: int, umask: int) -> None:
     """Be shmctl: what __main__ does, in a process that stops first."""
-    from shmctl import cli
+    import shmctl.cli.main as shmctl_main
 
     status = 70
     try:
@@ -179,7 +179,7 @@ def become(args: list[str], stdin: int, out: int, err: int, umask: int) -> None:
         os.umask(umask)
         os.chdir("/")
         os.kill(os.getpid(), signal.SIGSTOP)
-        status = cli.run_process([arg.replace("INPUT", f"{FOLDER}/input") for arg in args])
+        status = shmctl_main.run_process([arg.replace("INPUT", f"{FOLDER}/input") for arg in args])
     finally:
         os._exit(status)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from shmctl import cli
+from shmctl.cli import main
 from shmctl.core.inspect import verdicts
 from shmctl.core.inspect.verdicts import Rules
 from tests.e2e.inspect.holding import SIZE, Holder, Place, PrivatePlace, complaints, sleeper
@@ -92,7 +92,7 @@ def test_filter_orphans(
         shared.make(name)
     with holder("read-only fd", shared.path(names[0])):
         capfd.readouterr()
-        assert cli.run(["ls", "--json", "-o", "name,verdict", "--verdict", "orphan", *names]) == 0
+        assert main.run(["ls", "--json", "-o", "name,verdict", "--verdict", "orphan", *names]) == 0
         found = json.loads(capfd.readouterr().out)
     assert [(each["name"], each["verdict"]) for each in found] == [(name, "orphan") for name in names[1:]]
 

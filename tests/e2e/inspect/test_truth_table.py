@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from shmctl import cli
+from shmctl.cli import main
 from shmctl.core import locking, posix
 from shmctl.core.errors import ShmError
 from shmctl.core.inspect import gc
@@ -657,7 +657,7 @@ def leases_off(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) 
 def in_process(capfd: pytest.CaptureFixture[str], *args: str) -> Result:
     """Run a command in this process, in which leases are switched off."""
     capfd.readouterr()
-    status = cli.run(args)
+    status = main.run(args)
     shown = capfd.readouterr()
     return Result(int(status), shown.out.encode(), shown.err.encode())
 

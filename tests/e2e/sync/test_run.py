@@ -378,7 +378,7 @@ def test_the_umask_counts(name: str) -> None:
 
 THREADS = """
 import os, threading, time
-from shmctl import cli
+from shmctl.cli import main
 
 def slowly(*args, **kwargs):
     pid = spawn(*args, **kwargs)
@@ -387,7 +387,7 @@ def slowly(*args, **kwargs):
 
 spawn, os.posix_spawnp = os.posix_spawnp, slowly
 threading.Thread(target=time.sleep, args=(60,), daemon=True).start()
-os._exit(cli.run(["run", "--", "sh", "-c", "exit 5"]))
+os._exit(main.run(["run", "--", "sh", "-c", "exit 5"]))
 """
 
 
