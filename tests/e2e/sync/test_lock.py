@@ -275,7 +275,7 @@ def test_a_lock_in_a_lock_of_another_object(names: list[str]) -> None:
 
 LOOP = """
 import os, sys
-from shmctl.cli.group import run
+from shmctl.cli.main import run
 
 role, name, size, rounds, own = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4]), int(sys.argv[5])
 lock = sys.argv[6:]
