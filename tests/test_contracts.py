@@ -14,6 +14,7 @@ import pytest
 
 import shmctl
 from shmctl.cli.group import COMMANDS, cli
+from shmctl.cli.options import Combine
 from tests.support import Result, done, run_command
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -132,6 +133,44 @@ def test_a_short_option_means_the_same_wherever_it_may() -> None:
         "-n": {"--length", "--dry-run"},
         "-o": {"--offset", "--columns"},
     }
+
+
+def all_commands() -> list[tuple[str, click.Command]]:
+    """Commands, and those of groups."""
+    found = []
+    for name, command in commands():
+        inner = command.commands if isinstance(command, click.Group) else {}
+        found += [(name, command), *((f"{name} {each}", inner[each]) for each in inner)]
+    return found
+
+
+def test_a_rule_names_parameters_and_a_group_has_them() -> None:
+    """A name that no parameter has would never be given, and its rule never be broken."""
+    combining = [(name, found.finish) for name, found in all_commands() if getattr(found, "finish", None)]
+    assert {"create", "read", "sem wait", "stat", "wait", "write"} <= {name for name, _ in combining}
+    for name, finish in combining:
+        command = dict(all_commands())[name]
+        assert isinstance(finish, Combine)
+        parameters = {param.name for param in command.params}
+        values = {getattr(param, "flag_value", None) for param in command.params}
+        for term in (term for rule in finish.rules for term in rule.terms):
+            parameter, equals, value = term.partition("=")
+            assert parameter in parameters, f"{name}: {term}"
+            assert not equals or value in values, f"{name}: {term}"
+        grouped = {field for group in finish.groups.values() for field in group._fields}
+        assert grouped <= parameters | set(finish.groups), name
+
+
+def test_options_are_handed_on_typed() -> None:
+    untyped = [
+        f"{path.name}:{node.lineno}"
+        for path in PACKAGE.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_bytes()))
+        if isinstance(node, ast.FunctionDef)
+        for arg in [*node.args.args, *node.args.kwonlyargs, *filter(None, [node.args.kwarg])]
+        if arg.arg == "options" and "Any" in ast.unparse(arg.annotation or ast.Name("Any"))
+    ]
+    assert untyped == []
 
 
 def test_every_command_is_in_the_changelog() -> None:
@@ -310,11 +349,11 @@ SHUTIL = {"shutil", "fnmatch", "bz2", "lzma", "zlib", "compression"}
 LEAN = {
     "version": (14, {"signal"}),
     "help": (14, {"signal", "locale", "textwrap", "click._textwrap"} | SHUTIL),
-    "create": (26, {"signal"}),
-    "write a text": (31, {"signal", "ctypes", "struct", "fcntl"}),
-    "read raw": (33, {"signal", "fcntl"}),
-    "read --type": (35, {"signal", "ctypes", "struct", "fcntl"}),
-    "stat --json": (27, {"signal", "json", "shlex", "pwd", "grp"}),
+    "create": (27, {"signal"}),
+    "write a text": (33, {"signal", "ctypes", "struct", "fcntl"}),
+    "read raw": (35, {"signal", "fcntl"}),
+    "read --type": (37, {"signal", "ctypes", "struct", "fcntl"}),
+    "stat --json": (28, {"signal", "json", "shlex", "pwd", "grp"}),
     "unlink": (22, {"signal"}),
 }
 
@@ -335,7 +374,7 @@ def test_lean_completion(name: str) -> None:
         "from shmctl.cli.completion.shells import answer\nanswer(cli, 'bash_complete')"
     )
     loaded = modules_after(script, f"shmctl read {name}", " :=")
-    check_lean(loaded, 32, {"signal", "fcntl", "fnmatch", "click.shell_completion"})
+    check_lean(loaded, 34, {"signal", "fcntl", "fnmatch", "click.shell_completion"})
 
 
 def check_lean(loaded: set[str], budget: int, allowed: set[str]) -> None:

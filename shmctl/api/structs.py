@@ -10,6 +10,7 @@ from shmctl.core.layouts import structs
 from shmctl.core.layouts.fields import Field
 from shmctl.core.layouts.pyvalues import decode, pairs
 from shmctl.core.objects.write import Fit, write_stores
+from shmctl.core.requests import LayoutSource
 
 
 class Struct:
@@ -32,10 +33,7 @@ class Struct:
     """
 
     def __init__(self, declaration: str, *, header: str | os.PathLike[str] | None = None) -> None:
-        if header is None:
-            self._layout = structs.parse(declaration)
-        else:
-            self._layout = structs.load_header(os.fspath(header), declaration)
+        self._layout = LayoutSource(declaration, None if header is None else os.fspath(header)).load()
 
     @property
     def name(self) -> str:

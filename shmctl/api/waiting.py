@@ -4,23 +4,16 @@ import errno
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, Literal
+from typing import get_args
 
 from shmctl.api.structs import Struct, layout_of
 from shmctl.core import locking
 from shmctl.core.errors import InputError, ShmError
 from shmctl.core.layouts.values import Value
-from shmctl.core.models import DEV_SHM
-from shmctl.core.names import Name, parse_name
-from shmctl.core.objects.describe import describe
+from shmctl.core.names import parse_name
 from shmctl.core.objects.open import opened
-from shmctl.core.sync import waiting
-from shmctl.core.sync.backoff import NameWatch, Pacer
-from shmctl.core.sync.conditions import Conditions, parse_scalar_conditions, parse_struct_conditions
-
-_SHORTEST_INTERVAL = 0.00001
-_UNUSED_INTERVAL = 0.02
-State = Literal["exists", "gone", "unused", "changed"]
+from shmctl.core.rules import find_problem, given_of
+from shmctl.core.sync.wanted import WAIT_RULES, State, Wanted, parse_conditions, wait_for
 
 
 def wait(
@@ -64,50 +57,29 @@ def wait(
     [1, 42]
     """
     parsed = parse_name(name)
-    wanted = _parse(conditions, struct, type)
-    _check(wanted, until, offset, length)
-    shortest = _UNUSED_INTERVAL if until == "unused" else _SHORTEST_INTERVAL
-    with NameWatch(parsed, DEV_SHM) as watch:
-        pacer = Pacer(parsed, watch, timeout, max(interval, shortest), spin=spin)
-        if wanted is not None:
-            return waiting.wait_for_value(parsed, offset, wanted.length, wanted.look, pacer)
-        if until == "gone":
-            waiting.wait_until_gone(parsed, pacer)
-        elif until == "changed":
-            waiting.wait_for_change(parsed, offset, length, pacer)
-        elif until == "unused":
-            _wait_until_unused(parsed, pacer)
-        else:
-            waiting.wait_until_there(parsed, pacer)
-    return []
+    wanted = Wanted(conditions, until, type, None, offset, length, timeout, interval, spin)
+    _check(wanted, struct)
+    layout = None if struct is None else layout_of(struct)
+    return wait_for(parsed, wanted, parse_conditions(wanted, layout))
 
 
-def _parse(texts: tuple[str, ...], struct: Struct | None, type_name: str | None) -> Conditions | None:
-    if bool(texts) != (struct is not None or type_name is not None) or (struct and type_name):
-        raise InputError("conditions, and they alone, go with either a struct or a type")
-    if struct is not None:
-        return parse_struct_conditions(layout_of(struct), texts)
-    return parse_scalar_conditions(type_name, None, texts) if type_name is not None else None
-
-
-def _check(wanted: Conditions | None, until: Any, offset: int, length: int | None) -> None:
-    if until not in (None, "exists", "gone", "unused", "changed"):
-        raise InputError(f"invalid state {until!r}: it is exists, gone, unused or changed")
-    if wanted is not None and until is not None:
-        raise InputError(f"until={until!r} takes no conditions")
-    if length is not None and until != "changed":
-        raise InputError("a length goes with until='changed'")
-    if offset and wanted is None and until != "changed":
-        raise InputError("an offset goes with conditions, or until='changed'")
-    if offset < 0 or (length is not None and length < 0):
+def _check(wanted: Wanted, struct: Struct | None) -> None:
+    if wanted.state not in (None, *get_args(State)):
+        raise InputError(f"invalid state {wanted.state!r}: it is exists, gone, unused or changed")
+    if wanted.offset < 0 or (wanted.length is not None and wanted.length < 0):
         raise InputError("an offset or a length is negative")
+    given = given_of({**wanted._asdict(), "declaration": struct}, Wanted._field_defaults)
+    problem = find_problem(WAIT_RULES, given, _spell)
+    if problem:
+        raise InputError(problem)
 
 
-def _wait_until_unused(name: Name, pacer: Pacer) -> None:
-    from shmctl.core.inspect.holders import find_holders
-    from shmctl.core.inspect.lease import UsageTest
-
-    waiting.wait_until_unused(name, pacer, lambda: UsageTest(DEV_SHM, lambda: find_holders([describe(name)])))
+def _spell(parameter: str, value: object) -> str:
+    if parameter == "state":
+        return f"until={value!r}"
+    return {"conditions": "a condition", "type_name": "type", "declaration": "struct"}.get(
+        parameter, parameter
+    )
 
 
 @contextmanager

@@ -1,7 +1,7 @@
 """Decorators for the arguments and options that several commands share."""
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import click
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
     from shmctl.cli.completion.candidates import Completer
-    from shmctl.core.layouts.structs import Layout
+    from shmctl.core.rules import Rule
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
@@ -32,9 +32,44 @@ def offset_option(function: Function) -> Function:
     )(function)
 
 
-def struct_options(function: Function) -> Function:
-    """``--type``, ``--endian``, ``--struct`` and ``--header``."""
-    decorators = [
+class Combine:
+    """A command's ``finish``: refuses parameters that break one of ``rules``, and gathers them in ``groups``.
+
+    Each group is a NamedTuple, and takes its fields out of the parameters, the earlier groups among
+    them; it is None where its first field is. What no group takes stays as it is.
+    """
+
+    def __init__(self, *rules: "Rule", **groups: type[NamedTuple]) -> None:
+        self.rules = rules
+        self.groups = groups
+
+    def __call__(self, ctx: click.Context) -> None:
+        """Raises UsageError."""
+        from shmctl.core.rules import find_problem, given_of
+
+        defaults = {param.name or "": param.default for param in ctx.command.params}
+        given = given_of(ctx.params, defaults)
+        problem = find_problem(self.rules, given, lambda *term: _spell(ctx.command, *term))
+        if problem:
+            raise click.UsageError(problem, ctx)
+        for name, group in self.groups.items():
+            values = [ctx.params.pop(field) for field in group._fields]
+            ctx.params[name] = None if values[0] is None else group._make(values)
+
+
+def _spell(command: click.Command, name: str, value: object) -> str:
+    """A parameter as it is typed: ``--length``, or ``a VALUE``. Options that share a name differ by value."""
+    named = [param for param in command.params if param.name == name]
+    chosen = next((each for each in named if getattr(each, "flag_value", None) == value), named[0])
+    if isinstance(chosen, click.Argument):
+        return f"a {(chosen.metavar or name.upper()).strip('[].')}"
+    return next(opt for opt in chosen.opts if opt.startswith("--"))
+
+
+def typed_options(function: Function) -> Function:
+    """``--type`` and ``--endian``, and those of `layout_options`."""
+    return _with_options(
+        layout_options(function),
         click.option(
             "--type",
             "type_name",
@@ -47,6 +82,13 @@ def struct_options(function: Function) -> Function:
             type=click.Choice(["little", "big"]),
             help="Byte order for --type (native unless given).",
         ),
+    )
+
+
+def layout_options(function: Function) -> Function:
+    """``--struct``, and where its type is declared: the fields of a `LayoutSource`."""
+    return _with_options(
+        function,
         click.option(
             "--struct",
             "declaration",
@@ -59,7 +101,11 @@ def struct_options(function: Function) -> Function:
             type=FILE,
             help="The C header that declares the --struct type.",
         ),
-    ]
+    )
+
+
+def _with_options(function: Function, *decorators: Callable[[Function], Function]) -> Function:
+    """The options in the order of the list."""
     for decorator in reversed(decorators):
         function = decorator(function)
     return function
@@ -70,11 +116,12 @@ def field_completer(ending: str) -> "Completer":
 
     def complete(ctx: click.Context, param: click.Parameter, incomplete: str) -> "list[CompletionItem]":
         from shmctl.cli.completion.candidates import complete_fields
+        from shmctl.core.requests import LayoutSource
 
-        declaration = ctx.params.get("declaration")
-        if declaration is None:
+        if ctx.params.get("declaration") is None:
             return []
-        return complete_fields(load_layout(declaration, ctx.params.get("header")), ending, incomplete)
+        source = LayoutSource._make(ctx.params.get(field) for field in LayoutSource._fields)
+        return complete_fields(source.load(), ending, incomplete)
 
     return complete
 
@@ -136,10 +183,3 @@ def json_option(function: Function) -> Function:
     return click.option("--json", "as_json", is_flag=True, help="Print JSON: an array, one line an object.")(
         function
     )
-
-
-def load_layout(declaration: str, header: str | None) -> "Layout":
-    """The struct that ``--struct`` declares, or names out of ``--header``."""
-    from shmctl.core.layouts import structs
-
-    return structs.parse(declaration) if header is None else structs.load_header(header, declaration)

@@ -6,6 +6,7 @@ most of the time.
 """
 
 import re
+from collections.abc import Callable
 from typing import Any
 
 import click
@@ -54,10 +55,14 @@ class Command(Helped):
     """Keeps its parser, and the values of what is not given, for the next time.
 
     They stay the same: none of our options takes its value from a prompt, the environment or a function.
+    ``finish`` has the last word on the parameters of a line: see `options.Combine`.
     """
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(
+        self, *args: Any, finish: Callable[[click.Context], None] | None = None, **kwargs: Any
+    ) -> None:
         super().__init__(*args, **kwargs)
+        self.finish = finish
         self._parser: _Parser | None = None
         self._all_params: list[click.Parameter] = []
         self._settled: set[str] = set()
@@ -92,6 +97,8 @@ class Command(Helped):
                 if param.expose_value:
                     self._defaults[param.name] = values[param.name]
         ctx.params = {**self._defaults, **values}
+        if self.finish:
+            self.finish(ctx)
         return rest
 
 

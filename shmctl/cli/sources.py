@@ -3,7 +3,7 @@
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 import click
 
@@ -13,8 +13,11 @@ from shmctl.core.models import Store
 from shmctl.core.names import escape
 from shmctl.core.objects.open import OpenObject
 from shmctl.core.objects.write import Fit, fill, write_bytes, write_stores
+from shmctl.core.requests import TYPED_RULES, LayoutSource
+from shmctl.core.rules import exclude, need
 
 if TYPE_CHECKING:
+    from shmctl.core.layouts.scalars import Endian
     from shmctl.core.objects.streams import Source
 
 _STANDARD_INPUT = b"standard input"
@@ -45,61 +48,54 @@ def parse_hex(text: str) -> bytes:
         ) from error
 
 
-def choose_writer(options: dict[str, Any], fit: Fit) -> Writer:
-    """What stores the source that the options name; input is checked here, before anything is opened."""
-    values: tuple[str, ...] = options["values"]
-    offset: int = options["offset"]
-    _check_sources(options)
-    if options["declaration"] is not None:
-        return _struct_writer(options, offset, values, fit)
-    if options["type_name"] is not None:
+class Data(NamedTuple):
+    """What to store, and where: the one source that is given, or else standard input."""
+
+    values: tuple[str, ...]
+    type_name: str | None
+    endian: "Endian"
+    layout: LayoutSource | None
+    hexadecimal: bytes | None
+    byte: int | None
+    input_file: str | None
+    offset: int
+    length: int | None
+
+
+DATA_RULES = (
+    exclude("type_name", "declaration", "hexadecimal", "byte", "input_file"),
+    need("type_name", "values"),
+    need("declaration", "values"),
+    exclude("values", "hexadecimal", "byte", "input_file"),
+    *TYPED_RULES,
+    *(
+        exclude("length", sized, says="--length goes with --fill, --input and standard input")
+        for sized in ("type_name", "declaration", "values", "hexadecimal")
+    ),
+)
+
+
+def choose_writer(data: Data, fit: Fit) -> Writer:
+    """What stores ``data``; input is checked here, before anything is opened."""
+    offset, length, byte = data.offset, data.length, data.byte
+    if data.layout is not None:
+        return _struct_writer(data.layout, offset, data.values, fit)
+    if data.type_name is not None:
         from shmctl.core.layouts.scalars import lookup, pack
 
-        return _bytes_writer(offset, pack(lookup(options["type_name"]), values, options["endian"]), fit)
-    if options["hexadecimal"] is not None:
-        return _bytes_writer(offset, options["hexadecimal"], fit)
-    if options["byte"] is not None:
-        length, byte = options["length"], options["byte"]
+        return _bytes_writer(offset, pack(lookup(data.type_name), data.values, data.endian), fit)
+    if data.hexadecimal is not None:
+        return _bytes_writer(offset, data.hexadecimal, fit)
+    if byte is not None:
         return lambda target: fill(target, offset, length, byte, fit)
-    if values:
-        return _bytes_writer(offset, os.fsencode(values[0]), fit)
-    return _stream_writer(options, offset, fit)
-
-
-def _check_sources(options: dict[str, Any]) -> None:
-    """One source, and with it only what goes with it."""
-    chosen = [
-        flag
-        for key, flag in (
-            ("type_name", "--type"),
-            ("declaration", "--struct"),
-            ("hexadecimal", "--hex"),
-            ("byte", "--fill"),
-            ("input_file", "--input"),
-        )
-        if options[key] is not None
-    ]
-    values = options["values"]
-    takes_values = chosen in (["--type"], ["--struct"])
-    if len(chosen) > 1:
-        _refuse(f"{' and '.join(chosen)} exclude each other")
-    if takes_values and not values:
-        _refuse(f"{chosen[0]} needs a VALUE")
-    if chosen and values and not takes_values:
-        _refuse(f"{chosen[0]} takes no VALUE")
-    if not chosen and len(values) > 1:
+    if len(data.values) > 1:
         _refuse("more than one VALUE; quote a text with spaces, or give a --type")
-    if options["endian"] and chosen != ["--type"]:
-        _refuse("--endian goes with --type")
-    if options["header"] and chosen != ["--struct"]:
-        _refuse("--header goes with --struct")
-    if options["mode"] is not None and not options["create"]:
-        _refuse("--mode goes with --create")
-    if options["length"] is not None and (takes_values or values or options["hexadecimal"] is not None):
-        _refuse("--length goes with --fill, --input and standard input")
+    if data.values:
+        return _bytes_writer(offset, os.fsencode(data.values[0]), fit)
+    return _stream_writer("-" if data.input_file is None else data.input_file, offset, length, fit)
 
 
-def _refuse(message: str) -> None:
+def _refuse(message: str) -> NoReturn:
     raise click.UsageError(message, click.get_current_context())
 
 
@@ -111,34 +107,34 @@ def _bytes_writer(offset: int, data: bytes, fit: Fit) -> Writer:
     return write
 
 
-def _struct_writer(options: dict[str, Any], offset: int, assignments: Sequence[str], fit: Fit) -> Writer:
-    from shmctl.cli.options import load_layout
-
-    layout = load_layout(options["declaration"], options["header"])
+def _struct_writer(source: LayoutSource, offset: int, assignments: Sequence[str], fit: Fit) -> Writer:
+    layout = source.load()
     # What is out of range or unknown shows now; what bit-fields keep of their bytes, only then.
-    layout.stores(assignments, lambda start, length: bytes(length))
+    planned = layout.stores(assignments, lambda start, length: bytes(length))
 
     def write(target: OpenObject) -> int:
-        counts: list[int] = []
-
-        def stores(load: Callable[[int, int], bytes]) -> Sequence[Store]:
-            wanted = layout.stores(assignments, load)
-            counts.extend(len(store.data) for store in wanted)
-            return wanted
-
-        write_stores(target, offset, layout.size, stores, fit)
-        return sum(counts)
+        write_stores(target, offset, layout.size, lambda load: layout.stores(assignments, load), fit)
+        return _count_bytes(planned)
 
     return write
 
 
-def _stream_writer(options: dict[str, Any], offset: int, fit: Fit) -> Writer:
+def _count_bytes(stores: Sequence[Store]) -> int:
+    """How many bytes the stores change, each counted once however often it is stored."""
+    count = end = 0
+    for start, data in sorted(stores):
+        stop = start + len(data)
+        count += max(0, stop - max(start, end))
+        end = max(end, stop)
+    return count
+
+
+def _stream_writer(path: str, offset: int, length: int | None, fit: Fit) -> Writer:
     def write(target: OpenObject) -> int:
         from shmctl.core.objects.streams import copy_in
 
-        path: str | None = options["input_file"]
         with (
-            opened_input("-" if path is None else path, options["length"]) as source,
+            opened_input(path, length) as source,
             progress_on(escape(target.name), source.amount(0)) as progress,
         ):
             return copy_in(target, offset, source, fit, progress)

@@ -3,7 +3,7 @@
 import click
 
 from shmctl.cli import messages
-from shmctl.cli.options import atomic_options, names_argument, verbose_option
+from shmctl.cli.options import Combine, atomic_options, names_argument, verbose_option
 from shmctl.cli.parsing import Command
 from shmctl.cli.session import Session, pass_session
 from shmctl.cli.types import MODE, SIZE
@@ -11,9 +11,21 @@ from shmctl.core.names import Name, escape
 from shmctl.core.objects.create import created
 from shmctl.core.objects.open import DEFAULT_MODE
 from shmctl.core.objects.resize import set_size
+from shmctl.core.rules import exclude, go_with
 
 
-@click.command(cls=Command)
+@click.command(
+    cls=Command,
+    finish=Combine(
+        go_with("replace", "atomic"),
+        exclude(
+            "atomic",
+            "exclusive",
+            says="--atomic makes a new object: not --no-excl but --replace goes with it",
+        ),
+        exclude("atomic", "trunc", says="--atomic makes a new object: --trunc does not go with it"),
+    ),
+)
 @names_argument
 @click.option("-s", "--size", type=SIZE, metavar="SIZE", help="Size in bytes: 100, 4K, 2GiB (0).")
 @click.option(
@@ -52,7 +64,6 @@ def command(
     Each NAME becomes an object of SIZE bytes, all zero. An existing name is an error unless
     --no-excl is given. Nothing half made is left behind.
     """
-    _check_options(exclusive=exclusive, trunc=trunc, atomic=atomic, replace=replace)
     tell_umask = messages.UmaskNotice(mode)
 
     def create_one(name: Name) -> None:
@@ -82,15 +93,3 @@ def command(
         return target.created
 
     messages.for_each(names, create_one)
-
-
-def _check_options(*, exclusive: bool, trunc: bool, atomic: bool, replace: bool) -> None:
-    problem = None
-    if replace and not atomic:
-        problem = "--replace goes with --atomic"
-    elif atomic and not exclusive:
-        problem = "--atomic makes a new object: not --no-excl but --replace goes with it"
-    elif atomic and trunc:
-        problem = "--atomic makes a new object: --trunc does not go with it"
-    if problem:
-        raise click.UsageError(problem, click.get_current_context())

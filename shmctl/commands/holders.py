@@ -8,7 +8,7 @@ import click
 
 from shmctl.cli import messages
 from shmctl.cli.inspection import gather_holders
-from shmctl.cli.options import json_option, watch_option
+from shmctl.cli.options import Combine, json_option, watch_option
 from shmctl.cli.parsing import Command
 from shmctl.cli.session import Session, pass_session
 from shmctl.cli.types import NAME
@@ -19,12 +19,21 @@ from shmctl.core.models import ObjectInfo
 from shmctl.core.names import Name, escape
 from shmctl.core.objects.describe import describe
 from shmctl.core.posix import stat_directory
+from shmctl.core.rules import exclude, need
 
 if TYPE_CHECKING:
     from shmctl.render.output import Output
 
 
-@click.command(cls=Command)
+@click.command(
+    cls=Command,
+    finish=Combine(
+        exclude("unlinked", "names"),
+        exclude("unlinked", "quiet"),
+        need("quiet", "names"),
+        exclude("quiet", "watch_seconds"),
+    ),
+)
 @click.argument("names", metavar="[NAME]...", type=NAME, nargs=-1)
 @click.option("--unlinked", is_flag=True, help="Objects that have no name any more and still take memory.")
 @click.option("-q", "--quiet", is_flag=True, help="Print nothing; status 0 if a NAME is held, 1 if none is.")
@@ -44,12 +53,6 @@ def command(
     Every object's holders, or those of NAMEs. Holders are found by device and inode, never by path.
     Where the kernel knows of a holder that /proc does not show, that is said on standard error.
     """
-    if unlinked and (names or quiet):
-        raise click.UsageError("--unlinked takes no NAME and no --quiet", click.get_current_context())
-    if quiet and not names:
-        raise click.UsageError("--quiet needs a NAME", click.get_current_context())
-    if quiet and watch_seconds:
-        raise click.UsageError("--quiet and --watch exclude each other", click.get_current_context())
     if watch_seconds:
         _watch(session, names, watch_seconds, unlinked=unlinked, as_json=as_json)
         return

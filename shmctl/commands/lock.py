@@ -7,7 +7,7 @@ import click
 
 from shmctl.cli import messages
 from shmctl.cli.exec import run_child
-from shmctl.cli.options import name_argument
+from shmctl.cli.options import Combine, name_argument
 from shmctl.cli.parsing import Command
 from shmctl.cli.session import Session, pass_session
 from shmctl.cli.types import DURATION, completed_by
@@ -15,9 +15,10 @@ from shmctl.core.errors import ShmError
 from shmctl.core.locking import flock, flock_within, try_flock
 from shmctl.core.names import Name
 from shmctl.core.objects.open import OpenObject, opened
+from shmctl.core.rules import exclude
 
 
-@click.command(cls=Command)
+@click.command(cls=Command, finish=Combine(exclude("nonblock", "timeout")))
 @name_argument
 @click.argument(
     "argv",
@@ -47,8 +48,6 @@ def command(
     --shared, and free again when CMD, and all that inherited it, have ended. CMD's status is
     returned.
     """
-    if nonblock and timeout is not None:
-        raise click.UsageError("--nonblock and --timeout exclude each other", click.get_current_context())
     with opened(name, os.O_RDONLY, session.directory) as target:
         _lock(target, exclusive=not shared, nonblock=nonblock, timeout=timeout)
         status = run_child(argv, inherited=[target.fd])

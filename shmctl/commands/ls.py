@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from shmctl.cli import messages
-from shmctl.cli.options import json_option, owner_option, watch_option
+from shmctl.cli.options import Combine, json_option, owner_option, watch_option
 from shmctl.cli.parsing import Command
 from shmctl.cli.session import Session, pass_session
 from shmctl.cli.types import DURATION, PATTERN, SIZE, Parsed, completed_by
 from shmctl.core.inspect.listing import matcher, missing_names, scan, select
 from shmctl.core.models import Kind, ObjectInfo
+from shmctl.core.rules import exclude
 from shmctl.render.listing import (
     ALL_COLUMNS,
     COLUMNS,
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 VERDICTS = ("held", "orphan", "kept", "unknown")
 
 
-@click.command(cls=Command)
+@click.command(cls=Command, finish=Combine(exclude("null", "as_json"), exclude("null", "watch_seconds")))
 @click.argument("pattern", metavar="[PATTERN]...", type=PATTERN, nargs=-1)
 @click.option(
     "-a", "--all", "everything", is_flag=True, help="Also what is no object: directories, links, sockets."
@@ -103,10 +104,6 @@ def command(
     A PATTERN is a name or a quoted glob ('psm_*'). A table on a terminal; elsewhere aligned columns
     with sizes in bytes.
     """
-    if null and as_json:
-        raise click.UsageError("--null and --json exclude each other", click.get_current_context())
-    if null and watch_seconds:
-        raise click.UsageError("--null and --watch exclude each other", click.get_current_context())
     wanted = {sort, *columns, *(["verdict"] if verdict else [])}
 
     def look() -> tuple[list[ObjectInfo], dict[str, Column], list[ObjectInfo]]:

@@ -6,14 +6,15 @@ import sys
 import click
 
 from shmctl.cli.addresses import Address, parse_address
-from shmctl.cli.options import min_age_option
+from shmctl.cli.options import Combine, min_age_option
 from shmctl.cli.parsing import Command
 from shmctl.cli.session import Session, pass_session
 from shmctl.cli.types import Parsed
 from shmctl.core.inspect.verdicts import Rules
+from shmctl.core.rules import exclude
 
 
-@click.command(cls=Command)
+@click.command(cls=Command, finish=Combine(exclude("output", "listen")))
 @click.option(
     "--output",
     type=click.Path(),
@@ -35,8 +36,6 @@ def command(session: Session, output: str | None, listen: Address | None, min_ag
     name that processes still hold; and how much could not be inspected. The text goes to standard
     output, into a file for node_exporter, or to whoever asks by HTTP.
     """
-    if output is not None and listen is not None:
-        raise click.UsageError("--output and --listen exclude each other")
     directory = session.directory
     common = {} if directory.pid is None else {"target": str(directory.pid)}
     rules = Rules(min_age)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from shmctl.cli import messages
-from shmctl.cli.options import json_option, verbose_option
+from shmctl.cli.options import Combine, json_option, verbose_option
 from shmctl.cli.parsing import Command
 from shmctl.cli.session import Session, pass_session
 from shmctl.cli.types import DURATION, MODE, PATTERN, Parsed
@@ -15,6 +15,7 @@ from shmctl.core.errors import ShmError
 from shmctl.core.inspect.listing import matcher, scan
 from shmctl.core.models import DEV_SHM, Kind
 from shmctl.core.names import Name, escape
+from shmctl.core.rules import exclude
 from shmctl.core.sync import semaphores
 
 if TYPE_CHECKING:
@@ -102,7 +103,7 @@ def post(names: tuple[Name, ...]) -> None:
     messages.for_each(names, post_one)
 
 
-@command.command(cls=Command)
+@command.command(cls=Command, finish=Combine(exclude("nonblock", "timeout")))
 @_one_name
 @click.option(
     "--timeout", type=DURATION, metavar="DURATION", help="Give up after this time, with status 124."
@@ -110,8 +111,6 @@ def post(names: tuple[Name, ...]) -> None:
 @click.option("--nonblock", is_flag=True, help="Fail with status 1 if the value is 0.")
 def wait(name: Name, timeout: float | None, nonblock: bool) -> None:
     """Take one from the value, waiting while it is 0 (sem_wait)."""
-    if nonblock and timeout is not None:
-        raise click.UsageError("--nonblock and --timeout exclude each other", click.get_current_context())
     with semaphores.opened_semaphore(name) as semaphore:
         semaphore.wait(timeout, nonblock=nonblock)
 

@@ -7,20 +7,23 @@ from typing import TYPE_CHECKING
 import click
 
 from shmctl.cli import messages
-from shmctl.cli.options import json_option, names_argument
+from shmctl.cli.options import Combine, json_option, names_argument
 from shmctl.cli.parsing import Command
 from shmctl.cli.session import Session, pass_session
 from shmctl.cli.types import Parsed
 from shmctl.core.models import DEV_SHM, Kind, ObjectInfo
 from shmctl.core.names import Name
 from shmctl.core.objects.describe import describe
+from shmctl.core.rules import exclude
 from shmctl.render.statformat import check_format, format_object
 
 if TYPE_CHECKING:
     from shmctl.core.inspect.holders import Holder
 
 
-@click.command(cls=Command)
+@click.command(
+    cls=Command, finish=Combine(exclude("format_text", "as_json"), exclude("format_text", "with_holders"))
+)
 @names_argument
 @click.option(
     "-f",
@@ -43,9 +46,6 @@ def command(
     Works on an object that you may not open. On a terminal a panel each; elsewhere 'field value'
     lines; --json adds every st_ field as a number.
     """
-    if format_text is not None and (as_json or with_holders):
-        message = "--format goes with neither --json nor --holders"
-        raise click.UsageError(message, click.get_current_context())
     infos: list[ObjectInfo] = []
     try:
         messages.for_each(names, lambda name: infos.append(describe(name, session.directory)))

@@ -95,6 +95,15 @@ def test_waits_that_make_no_sense(name: str) -> None:
             call()
 
 
+def test_sentences_in_the_words_of_the_library(name: str) -> None:
+    with pytest.raises(ValueError, match=r"^until='gone' takes no condition$"):
+        shmctl.wait(name, "== 1", type="int", until="gone")
+    with pytest.raises(ValueError, match=r"^a condition needs type or struct$"):
+        shmctl.wait(name, "== 1")
+    with pytest.raises(ValueError, match=r"^length goes with until='changed'$"):
+        shmctl.wait(name, length=0)
+
+
 # Locks
 
 

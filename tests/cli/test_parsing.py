@@ -1,5 +1,6 @@
 """Our commands parse as click's do: the same values or the same complaint, the first time and ever after."""
 
+from copy import copy
 from typing import Any
 
 import click
@@ -44,7 +45,15 @@ def all_commands() -> dict[str, click.Command]:
     return found
 
 
-ALL = all_commands()
+def unfinished(command: click.Command) -> click.Command:
+    """The command, without what it makes of its parameters once they are parsed."""
+    bare = copy(command)
+    if isinstance(bare, Command):
+        bare.finish = None
+    return bare
+
+
+ALL = {name: unfinished(command) for name, command in all_commands().items()}
 
 
 def plain(command: click.Command) -> click.Command:

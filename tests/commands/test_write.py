@@ -306,3 +306,21 @@ def test_neighbours_stay(name: str) -> None:
 def test_verbose(target: str) -> None:
     assert done("write", "-v", target, "hello") == f"stored 5 bytes in {target}\n"
     assert done("write", target, "hello") == ""
+
+
+@pytest.mark.parametrize(
+    ("assignments", "stored"),
+    [
+        (["a=1"], 4),
+        (["a=1", "a=2"], 4),
+        (["a=1", "b=2"], 8),
+        (["c=1", "d=1"], 1),
+        (["d=1", "a=1", "both=7"], 9),
+        (["both=7", "half=1"], 4),
+        (["half=1", "both=7"], 4),
+    ],
+)
+def test_verbose_counts_a_byte_once(target: str, assignments: list[str], stored: int) -> None:
+    declaration = "int a; int b; unsigned char c: 3, d: 3; union { int both; short half; };"
+    shown = done("write", target, "--struct", declaration, *assignments, "-v")
+    assert shown == f"stored {stored} bytes in {target}\n"
