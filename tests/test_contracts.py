@@ -374,7 +374,7 @@ def test_lean_completion(name: str) -> None:
         "from shmctl.cli.completion.shells import answer\nanswer(cli, 'bash_complete')"
     )
     loaded = modules_after(script, f"shmctl read {name}", " :=")
-    check_lean(loaded, 34, {"signal", "fcntl", "fnmatch", "click.shell_completion"})
+    check_lean(loaded, 35, {"signal", "fcntl", "fnmatch", "click.shell_completion"})
 
 
 def check_lean(loaded: set[str], budget: int, allowed: set[str]) -> None:

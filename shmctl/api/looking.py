@@ -2,16 +2,14 @@
 
 import builtins
 import os
-from collections.abc import Iterable
 
 from shmctl.api.findings import Holder, Holders, Judgement
 from shmctl.api.records import Info
 from shmctl.core.inspect.holders import Holder as FoundHolder
-from shmctl.core.inspect.holders import find_holders
-from shmctl.core.inspect.lease import UsageTest
-from shmctl.core.inspect.listing import matcher, scan, select
-from shmctl.core.inspect.verdicts import DEFAULT_MIN_AGE, Rules, judge
-from shmctl.core.models import DEV_SHM, ObjectInfo
+from shmctl.core.inspect.listing import matcher
+from shmctl.core.inspect.snapshot import Snapshot
+from shmctl.core.inspect.verdicts import DEFAULT_MIN_AGE, Rules
+from shmctl.core.models import DEV_SHM
 from shmctl.core.names import parse_name
 from shmctl.core.objects.describe import describe
 from shmctl.core.objects.remove import unlink_object
@@ -27,7 +25,7 @@ def list(*patterns: str | bytes) -> builtins.list[Info]:
     Raises `ShmError` where /dev/shm cannot be read, ValueError for a pattern
     that could never be a name.
     """
-    return [Info.of(info) for info in _sorted(select(scan(DEV_SHM, matcher(patterns))))]
+    return [Info.of(info) for info in Snapshot(DEV_SHM, matcher(patterns)).objects]
 
 
 def stat(name: str | bytes) -> Info:
@@ -57,8 +55,9 @@ def holders(name: str | bytes) -> Holders:
     Raises `ShmError`: FileNotFoundError. Raises ValueError for a name that no
     object can have.
     """
-    found = find_holders([describe(parse_name(name))])
-    return Holders(tuple(_holder(holder) for holder in _by_pid(found.holders)), found.uninspected)
+    info = describe(parse_name(name))
+    snapshot = Snapshot.of([info])
+    return Holders(tuple(map(_holder, snapshot.holders_of(info))), snapshot.holders.uninspected)
 
 
 def leaks(*patterns: str | bytes, min_age: float = DEFAULT_MIN_AGE) -> builtins.list[Judgement]:
@@ -73,25 +72,10 @@ def leaks(*patterns: str | bytes, min_age: float = DEFAULT_MIN_AGE) -> builtins.
     Raises `ShmError` where /dev/shm cannot be read, ValueError for a pattern
     that could never be a name, and for a families.toml that makes no sense.
     """
-    from shmctl.core.inspect.family_files import load_families
-
-    everything = _sorted(select(scan(DEV_SHM)))
-    matches = matcher(patterns)
-    chosen = [info for info in everything if matches(info.name)]
-    test = UsageTest(DEV_SHM, lambda: find_holders(everything))
-    judgements = judge(chosen, everything, test, load_families(), Rules(min_age))
     return [
         Judgement(Info.of(each.info), each.verdict, each.reasons, each.software, each.creator_pid)
-        for each in judgements
+        for each in Snapshot(DEV_SHM, matcher(patterns), Rules(min_age)).judgements
     ]
-
-
-def _sorted(infos: Iterable[ObjectInfo]) -> builtins.list[ObjectInfo]:
-    return sorted(infos, key=lambda info: info.name)
-
-
-def _by_pid(found: Iterable[FoundHolder]) -> builtins.list[FoundHolder]:
-    return sorted(found, key=lambda holder: holder.pid)
 
 
 def _holder(found: FoundHolder) -> Holder:

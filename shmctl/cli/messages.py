@@ -3,7 +3,7 @@
 import errno
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from enum import IntEnum
 from typing import TYPE_CHECKING, NoReturn, TypeVar
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from shmctl.core.objects.open import OpenObject
 
 Operand = TypeVar("Operand")
+Result = TypeVar("Result")
 
 
 class ExitStatus(IntEnum):
@@ -136,26 +137,41 @@ def uninspected(count: int) -> None:
         error(f"{processes} could not be inspected", command=current_command())
 
 
-def for_each(operands: Iterable[Operand], action: Callable[[Operand], None]) -> None:
-    """Do ``action`` with every operand; report each that fails, go on, and end with status 1 if any did."""
+def no_lease(problem: str | None) -> None:
+    """Say why the kernel cannot be asked who uses an object, if it cannot."""
+    if problem:
+        error(
+            f"the kernel cannot be asked who uses an object: {problem}",
+            "without its answer nothing is called an orphan",
+            current_command(),
+        )
+
+
+def try_each(operands: Iterable[Operand], action: Callable[[Operand], Result]) -> tuple[list[Result], bool]:
+    """What ``action`` returns for each operand; one that fails is reported. Also whether any failed."""
+    results: list[Result] = []
     failed = False
     for operand in operands:
         try:
-            action(operand)
+            results.append(action(operand))
         except ShmError as problem:
             failure(current_command(), problem)
             failed = True
+    return results, failed
+
+
+def for_each(operands: Iterable[Operand], action: Callable[[Operand], None]) -> None:
+    """Do ``action`` with every operand; report each that fails, go on, and end with status 1 if any did."""
+    _, failed = try_each(operands, action)
     if failed:
         fail()
 
 
-def missing(names: Iterable[Name]) -> None:
-    """Report names that nothing bears, if any, and end with status 1."""
-
-    def report_one(name: Name) -> None:
-        raise ShmError("fstatat", name, errno.ENOENT)
-
-    for_each(names, report_one)
+def missing(names: Sequence[Name]) -> bool:
+    """Report names that do not exist; whether there are any."""
+    for name in names:
+        failure(current_command(), ShmError("fstatat", name, errno.ENOENT))
+    return bool(names)
 
 
 def end_with(status: int) -> NoReturn:

@@ -2,21 +2,17 @@
 
 import os
 import sys
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import click
 
 from shmctl.cli import messages
-from shmctl.cli.inspection import Inspection
 from shmctl.cli.options import json_option
 from shmctl.cli.parsing import Command
 from shmctl.cli.session import Session, pass_session
-from shmctl.core.inspect.listing import scan
-from shmctl.core.inspect.usage import Mounted, Usage, all_mounted, measure
-from shmctl.core.inspect.verdicts import Rules
-from shmctl.core.models import Directory
+from shmctl.core.inspect.snapshot import snapshots
+from shmctl.core.inspect.usage import Mounted, all_mounted
 
 
 @click.command(cls=Command)
@@ -32,21 +28,26 @@ def command(session: Session, everywhere: bool, as_json: bool) -> None:
     still hold, and what nothing explains. The parts add up to what the file system says is used.
     """
     with _mounted(session, everywhere) as mounted:
-        fillings = [(where, *_measure(where.directory)) for where in mounted]
+        looks = snapshots([where.directory for where in mounted])
+        # Verdicts first: of what is asked about later, more has gone by then.
+        by_verdict = [look.by_verdict for look in looks]
+        found = list(zip(mounted, (look.usage for look in looks), by_verdict, strict=True))
+    for look in looks:
+        messages.no_lease(look.test.lease_problem)
     if as_json:
         from shmctl.render.jsonlines import write_array
-        from shmctl.render.usage import filling_record
+        from shmctl.render.usage import usage_record
 
-        write_array(sys.stdout, (filling_record(*each) for each in fillings))
+        write_array(sys.stdout, (usage_record(*each) for each in found))
     else:
-        from shmctl.render.usage import write_filling
+        from shmctl.render.usage import write_usage
 
         with session.paged() as output:
-            for number, each in enumerate(fillings):
+            for number, each in enumerate(found):
                 if number:
                     output.stream.write("\n")
-                write_filling(output, *each)
-    messages.uninspected(max((filling.uninspected for _, filling, _ in fillings), default=0))
+                write_usage(output, *each)
+    messages.uninspected(max((usage.uninspected for _, usage, _ in found), default=0))
 
 
 @contextmanager
@@ -61,13 +62,3 @@ def _mounted(session: Session, everywhere: bool) -> Iterator[list[Mounted]]:
         for where in mounted:
             if where.directory.fd is not None:
                 os.close(where.directory.fd)
-
-
-def _measure(directory: Directory) -> tuple[Usage, Counter[str]]:
-    """What fills it, and the bytes of each verdict."""
-    by_verdict: Counter[str] = Counter()
-    # An object of two names takes its memory once.
-    by_inode = {each.info.st.st_ino: each for each in Inspection(directory, (), Rules()).judgements}
-    for judgement in by_inode.values():
-        by_verdict[judgement.verdict.value] += judgement.info.allocated
-    return measure(directory, list(scan(directory))), by_verdict

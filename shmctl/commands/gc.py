@@ -1,19 +1,20 @@
 """shmctl gc."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import click
 
 from shmctl.cli import messages
-from shmctl.cli.inspection import Inspection, keep_sets_whole
 from shmctl.cli.options import json_option, min_age_option, owner_option
 from shmctl.cli.parsing import Command
 from shmctl.cli.session import Session, pass_session
 from shmctl.cli.types import PATTERN
-from shmctl.core.inspect.gc import Removal, remove_orphan
-from shmctl.core.inspect.listing import matcher
+from shmctl.core.inspect.gc import Removal, choose_orphans, remove_orphan
+from shmctl.core.inspect.listing import matcher, missing_names
+from shmctl.core.inspect.snapshot import Snapshot
 from shmctl.core.inspect.verdicts import Judgement, Rules, Verdict
+from shmctl.core.models import ObjectInfo
 from shmctl.core.names import escape
 
 
@@ -44,41 +45,33 @@ def command(
     given. Each object is looked at once more under the kernel's lease when its turn comes, and left
     if it is in use or is another one by then.
     """
-
-    rules = Rules(min_age, semaphores)
-    inspection = Inspection(session.directory, patterns, rules)
-    orphans = _choose(inspection.judgements, keep, owner)
+    matches, rules, keeps = matcher(patterns), Rules(min_age, semaphores), _keeper(keep, owner)
+    snapshot = Snapshot(session.directory, matches, rules)
+    orphans = choose_orphans(snapshot.judgements, keeps)
+    messages.no_lease(snapshot.test.lease_problem)
     if not as_json:
-        _show_plan(session, orphans, len(inspection.judgements))
-    inspection.report_missing()
-    if not yes and orphans:
-        if as_json or not _confirmed(len(orphans)):
-            if as_json:
-                _write_json([Removal(each, left="nothing is removed without --yes") for each in orphans])
-            return
-        again = Inspection(session.directory, patterns, rules).judgements
-        removals = _look_again(orphans, again, _choose(again, keep, owner))
-    else:
+        _show_plan(session, orphans, len(snapshot.judgements))
+    missing = messages.missing(missing_names(patterns, snapshot.entries))
+    removals = []
+    if yes:
         removals = [_remove(each) for each in orphans]
+    elif orphans and as_json:
+        removals = [Removal(each, left="nothing is removed without --yes") for each in orphans]
+    elif orphans and _confirmed(len(orphans)):
+        now = Snapshot(session.directory, matches, rules).judgements
+        removals = _look_again(orphans, now, choose_orphans(now, keeps))
     if as_json:
         _write_json(removals)
-    elif orphans:
+    elif removals:
         _show_outcome(session, removals)
-    if any(removal.error for removal in removals):
+    if missing or any(removal.error for removal in removals):
         messages.fail()
 
 
-def _choose(judgements: Sequence[Judgement], keep: Sequence[str], owner: int | None) -> list[Judgement]:
-    """The orphans that may go: what is kept by an option keeps what belongs together with it."""
-    kept = matcher(keep) if keep else lambda _: False
-    orphans = [each for each in judgements if each.verdict is Verdict.ORPHAN]
-    staying = [
-        each
-        for each in judgements
-        if kept(each.info.name) or (owner is not None and each.info.st.st_uid != owner)
-    ]
-    names = {each.info.name for each in staying}
-    return keep_sets_whole([each for each in orphans if each.info.name not in names], staying)
+def _keeper(keep: Sequence[str], owner: int | None) -> Callable[[ObjectInfo], bool]:
+    """Tells whether --keep or --owner keeps an object."""
+    named = matcher(keep) if keep else lambda _: False
+    return lambda info: named(info.name) or (owner is not None and info.st.st_uid != owner)
 
 
 def _look_again(

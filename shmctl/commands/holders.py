@@ -1,27 +1,25 @@
 """shmctl holders."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 import click
 
 from shmctl.cli import messages
-from shmctl.cli.inspection import gather_holders
 from shmctl.cli.options import Combine, json_option, watch_option
 from shmctl.cli.parsing import Command
 from shmctl.cli.session import Session, pass_session
 from shmctl.cli.types import NAME
-from shmctl.core.inspect.holders import Holder, Unlinked, find_holders, find_unlinked
-from shmctl.core.inspect.lease import State, UsageTest
-from shmctl.core.inspect.listing import scan
+from shmctl.core.inspect.lease import State
+from shmctl.core.inspect.snapshot import Snapshot
 from shmctl.core.models import ObjectInfo
 from shmctl.core.names import Name, escape
 from shmctl.core.objects.describe import describe
-from shmctl.core.posix import stat_directory
 from shmctl.core.rules import exclude, need
 
 if TYPE_CHECKING:
+    from shmctl.core.inspect.holders import Holder
     from shmctl.render.output import Output
 
 
@@ -59,17 +57,18 @@ def command(
     if unlinked:
         _show_unlinked(session, as_json)
         return
-    infos: list[ObjectInfo] = []
-    try:
-        if names:
-            messages.for_each(names, lambda name: infos.append(describe(name, session.directory)))
-        else:
-            infos += (info for info in scan(session.directory) if info.kind.is_object)
-    finally:
-        if quiet:
-            _answer(infos, session)
-        elif infos or not names:
-            _show(session, infos, as_json, ask_kernel=bool(names))
+    if not names:
+        snapshot = Snapshot(session.directory)
+        _show(session, snapshot, snapshot.objects, as_json)
+        return
+    infos, failed = messages.try_each(names, lambda name: describe(name, session.directory))
+    snapshot = Snapshot.of(infos, session.directory)
+    if quiet:
+        failed |= not _any_held(snapshot, infos)
+    elif infos:
+        _show(session, snapshot, infos, as_json, ask_kernel=True)
+    if failed:
+        messages.fail()
 
 
 def _watch(
@@ -80,57 +79,45 @@ def _watch(
     from shmctl.render.jsonlines import write_line
     from shmctl.render.watch import watch
 
+    def draw_unlinked(output: "Output") -> None:
+        objects = Snapshot(session.directory).unlinked
+        if as_json:
+            write_line(output.stream, map(unlinked_record, objects))
+        else:
+            write_unlinked(output, objects)
+
     def draw(output: "Output") -> None:
-        infos = list(scan(session.directory))
-        if unlinked:
-            objects, _ = find_unlinked(
-                stat_directory(session.directory).st_dev, {info.st.st_ino for info in infos}
-            )
-            if as_json:
-                write_line(output.stream, map(unlinked_record, objects))
-            else:
-                write_unlinked(output, objects)
-            return
-        chosen = [info for info in infos if info.kind.is_object and (not names or info.name in names)]
-        pairs = _pairs(gather_holders(chosen)[0])
+        snapshot = Snapshot(session.directory)
+        pairs = _pairs(snapshot, (info for info in snapshot.objects if not names or info.name in names))
         if as_json:
             write_line(output.stream, (holder_record(name, holder) for name, holder in pairs))
         else:
             write_holders(output, pairs)
 
-    watch(session.output(), seconds, draw, "" if as_json else "\n")
+    watch(session.output(), seconds, draw_unlinked if unlinked else draw, "" if as_json else "\n")
 
 
-def _pairs(holders: dict[Name, list[Holder]]) -> list[tuple[Name, Holder]]:
-    return [(name, each) for name in sorted(holders) for each in sorted(holders[name], key=lambda h: h.pid)]
+def _pairs(snapshot: Snapshot, infos: Iterable[ObjectInfo]) -> "list[tuple[Name, Holder]]":
+    """Each object's name with each of its holders, by name and PID."""
+    names = {info.name: info for info in infos}
+    return [(name, holder) for name in sorted(names) for holder in snapshot.holders_of(names[name])]
 
 
-def _answer(infos: Sequence[ObjectInfo], session: Session) -> None:
-    """End with status 1 unless some object is held; what cannot be told counts as held."""
-    test = UsageTest(session.directory, lambda: find_holders(infos))
-    states = [test.ask(info) for info in infos]
-    for usage, info in zip(states, infos, strict=True):
+def _any_held(snapshot: Snapshot, infos: Sequence[ObjectInfo]) -> bool:
+    """Whether some object is held; what cannot be told counts as held, and is reported."""
+    usages = [(info, snapshot.test.ask(info)) for info in infos]
+    for info, usage in usages:
         if usage.state is State.UNKNOWN:
             messages.error(f"{escape(info.name)}: taken for held: {usage.evidence}", command="holders")
-    if all(usage.state is State.FREE for usage in states):
-        messages.fail()
+    return any(usage.state is not State.FREE for _, usage in usages)
 
 
-def _show(session: Session, infos: Sequence[ObjectInfo], as_json: bool, *, ask_kernel: bool) -> None:
-    holders, uninspected = gather_holders(infos)
-    _print(session, _pairs(holders), as_json)
-    if ask_kernel:
-        _tell_hidden([info for info in infos if not holders[info.name]], session)
-    messages.uninspected(uninspected)
-
-
-def _tell_hidden(infos: Sequence[ObjectInfo], session: Session) -> None:
+def _tell_hidden(snapshot: Snapshot, infos: Sequence[ObjectInfo]) -> None:
     """What the kernel knows and /proc does not show: other PID namespaces, descriptors in flight."""
-    if not infos:
-        return
-    test = UsageTest(session.directory, lambda: find_holders(infos))
     for info in infos:
-        if test.lease_problem is None and test.ask(info).state is State.HELD:
+        if snapshot.holders_of(info) or snapshot.test.lease_problem is not None:
+            continue
+        if snapshot.test.ask(info).state is State.HELD:
             messages.error(
                 f"{escape(info.name)}: in use, but by no process that is to be seen here",
                 "it may be in another PID namespace, or a descriptor may be on its way through a socket",
@@ -138,30 +125,38 @@ def _tell_hidden(infos: Sequence[ObjectInfo], session: Session) -> None:
             )
 
 
-def _print(session: Session, holders: Sequence[tuple[Name, Holder]], as_json: bool) -> None:
+def _show(
+    session: Session,
+    snapshot: Snapshot,
+    infos: Sequence[ObjectInfo],
+    as_json: bool,
+    *,
+    ask_kernel: bool = False,
+) -> None:
     from shmctl.render.holders import holder_record, write_holders
 
+    pairs = _pairs(snapshot, infos)
     if as_json:
         from shmctl.render.jsonlines import write_array
 
-        write_array(sys.stdout, (holder_record(name, holder) for name, holder in holders))
+        write_array(sys.stdout, (holder_record(name, holder) for name, holder in pairs))
     else:
         with session.paged() as output:
-            write_holders(output, holders)
+            write_holders(output, pairs)
+    if ask_kernel:
+        _tell_hidden(snapshot, infos)
+    messages.uninspected(snapshot.holders.uninspected)
 
 
 def _show_unlinked(session: Session, as_json: bool) -> None:
     from shmctl.render.holders import unlinked_record, write_unlinked
 
-    unlinked: list[Unlinked]
-    unlinked, uninspected = find_unlinked(
-        stat_directory(session.directory).st_dev, {info.st.st_ino for info in scan(session.directory)}
-    )
+    snapshot = Snapshot(session.directory)
     if as_json:
         from shmctl.render.jsonlines import write_array
 
-        write_array(sys.stdout, map(unlinked_record, unlinked))
+        write_array(sys.stdout, map(unlinked_record, snapshot.unlinked))
     else:
         with session.paged() as output:
-            write_unlinked(output, unlinked)
-    messages.uninspected(uninspected)
+            write_unlinked(output, snapshot.unlinked)
+    messages.uninspected(snapshot.processes.uninspected)

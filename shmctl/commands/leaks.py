@@ -5,11 +5,12 @@ import sys
 import click
 
 from shmctl.cli import messages
-from shmctl.cli.inspection import Inspection
 from shmctl.cli.options import json_option, min_age_option
 from shmctl.cli.parsing import Command
 from shmctl.cli.session import Session, pass_session
 from shmctl.cli.types import PATTERN
+from shmctl.core.inspect.listing import matcher, missing_names
+from shmctl.core.inspect.snapshot import Snapshot
 from shmctl.core.inspect.verdicts import Rules, Verdict
 
 
@@ -27,21 +28,20 @@ def command(
     A verdict for each object: held (in use), orphan (nobody uses it, and nothing says that it
     should stay), kept (nobody uses it, but it is meant to stay) or unknown, with the reasons.
     """
-    inspection = Inspection(session.directory, patterns, Rules(min_age))
-    judgements = inspection.judgements
+    snapshot = Snapshot(session.directory, matcher(patterns), Rules(min_age))
+    judgements = snapshot.judgements
+    messages.no_lease(snapshot.test.lease_problem)
     if as_json:
         from shmctl.render.jsonlines import write_array
         from shmctl.render.verdicts import judgement_record
 
-        holders = inspection.pids()
-        write_array(
-            sys.stdout, (judgement_record(each, holders.get(each.info.name, [])) for each in judgements)
-        )
+        pids = snapshot.pids
+        write_array(sys.stdout, (judgement_record(each, pids.get(each.info.name, [])) for each in judgements))
     else:
         from shmctl.render.verdicts import write_judgements
 
         with session.paged() as output:
             write_judgements(output, judgements)
-    inspection.report_missing()
-    if exit_code and any(each.verdict is Verdict.ORPHAN for each in judgements):
+    missing = messages.missing(missing_names(patterns, snapshot.entries))
+    if missing or (exit_code and any(each.verdict is Verdict.ORPHAN for each in judgements)):
         messages.fail()

@@ -13,7 +13,8 @@ from shmctl.cli.options import Combine, json_option, owner_option, watch_option
 from shmctl.cli.parsing import Command
 from shmctl.cli.session import Session, pass_session
 from shmctl.cli.types import DURATION, PATTERN, SIZE, Parsed, completed_by
-from shmctl.core.inspect.listing import matcher, missing_names, scan, select
+from shmctl.core.inspect.listing import matcher, missing_names, select
+from shmctl.core.inspect.snapshot import Snapshot
 from shmctl.core.models import Kind, ObjectInfo
 from shmctl.core.rules import exclude
 from shmctl.render.listing import (
@@ -108,22 +109,22 @@ def command(
 
     def look() -> tuple[list[ObjectInfo], dict[str, Column], list[ObjectInfo]]:
         """What to show, its columns, and all that the patterns match."""
-        found = list(scan(session.directory, matcher(pattern)))
+        snapshot = Snapshot(session.directory, matcher(pattern))
         chosen = select(
-            found,
+            snapshot.entries,
             everything=everything,
             kinds=kind,
             uid=owner,
             larger=larger,
             modified_before=None if older is None else time.time() - older,
         )
-        available = COLUMNS | _gather_columns(session, pattern, wanted)
+        available = COLUMNS | _gather_columns(snapshot, wanted)
         infos = sorted(chosen, key=COLUMNS["name"].value, reverse=reverse)
         if sort != "name":
             infos.sort(key=available[sort].value, reverse=reverse)
         if verdict:
             infos = [info for info in infos if available["verdict"].value(info) in verdict]
-        return infos, available, found
+        return infos, available, snapshot.entries
 
     def records(infos: list[ObjectInfo], available: dict[str, Column]) -> Iterator[dict[str, Any]]:
         from shmctl.render.records import object_record
@@ -161,16 +162,14 @@ def command(
     elif infos or not missing:
         with session.paged(output) as paged:
             write_listing(paged, infos, [available[column] for column in columns])
-    messages.missing(missing)
+    if messages.missing(missing):
+        messages.fail()
 
 
-def _gather_columns(session: Session, patterns: tuple[str, ...], wanted: set[str]) -> dict[str, Column]:
-    """The columns that take a look at processes, if any is wanted; who holds what only for its own."""
+def _gather_columns(snapshot: Snapshot, wanted: set[str]) -> dict[str, Column]:
+    """The columns that take a verdict, or a look at processes, if any is wanted."""
     if wanted.isdisjoint(GATHERED_COLUMNS):
         return {}
-    from shmctl.cli.inspection import Inspection
-    from shmctl.core.inspect.verdicts import Rules
-
-    inspection = Inspection(session.directory, patterns, Rules())
-    judgements = {each.info.name: each for each in inspection.judgements}
-    return gathered_columns(inspection.pids() if "holders" in wanted else {}, judgements)
+    judgements = {each.info.name: each for each in snapshot.judgements}
+    messages.no_lease(snapshot.test.lease_problem)
+    return gathered_columns(snapshot.pids if "holders" in wanted else {}, judgements)

@@ -46,14 +46,13 @@ def command(
     Works on an object that you may not open. On a terminal a panel each; elsewhere 'field value'
     lines; --json adds every st_ field as a number.
     """
-    infos: list[ObjectInfo] = []
-    try:
-        messages.for_each(names, lambda name: infos.append(describe(name, session.directory)))
-    finally:
-        if format_text is not None:
-            sys.stdout.writelines(format_object(format_text, info) + "\n" for info in infos)
-        else:
-            _show(session, infos, as_json=as_json, with_holders=with_holders)
+    infos, failed = messages.try_each(names, lambda name: describe(name, session.directory))
+    if format_text is not None:
+        sys.stdout.writelines(format_object(format_text, info) + "\n" for info in infos)
+    else:
+        _show(session, infos, as_json=as_json, with_holders=with_holders)
+    if failed:
+        messages.fail()
 
 
 def _show(session: Session, infos: Sequence[ObjectInfo], *, as_json: bool, with_holders: bool) -> None:
@@ -62,9 +61,11 @@ def _show(session: Session, infos: Sequence[ObjectInfo], *, as_json: bool, with_
     holders: dict[Name, list[Holder]] | None = None
     uninspected = 0
     if with_holders:
-        from shmctl.cli.inspection import gather_holders
+        from shmctl.core.inspect.snapshot import Snapshot
 
-        holders, uninspected = gather_holders(infos)
+        snapshot = Snapshot.of(infos, session.directory)
+        holders = {info.name: snapshot.holders_of(info) for info in infos}
+        uninspected = snapshot.holders.uninspected
     if as_json:
         from shmctl.render.jsonlines import write_array
 

@@ -70,23 +70,23 @@ METRICS = (
     Metric(
         "capacity_bytes",
         "Memory that /dev/shm may take; absent where it has no limit.",
-        _if_limited(lambda t: t.filling.capacity, lambda t: t.filling.capacity),
+        _if_limited(lambda t: t.usage.capacity, lambda t: t.usage.capacity),
     ),
-    Metric("used_bytes", "Memory that /dev/shm takes.", _one(lambda t: t.filling.used)),
+    Metric("used_bytes", "Memory that /dev/shm takes.", _one(lambda t: t.usage.used)),
     Metric(
         "free_bytes",
         "Memory that /dev/shm may still take; absent where it has no limit.",
-        _if_limited(lambda t: t.filling.capacity, lambda t: t.filling.free),
+        _if_limited(lambda t: t.usage.capacity, lambda t: t.usage.free),
     ),
     Metric(
         "inodes",
         "Inodes that /dev/shm may have; absent where it has no limit.",
-        _if_limited(lambda t: t.filling.inodes, lambda t: t.filling.inodes),
+        _if_limited(lambda t: t.usage.inodes, lambda t: t.usage.inodes),
     ),
     Metric(
         "inodes_used",
         "Inodes that /dev/shm has; absent where it has no limit.",
-        _if_limited(lambda t: t.filling.inodes, lambda t: t.filling.inodes_used),
+        _if_limited(lambda t: t.usage.inodes, lambda t: t.usage.inodes_used),
     ),
     *_three("", "by kind and verdict", "kind", lambda t: t.by_kind),
     *_three("owner_", "by owner and verdict", "owner", lambda t: t.by_owner),
@@ -119,12 +119,12 @@ METRICS = (
     Metric(
         "unexplained_bytes",
         "Memory that is used and stands in no other metric; below zero after a change meanwhile.",
-        _one(lambda t: t.filling.unexplained),
+        _one(lambda t: t.usage.unexplained),
     ),
     Metric(
         "uninspected_processes",
         "Processes that could not be inspected, and may hold objects unseen.",
-        _one(lambda t: t.filling.uninspected),
+        _one(lambda t: t.usage.uninspected),
     ),
     Metric(
         "lease_usable",

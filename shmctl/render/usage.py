@@ -18,72 +18,71 @@ _PART_STYLES = {
 }
 
 
-def filling_record(where: Mounted, filling: Usage, by_verdict: Mapping[str, int]) -> dict[str, Any]:
+def usage_record(where: Mounted, usage: Usage, by_verdict: Mapping[str, int]) -> dict[str, Any]:
     """A /dev/shm by the keys that scripts rely on; all sizes in bytes."""
     return {
-        "path": filling.path.decode("utf-8", "replace"),
+        "path": usage.path.decode("utf-8", "replace"),
         "pid": where.pid,
         "container": where.container,
-        "capacity": filling.capacity,
-        "used": filling.used,
-        "free": filling.free,
-        "inodes": filling.inodes,
-        "inodes_used": filling.inodes_used,
-        "by_kind": dict(filling.by_kind),
-        "by_owner": dict(filling.by_owner),
+        "capacity": usage.capacity,
+        "used": usage.used,
+        "free": usage.free,
+        "inodes": usage.inodes,
+        "inodes_used": usage.inodes_used,
+        "by_kind": dict(usage.by_kind),
+        "by_owner": dict(usage.by_owner),
         "by_verdict": dict(by_verdict),
-        "unlinked": [unlinked_record(each) for each in filling.unlinked],
-        "unexplained": filling.unexplained,
+        "unlinked": [unlinked_record(each) for each in usage.unlinked],
+        "unexplained": usage.unexplained,
     }
 
 
-def write_filling(output: Output, where: Mounted, filling: Usage, by_verdict: Mapping[str, int]) -> None:
+def write_usage(output: Output, where: Mounted, usage: Usage, by_verdict: Mapping[str, int]) -> None:
     """Write one /dev/shm: a row for each part of what is used, and the same bytes by owner and verdict."""
     if output.terminal:
-        _write_bar(output, filling)
-    rows = [*_total_rows(output, where, filling), *_part_rows(output, filling)]
-    rows += [
-        _row(output, "by-owner", escape(owner), size) for owner, size in _largest_first(filling.by_owner)
-    ]
+        _write_bar(output, usage)
+    rows = [*_total_rows(output, where, usage), *_part_rows(output, usage)]
+    rows += [_row(output, "by-owner", escape(owner), size) for owner, size in _largest_first(usage.by_owner)]
     rows += [_row(output, "by-verdict", verdict, size) for verdict, size in _largest_first(by_verdict)]
     headings = [Heading("GROUP"), Heading("OF"), Heading("BYTES", right=True), Heading("NOTE")]
     write_table(output, headings, rows)
 
 
-def _total_rows(output: Output, where: Mounted, filling: Usage) -> Iterator[list[Cell]]:
+def _total_rows(output: Output, where: Mounted, usage: Usage) -> Iterator[list[Cell]]:
     note = "" if where.pid is None else f"seen by PID {where.pid}"
     if where.container:
         note += f", container {where.container[:12]}"
-    limit = "" if filling.capacity else ", which has no limit"
-    yield _row(output, "total", "capacity", filling.capacity, (note or escape(filling.path)) + limit)
-    used = f"{100 * filling.used // filling.capacity} %" if filling.capacity else ""
-    inodes = f"{filling.inodes_used} of {filling.inodes} inodes"
-    yield _row(output, "total", "used", filling.used, ", ".join(filter(None, (used, inodes))))
-    yield _row(output, "total", "free", filling.free)
+    limit = "" if usage.capacity else ", which has no limit"
+    yield _row(output, "total", "capacity", usage.capacity, (note or escape(usage.path)) + limit)
+    used = f"{100 * usage.used // usage.capacity} %" if usage.capacity else ""
+    inodes = f"{usage.inodes_used} of {usage.inodes} inodes"
+    yield _row(output, "total", "used", usage.used, ", ".join(filter(None, (used, inodes))))
+    yield _row(output, "total", "free", usage.free)
 
 
-def _part_rows(output: Output, filling: Usage) -> Iterator[list[Cell]]:
+def _part_rows(output: Output, usage: Usage) -> Iterator[list[Cell]]:
     """Rows whose bytes add up to what is used."""
-    for kind, size in _largest_first(filling.by_kind):
-        yield _row(output, "used", kind, size)
-    for each in filling.unlinked:
+    for kind, size in _largest_first(usage.by_kind):
+        if size:
+            yield _row(output, "used", kind, size)
+    for each in usage.unlinked:
         pids = ", ".join(f"{holder.pid} {escape(holder.command)}" for holder in each.holders)
         name = f"unlinked:{escape(each.name or b'?')}"
         untold = "size unknown; " if each.allocated is None else ""
         yield _row(output, "used", name, each.allocated or 0, f"{untold}held by PID {pids}")
-    yield _row(output, "used", "unexplained", filling.unexplained, _why_unexplained(filling))
+    yield _row(output, "used", "unexplained", usage.unexplained, _why_unexplained(usage))
 
 
-def _why_unexplained(filling: Usage) -> str:
-    if not filling.unexplained:
+def _why_unexplained(usage: Usage) -> str:
+    if not usage.unexplained:
         return "it all adds up"
-    if filling.unexplained < 0:
+    if usage.unexplained < 0:
         return "memory was given back while it was being counted"
-    if not filling.whole:
+    if not usage.whole:
         return "the file system holds more than this directory"
     reasons = ["held where /proc does not show it: in flight through a socket, or in a hidden process"]
-    if filling.uninspected:
-        reasons.append(f"{filling.uninspected} could not be inspected")
+    if usage.uninspected:
+        reasons.append(f"{usage.uninspected} could not be inspected")
     return "; ".join(reasons)
 
 
@@ -97,19 +96,19 @@ def _largest_first(parts: Mapping[str, int]) -> list[tuple[str, int]]:
     return sorted(parts.items(), key=lambda part: (-part[1], part[0]))
 
 
-def _write_bar(output: Output, filling: Usage) -> None:
+def _write_bar(output: Output, usage: Usage) -> None:
     from rich.text import Text
 
     from shmctl.render.table import console
 
     screen = console(output)
     width = max(10, min(screen.width, 80) - 2)
-    unlinked = sum(each.allocated or 0 for each in filling.unlinked)
-    parts = {**filling.by_kind, "unlinked": unlinked, "unexplained": max(0, filling.unexplained)}
+    unlinked = sum(each.allocated or 0 for each in usage.unlinked)
+    parts = {**usage.by_kind, "unlinked": unlinked, "unexplained": max(0, usage.unexplained)}
     taken, left = ("█", "░") if screen.encoding.startswith("utf") else ("#", ".")
     bar = Text()
     for part, size in _largest_first(parts):
-        cells = -(-size * width // filling.capacity) if filling.capacity else 0
+        cells = -(-size * width // usage.capacity) if usage.capacity else 0
         bar.append(taken * min(cells, width - len(bar)), style=_PART_STYLES.get(part, "blue"))
     bar.append(left * (width - len(bar)), style=_PART_STYLES["free"])
     screen.print(bar)

@@ -62,13 +62,13 @@ def _spelling(incomplete: str) -> str:
 
 def _scan(ctx: click.Context, begun: bytes = b"/") -> Iterator[ObjectInfo]:
     """What there is where ``--target`` says, of names that begin so."""
-    from shmctl.core.inspect.listing import scan
+    from shmctl.core.inspect.snapshot import Snapshot
 
     def matches(name: Name) -> bool:
         return name.startswith(begun)
 
     with _directory(ctx) as directory:
-        yield from scan(directory, matches)
+        yield from Snapshot(directory, matches).entries
 
 
 def _directory(ctx: click.Context) -> AbstractContextManager[Directory]:

@@ -2,13 +2,13 @@
 
 import errno
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 from shmctl.core import locking, posix
 from shmctl.core.errors import ShmError
-from shmctl.core.inspect.verdicts import Judgement
+from shmctl.core.inspect.verdicts import Judgement, Verdict
 from shmctl.core.models import ObjectInfo
 from shmctl.core.objects.describe import explained, is_same
 
@@ -24,6 +24,14 @@ class Removal:
     freed: int = 0
     left: str | None = None
     error: ShmError | None = None
+
+
+def choose_orphans(judgements: Sequence[Judgement], keeps: Callable[[ObjectInfo], bool]) -> list[Judgement]:
+    """The orphans that ``keeps`` does not keep; what it keeps also keeps the rest of its set."""
+    kept = {each.info.name: each.set_key for each in judgements if keeps(each.info)}
+    sets = set(kept.values()) - {None}
+    orphans = (each for each in judgements if each.verdict is Verdict.ORPHAN)
+    return [each for each in orphans if each.info.name not in kept and each.set_key not in sets]
 
 
 def remove_orphan(judgement: Judgement) -> Removal:

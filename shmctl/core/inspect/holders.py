@@ -103,16 +103,16 @@ class Unlinked:
     holders: tuple[Holder, ...]
 
 
-def find_unlinked(device: int, named: Collection[int]) -> tuple[list[Unlinked], int]:
-    """Every held object on ``device`` without a name, the largest first; and how many processes kept shut.
+def find_unlinked(scan: Scan, device: int, named: Collection[int]) -> list[Unlinked]:
+    """Every object on ``device`` in ``scan`` that has no name any more, the largest first.
 
     ``named`` are the inodes that the directory has: what /proc shows as
     ``x (deleted)`` may be a live object of that very name.
     """
-    scan = scan_processes({device})
     by_identity: dict[Identity, list[Holder]] = {}
     for holder in scan.holders:
-        by_identity.setdefault(holder.identity, []).append(holder)
+        if holder.identity[0] == device:
+            by_identity.setdefault(holder.identity, []).append(holder)
     unlinked = []
     for identity, holders in by_identity.items():
         if identity[1] in named:
@@ -123,7 +123,7 @@ def find_unlinked(device: int, named: Collection[int]) -> tuple[list[Unlinked], 
             base = b"/" + name.rpartition(b"/")[2]
             size, allocated = (st.st_size, st.st_blocks * 512) if st else (None, None)
             unlinked.append(Unlinked(identity, base, size, allocated, tuple(holders)))
-    return sorted(unlinked, key=lambda each: -(each.allocated or 0)), scan.uninspected
+    return sorted(unlinked, key=lambda each: -(each.allocated or 0))
 
 
 def _look_through(holders: list[Holder]) -> tuple[os.stat_result | None, str]:

@@ -5,10 +5,11 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cached_property
 
 from shmctl.core import locking, posix
 from shmctl.core.errors import ShmError
-from shmctl.core.inspect.holders import Scan
+from shmctl.core.inspect.holders import Identity, Scan
 from shmctl.core.inspect.locks import Locks
 from shmctl.core.models import DEV_SHM, Directory, ObjectInfo
 from shmctl.core.names import escape
@@ -43,18 +44,12 @@ class UsageTest:
 
     def __init__(self, directory: Directory, scan: Callable[[], Scan]) -> None:
         self._scan_function = scan
-        self._scan: Scan | None = None
-        self._locks: Locks | None = None
-        self._no_lease = lease_problem(directory)
-
-    @property
-    def lease_problem(self) -> str | None:
+        self.lease_problem = lease_problem(directory)
         """Why the kernel's lease cannot be trusted here; None if it can."""
-        return self._no_lease
 
     def ask(self, info: ObjectInfo) -> Usage:
         """Whether anybody else than this process uses the object that ``info`` describes."""
-        problem = self._no_lease
+        problem = self.lease_problem
         if problem is None:
             answer = ask_lease(info)
             if isinstance(answer, Usage):
@@ -65,20 +60,31 @@ class UsageTest:
     def _ask_proc(self, info: ObjectInfo, problem: str) -> Usage:
         """Locks and holders that show are proof; none to be seen is not."""
         identity = (info.st.st_dev, info.st.st_ino)
-        if self._locks is None:
-            self._locks = Locks.read()
         if identity in self._locks.owners:
             return Usage(State.HELD, f"it is locked ({self._locks.owners[identity]})")
-        if self._scan is None:
-            self._scan = self._scan_function()
-        pids = sorted({holder.pid for holder in self._scan.holders if holder.identity == identity})
-        if pids:
+        if pids := self._pids.get(identity):
             shown = ", ".join(map(str, pids[:3])) + (" ..." if len(pids) > 3 else "")
             return Usage(State.HELD, f"PID {shown} has it open or mapped")
         reason = f"no holder is to be seen, but the kernel cannot be asked: {problem}"
         if self._scan.uninspected:
             reason += f"; {self._scan.uninspected} processes could not be inspected"
         return Usage(State.UNKNOWN, reason)
+
+    @cached_property
+    def _locks(self) -> Locks:
+        return Locks.read()
+
+    @cached_property
+    def _scan(self) -> Scan:
+        return self._scan_function()
+
+    @cached_property
+    def _pids(self) -> dict[Identity, list[int]]:
+        """Who holds what, by PID."""
+        pids: dict[Identity, list[int]] = {}
+        for holder in sorted(self._scan.holders, key=lambda holder: holder.pid):
+            pids.setdefault(holder.identity, []).append(holder.pid)
+        return pids
 
 
 def ask_lease(info: ObjectInfo) -> Usage | str:

@@ -13,9 +13,12 @@ from shmctl.core.names import Name, parse_name
 _GLOB_CHARACTERS = re.compile(rb"[*?\[]")
 
 
-def scan(
-    directory: Directory = DEV_SHM, matches: Callable[[Name], bool] = lambda _: True
-) -> Iterator[ObjectInfo]:
+def any_name(name: Name) -> bool:
+    """The test that all names pass."""
+    return True
+
+
+def scan(directory: Directory = DEV_SHM, matches: Callable[[Name], bool] = any_name) -> Iterator[ObjectInfo]:
     """Every entry whose name ``matches``, in no order. One that vanishes meanwhile is left out."""
     with posix.closing(posix.open_directory(directory), directory.path) as fd:
         with failing_as("readdir", directory.path):
@@ -39,11 +42,11 @@ def is_pattern(text: str | bytes) -> bool:
 def matcher(patterns: Sequence[str | bytes]) -> Callable[[Name], bool]:
     """A test for names that equal or match any of ``patterns`` (glob(7); ``*`` also matches a leading dot).
 
-    No pattern at all matches everything. Raises InputError for a pattern
+    Without a pattern it is `any_name`. Raises InputError for a pattern
     that could never be a name.
     """
     if not patterns:
-        return lambda _: True
+        return any_name
     names = [parse_name(pattern) for pattern in patterns]
     exact = frozenset(names)
     globs = [fnmatch.translate(os.fsdecode(name)) for name in names if is_pattern(name)]

@@ -5,13 +5,9 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
-from shmctl.core import posix
-from shmctl.core.inspect.family_files import load_families
-from shmctl.core.inspect.holders import find_holders
-from shmctl.core.inspect.lease import UsageTest
-from shmctl.core.inspect.listing import scan
-from shmctl.core.inspect.usage import Usage, measure
-from shmctl.core.inspect.verdicts import Judgement, Rules, Verdict, judge
+from shmctl.core.inspect.snapshot import snapshots
+from shmctl.core.inspect.usage import Usage
+from shmctl.core.inspect.verdicts import Judgement, Rules, Verdict
 from shmctl.core.models import Directory, Kind, login_name
 from shmctl.core.names import printable
 
@@ -51,7 +47,7 @@ class Totals:
     the epoch, ``seconds`` is what it took.
     """
 
-    filling: Usage
+    usage: Usage
     by_kind: Amounts
     by_owner: Amounts
     by_software: Amounts
@@ -72,24 +68,19 @@ def sum_up(directory: Directory, rules: Rules) -> Totals:
     started, clock = time.time(), time.monotonic()
     # A process that does this for weeks must hear of new users.
     login_name.cache_clear()
-    found = list(scan(directory))
-    device = posix.stat_directory(directory).st_dev
-    infos = [info for info in found if info.st.st_dev == device]
-    objects = {info.st.st_ino: info for info in infos if info.kind.is_object}
-    test = UsageTest(directory, lambda: find_holders(objects.values()))
-    judgements = judge(list(objects.values()), infos, test, load_families(), rules)
-    filling = measure(directory, infos)
+    (snapshot,) = snapshots([directory], rules)
+    judgements, usage = snapshot.distinct_judgements, snapshot.usage
     return Totals(
-        filling=filling,
+        usage=usage,
         by_kind=_by_verdict(judgements, lambda each: each.info.kind, (Kind.SHM, Kind.SEMAPHORE)),
         by_owner=_largest(_by_verdict(judgements, lambda each: printable(each.info.owner))),
         by_software=_largest(_by_verdict(judgements, lambda each: printable(each.software or UNRECOGNISED))),
-        unlinked=_sum(Amount(1, each.size or 0, each.allocated or 0) for each in filling.unlinked),
-        unmeasured=sum(each.allocated is None for each in filling.unlinked),
+        unlinked=_sum(Amount(1, each.size or 0, each.allocated or 0) for each in usage.unlinked),
+        unmeasured=sum(each.allocated is None for each in usage.unlinked),
         other_allocated=sum(
-            size for kind, size in filling.by_kind.items() if kind not in (Kind.SHM, Kind.SEMAPHORE)
+            size for kind, size in usage.by_kind.items() if kind not in (Kind.SHM, Kind.SEMAPHORE)
         ),
-        lease_problem=test.lease_problem,
+        lease_problem=snapshot.test.lease_problem,
         started=started,
         seconds=time.monotonic() - clock,
     )

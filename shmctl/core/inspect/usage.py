@@ -4,14 +4,14 @@ import os
 import re
 import stat
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from shmctl.core import posix
 from shmctl.core.errors import failing_as
-from shmctl.core.inspect.holders import Unlinked, find_unlinked
+from shmctl.core.inspect.holders import Unlinked
 from shmctl.core.inspect.mounts import is_file_system_root, mount_of, read_mounts
-from shmctl.core.models import DEV_SHM, Directory, ObjectInfo, user_name
+from shmctl.core.models import DEV_SHM, Directory, Kind, ObjectInfo, user_name
 from shmctl.core.target import is_mount_point, open_directory_of
 
 INSIDE_DIRECTORIES = "in directories"
@@ -24,7 +24,8 @@ class Usage:
 
     ``by_kind`` and ``unlinked`` add up to ``used`` together with
     ``unexplained``, which may be negative where memory was given back
-    meanwhile. ``by_owner`` divides the same bytes as ``by_kind``.
+    meanwhile. ``by_kind`` has every `Kind` and `INSIDE_DIRECTORIES`, with 0
+    where there is none. ``by_owner`` divides the same bytes.
     ``uninspected`` processes may hold what is unexplained; so may other
     directories of the file system if this is not the ``whole`` of it.
     """
@@ -43,26 +44,31 @@ class Usage:
     whole: bool
 
 
-def measure(directory: Directory, infos: Iterable[ObjectInfo]) -> Usage:
-    """Measure the tmpfs of ``directory``, whose entries are ``infos``."""
-    by_kind: Counter[str] = Counter()
+def measure(
+    directory: Directory,
+    vfs: os.statvfs_result,
+    *,
+    named: Sequence[ObjectInfo],
+    below: Sequence[os.stat_result],
+    unlinked: Sequence[Unlinked],
+    uninspected: int,
+) -> Usage:
+    """Add up what the tmpfs of ``directory`` holds.
+
+    ``named`` are its entries, each inode once, and ``below`` is what stands
+    in its directories.
+    """
+    by_kind = Counter(dict.fromkeys((*map(str, Kind), INSIDE_DIRECTORIES), 0))
     by_owner: Counter[str] = Counter()
-    device = posix.stat_directory(directory).st_dev
-    seen: set[int] = set()
-    for info in infos:
-        if info.st.st_ino not in seen and info.st.st_dev == device:
-            seen.add(info.st.st_ino)
-            by_kind[info.kind.value] += info.allocated
-            by_owner[info.owner] += info.allocated
-    with failing_as("readdir", directory.path):
-        deeper = list(_inside_directories(directory, device))
-    for st in deeper:
+    for info in named:
+        by_kind[info.kind.value] += info.allocated
+        by_owner[info.owner] += info.allocated
+    seen = {info.st.st_ino for info in named}
+    for st in below:
         if st.st_ino not in seen:
             seen.add(st.st_ino)
             by_kind[INSIDE_DIRECTORIES] += st.st_blocks * 512
             by_owner[user_name(st.st_uid)] += st.st_blocks * 512
-    unlinked, uninspected = find_unlinked(device, seen)
-    vfs = posix.statvfs(directory)
     explained = sum(by_kind.values()) + sum(each.allocated or 0 for each in unlinked)
     # A tmpfs without a limit does not say how much of it is used.
     used = (vfs.f_blocks - vfs.f_bfree) * vfs.f_frsize if vfs.f_blocks else explained
@@ -91,15 +97,23 @@ def _is_whole(directory: Directory) -> bool:
     return mount is None or is_file_system_root(directory, mount)
 
 
-def _inside_directories(directory: Directory, device: int) -> Iterator[os.stat_result]:
-    """What stands deeper, on the same file system: libraries make directories here, too.
+def inside_directories(
+    directory: Directory, entries: Iterable[ObjectInfo], device: int
+) -> Iterator[os.stat_result]:
+    """What stands below the directories among ``entries``, on the same file system: libraries make some.
 
     Nothing is followed and nothing but a directory is opened, which os.fwalk
     does not promise; and it stops 100 levels down, for anybody can dig deeper.
     """
-    with posix.closing(posix.open_directory(directory), directory.path) as fd:
-        for name, st in _entries(fd, device):
-            yield from _below(fd, name, st, device, _DEEPEST)
+    folders = [each for each in entries if each.kind is Kind.DIRECTORY and each.st.st_dev == device]
+    if not folders:
+        return
+    with (
+        posix.closing(posix.open_directory(directory), directory.path) as fd,
+        failing_as("readdir", directory.path),
+    ):
+        for folder in folders:
+            yield from _below(fd, os.fsdecode(folder.name[1:]), folder.st, device, _DEEPEST)
 
 
 def _below(fd: int, name: str, st: os.stat_result, device: int, levels: int) -> Iterator[os.stat_result]:

@@ -58,6 +58,37 @@ def test_yes(names: list[str], shared: Place) -> None:
     assert result.text.splitlines()[-1].startswith("removed 2 of 2 orphans; ")
 
 
+@pytest.mark.parametrize("as_json", [False, True])
+def test_a_name_that_is_missing_keeps_nothing_from_the_others(
+    names: list[str], shared: Place, as_json: bool
+) -> None:
+    """What can be done is done; the rest is reported."""
+    there, missing, _ = names
+    shared.make(there)
+    result = run("gc", *NOW, "--yes", *(["--json"] if as_json else []), there, missing)
+    assert result.status == 1
+    assert complaints(result) == [f"shmctl: gc: {missing}: No such file or directory (ENOENT)"]
+    assert not shared.path(there).exists()
+    if as_json:
+        assert [(each["name"], each["removed"]) for each in json.loads(result.out)] == [(there, True)]
+    else:
+        assert result.text.splitlines()[-1].startswith("removed 1 of 1 orphans; ")
+
+
+def test_a_missing_name_without_yes(names: list[str], shared: Place) -> None:
+    """The plan in JSON, too, is printed, and the status tells that a name was not there."""
+    shared.make(names[0])
+    result = run("gc", *NOW, "--json", *names[:2])
+    assert result.status == 1
+    assert [(each["name"], each["removed"]) for each in json.loads(result.out)] == [(names[0], False)]
+    result = run("gc", *NOW, "--json", names[1])
+    assert (result.status, json.loads(result.out)) == (1, [])
+    result = run("gc", *NOW, *names[:2])
+    assert result.status == 1
+    assert complaints(result)[-1] == "shmctl: gc: nothing is removed without --yes"
+    assert shared.path(names[0]).exists()
+
+
 def test_nothing_to_do(name: str) -> None:
     """No question, no error."""
     for args in ([], ["--yes"]):

@@ -206,3 +206,26 @@ def test_this_process_does_not_count(name: str, shared: Place) -> None:
         assert shared.verdicts(name) == {name: "orphan"}
         assert listed(shared, "-o", "holders", name) == [["-"]]
     assert os.path.exists(shared.path(name))
+
+
+@pytest.mark.parametrize(
+    "words", ["stat", "stat --json", "stat -f %s", "stat --holders", "holders", "holders -q"]
+)
+def test_an_interrupt_ends_it_at_once(names: list[str], shared: Place, tmp_path: Path, words: str) -> None:
+    """Nothing more is looked at, and nothing is printed, once Ctrl-C has come at the second name."""
+    for name in names:
+        shared.make(name)
+    log = tmp_path / "strace"
+    trace = [
+        "strace",
+        "-f",
+        "-o",
+        str(log),
+        "-P",
+        str(shared.path(names[1])),
+        "-e",
+        "inject=all:signal=INT:when=1",
+    ]
+    result = run_command([*trace, *shmctl_argv(*words.split(), *names)])
+    assert "SIGINT" in log.read_text()
+    assert (result.status, result.text, result.errors) == (130, "", "")

@@ -5,8 +5,7 @@ from dataclasses import replace
 
 from shmctl.core.inspect.doctor.examination import Examination
 from shmctl.core.inspect.doctor.findings import Outcome, note, ok, unknown, warning
-from shmctl.core.inspect.holders import find_holders
-from shmctl.core.inspect.lease import State, UsageTest
+from shmctl.core.inspect.lease import State
 from shmctl.core.models import Kind, ObjectInfo, login_name
 from shmctl.core.names import escape
 from shmctl.core.sizes import human_size
@@ -16,7 +15,7 @@ _SHOWN = 5
 
 def check_writable_by_all(case: Examination) -> Outcome:
     """Which objects may everybody change?"""
-    found = [info for info in case.objects if info.permissions & 0o002]
+    found = [info for info in case.snapshot.objects if info.permissions & 0o002]
     if not found:
         return ok("no object is writable by all")
     outcome = warning(
@@ -28,7 +27,7 @@ def check_writable_by_all(case: Examination) -> Outcome:
 
 def check_unknown_owners(case: Examination) -> Outcome:
     """Whose objects may the next user with their number get?"""
-    found = [info for info in case.objects if login_name(info.st.st_uid) is None]
+    found = [info for info in case.snapshot.objects if login_name(info.st.st_uid) is None]
     if not found:
         return ok("every object has an owner that exists")
     uids = sorted({info.st.st_uid for info in found})
@@ -43,18 +42,18 @@ def check_unknown_owners(case: Examination) -> Outcome:
 
 def check_unlinked(case: Examination) -> Outcome:
     """What takes memory though no listing shows it?"""
-    filling = case.filling
-    if not filling.whole:
+    usage = case.snapshot.usage
+    if not usage.whole:
         return unknown("its file system holds more than /dev/shm, and what has no name may be of anywhere")
-    blind = _uninspected(filling.uninspected)
-    if not filling.unlinked:
-        if filling.uninspected:
+    blind = _uninspected(usage.uninspected)
+    if not usage.unlinked:
+        if usage.uninspected:
             return unknown(f"no object without a name is to be seen, but {blind}")
         return ok("no process holds an object without a name")
-    size = sum(each.allocated or 0 for each in filling.unlinked)
-    pids = sorted({holder.pid for each in filling.unlinked for holder in each.holders})
+    size = sum(each.allocated or 0 for each in usage.unlinked)
+    pids = sorted({holder.pid for each in usage.unlinked for holder in each.holders})
     shown = ", ".join(map(str, pids[:_SHOWN])) + (" ..." if len(pids) > _SHOWN else "")
-    objects = "1 object" if len(filling.unlinked) == 1 else f"{len(filling.unlinked)} objects"
+    objects = "1 object" if len(usage.unlinked) == 1 else f"{len(usage.unlinked)} objects"
     return note(
         f"{objects} without a name, {human_size(size)}, held by PID {shown}"
         + (f"; {blind}" if blind else ""),
@@ -70,11 +69,10 @@ def _uninspected(count: int) -> str:
 
 def check_semaphores(case: Examination) -> Outcome:
     """Which semaphores does nobody have open?"""
-    semaphores = [info for info in case.objects if info.kind is Kind.SEMAPHORE]
+    semaphores = [info for info in case.snapshot.objects if info.kind is Kind.SEMAPHORE]
     if not semaphores:
         return ok("there are no semaphores")
-    test = UsageTest(case.directory, lambda: find_holders(semaphores))
-    states = {info.name: test.ask(info).state for info in semaphores}
+    states = {info.name: case.snapshot.test.ask(info).state for info in semaphores}
     free = [info for info in semaphores if states[info.name] is State.FREE]
     untold = sum(state is State.UNKNOWN for state in states.values())
     if free:

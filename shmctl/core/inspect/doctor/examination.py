@@ -4,11 +4,9 @@ import os
 from dataclasses import dataclass
 from functools import cached_property
 
-from shmctl.core import posix
-from shmctl.core.inspect.listing import scan
 from shmctl.core.inspect.mounts import Mount, mount_of, read_mounts
-from shmctl.core.inspect.usage import Usage, measure
-from shmctl.core.models import Directory, ObjectInfo
+from shmctl.core.inspect.snapshot import Snapshot, snapshots
+from shmctl.core.models import Directory
 
 
 @dataclass(frozen=True)
@@ -23,9 +21,14 @@ class Examination:
         return self.directory.pid
 
     @cached_property
+    def snapshot(self) -> Snapshot:
+        """What stands in the directory, and who holds it."""
+        return snapshots([self.directory])[0]
+
+    @property
     def vfs(self) -> os.statvfs_result:
         """statvfs(3) of the directory."""
-        return posix.statvfs(self.directory)
+        return self.snapshot.vfs
 
     @property
     def capacity(self) -> int:
@@ -41,21 +44,6 @@ class Examination:
     def mount(self) -> Mount | None:
         """The mount that the directory is on; None where the table does not show it."""
         return mount_of(self.directory, self.mounts)
-
-    @cached_property
-    def infos(self) -> list[ObjectInfo]:
-        """What stands in the directory, by name."""
-        return sorted(scan(self.directory), key=lambda info: info.name)
-
-    @cached_property
-    def objects(self) -> list[ObjectInfo]:
-        """The objects among that."""
-        return [info for info in self.infos if info.kind.is_object]
-
-    @cached_property
-    def filling(self) -> Usage:
-        """What takes the memory."""
-        return measure(self.directory, self.infos)
 
     def command(self, words: str) -> str:
         """A shell command that has to see the same mounts as the process."""

@@ -1,0 +1,213 @@
+"""One look at a directory, of which every command shows a part."""
+
+from collections.abc import Callable, Iterable, Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING, Self
+
+from shmctl.core.inspect.listing import any_name, scan
+from shmctl.core.models import DEV_SHM, Directory, ObjectInfo
+from shmctl.core.names import Name
+
+if TYPE_CHECKING:
+    import os
+
+    from shmctl.core.inspect.holders import Holder, Identity, Scan, Unlinked
+    from shmctl.core.inspect.lease import UsageTest
+    from shmctl.core.inspect.usage import Usage
+    from shmctl.core.inspect.verdicts import Judgement, Rules
+
+
+class Snapshot:
+    """What stands in a directory, who holds it, what fills it, and the verdicts.
+
+    Each part is made when it is first asked for, once, and from the parts
+    that are there already: so all that is shown of one snapshot agrees, and
+    nobody pays for what is not shown. A snapshot grows stale: look anew with
+    a new one. Where a part cannot be had, asking for it raises ShmError.
+
+    ``matches`` narrows the entries down to names that match; what it takes
+    to judge those is looked at beyond them. ``rules`` are those of the
+    verdicts. ``processes`` gives a `Scan` that several snapshots share: see
+    `snapshots`.
+    """
+
+    def __init__(
+        self,
+        directory: Directory = DEV_SHM,
+        matches: Callable[[Name], bool] = any_name,
+        rules: "Rules | None" = None,
+        processes: "Callable[[], Scan] | None" = None,
+    ) -> None:
+        self.directory = directory
+        self._matches = matches
+        self._rules = rules
+        self._shared_processes = processes
+
+    @classmethod
+    def of(cls, infos: Iterable[ObjectInfo], directory: Directory = DEV_SHM) -> Self:
+        """A snapshot of objects that were looked up one by one, as if the directory had no others."""
+        snapshot = cls(directory)
+        snapshot.entries = list(infos)
+        return snapshot
+
+    # What stands in the directory
+
+    @cached_property
+    def entries(self) -> list[ObjectInfo]:
+        """The entries that match, in no order."""
+        return list(scan(self.directory, self._matches))
+
+    @cached_property
+    def everything(self) -> list[ObjectInfo]:
+        """The entries that match, and then those that do not."""
+        if self._matches is any_name:
+            return self.entries
+        return self.entries + list(scan(self.directory, lambda name: not self._matches(name)))
+
+    @cached_property
+    def objects(self) -> list[ObjectInfo]:
+        """The objects that match, by name."""
+        return sorted((info for info in self.entries if info.kind.is_object), key=lambda info: info.name)
+
+    @cached_property
+    def distinct(self) -> list[ObjectInfo]:
+        """The entries that match and are on the directory's own file system, by name, each inode once."""
+        by_inode: dict[int, ObjectInfo] = {}
+        for info in sorted(self.entries, key=lambda info: info.name):
+            if info.st.st_dev == self.device:
+                by_inode.setdefault(info.st.st_ino, info)
+        return list(by_inode.values())
+
+    @cached_property
+    def below(self) -> "list[os.stat_result]":
+        """What stands below the directory's directories, on the same file system."""
+        from shmctl.core.inspect.usage import inside_directories
+
+        return list(inside_directories(self.directory, self.everything, self.device))
+
+    @cached_property
+    def device(self) -> int:
+        """The directory's own st_dev."""
+        from shmctl.core import posix
+
+        return posix.stat_directory(self.directory).st_dev
+
+    @cached_property
+    def vfs(self) -> "os.statvfs_result":
+        """statvfs(3) of the directory."""
+        from shmctl.core import posix
+
+        return posix.statvfs(self.directory)
+
+    # Who holds it
+
+    @cached_property
+    def processes(self) -> "Scan":
+        """Who holds any file of the file system, whether it has a name or not."""
+        from shmctl.core.inspect.holders import scan_processes
+
+        return self._shared_processes() if self._shared_processes else scan_processes(self.devices)
+
+    @property
+    def devices(self) -> set[int]:
+        """The st_dev of the directory and of its entries: something may be mounted on one."""
+        return {self.device, *(info.st.st_dev for info in self.everything)}
+
+    @cached_property
+    def holders(self) -> "Scan":
+        """Who holds what stands in the directory; among others, where `processes` are looked at anyway."""
+        from shmctl.core.inspect.holders import find_holders
+
+        return self.processes if self._shared_processes else find_holders(self.everything)
+
+    def holders_of(self, info: ObjectInfo) -> "list[Holder]":
+        """The holders of an object, by PID. An object of several names has them under each."""
+        return self._by_identity.get((info.st.st_dev, info.st.st_ino), [])
+
+    @cached_property
+    def _by_identity(self) -> "dict[Identity, list[Holder]]":
+        found: dict[Identity, list[Holder]] = {}
+        for holder in sorted(self.holders.holders, key=lambda holder: holder.pid):
+            found.setdefault(holder.identity, []).append(holder)
+        return found
+
+    @cached_property
+    def unlinked(self) -> "list[Unlinked]":
+        """The objects of the file system that have no name any more and are held, the largest first."""
+        from shmctl.core.inspect.holders import find_unlinked
+
+        named = {info.st.st_ino for info in self.everything} | {st.st_ino for st in self.below}
+        return find_unlinked(self.processes, self.device, named)
+
+    # What fills it
+
+    @cached_property
+    def usage(self) -> "Usage":
+        """Capacity and use, to the byte."""
+        from shmctl.core.inspect.usage import measure
+
+        # The look through /proc takes longest: how full it is, is asked after that.
+        unlinked = self.unlinked
+        return measure(
+            self.directory,
+            self.vfs,
+            named=self.distinct,
+            below=self.below,
+            unlinked=unlinked,
+            uninspected=self.processes.uninspected,
+        )
+
+    # The verdicts
+
+    @cached_property
+    def test(self) -> "UsageTest":
+        """Tells whether an object is in use; takes `holders` only where the kernel cannot be asked."""
+        from shmctl.core.inspect.lease import UsageTest
+
+        return UsageTest(self.directory, lambda: self.holders)
+
+    @cached_property
+    def judgements(self) -> "list[Judgement]":
+        """A verdict on each object that matches, by name."""
+        from shmctl.core.inspect.family_files import load_families
+        from shmctl.core.inspect.verdicts import Rules, judge
+
+        return judge(self.objects, self.everything, self.test, load_families(), self._rules or Rules())
+
+    @property
+    def distinct_judgements(self) -> "list[Judgement]":
+        """The verdicts on the objects in `distinct`."""
+        names = {info.name for info in self.distinct}
+        return [each for each in self.judgements if each.info.name in names]
+
+    @property
+    def by_verdict(self) -> dict[str, int]:
+        """The memory of the objects in `distinct` in bytes, by verdict; 0 where there is none."""
+        from shmctl.core.inspect.verdicts import Verdict
+
+        allocated = dict.fromkeys(map(str, Verdict), 0)
+        for each in self.distinct_judgements:
+            allocated[each.verdict.value] += each.info.allocated
+        return allocated
+
+    @cached_property
+    def pids(self) -> dict[Name, list[int]]:
+        """The PIDs that hold each object that is held; where none is, /proc is not looked through."""
+        held = (each.info for each in self.judgements if each.verdict == "held")
+        return {info.name: [holder.pid for holder in self.holders_of(info)] for info in held}
+
+
+def snapshots(directories: Sequence[Directory], rules: "Rules | None" = None) -> list[Snapshot]:
+    """Snapshots that will be asked for `Snapshot.usage`: one look through /proc serves them all."""
+    looks: list[Snapshot] = []
+    scans: list[Scan] = []
+
+    def processes() -> "Scan":
+        if not scans:
+            from shmctl.core.inspect.holders import scan_processes
+
+            scans.append(scan_processes({device for look in looks for device in look.devices}))
+        return scans[0]
+
+    looks += [Snapshot(directory, rules=rules, processes=processes) for directory in directories]
+    return looks

@@ -1,0 +1,153 @@
+"""One look at a directory: all that a command says of it comes from that look, and agrees."""
+
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.e2e.inspect.holding import Holder, PrivatePlace
+from tests.scraping import samples
+from tests.support import Result, as_nobody, python_for_all, run_command, shmctl_argv
+
+pytestmark = pytest.mark.needs_root
+
+ROUNDS = 30
+
+# Makes and removes objects as fast as it can, of one to five pages; two hundred stand at a time.
+CHURN = """
+import itertools, os
+print(flush=True)
+for number in itertools.count():
+    with open(f"/dev/shm/{'sem.' if number % 3 == 0 else ''}churn-{number}", "wb") as file:
+        file.write(bytes(4096 * (1 + number % 5)))
+    if number >= 200:
+        gone = number - 200
+        os.unlink(f"/dev/shm/{'sem.' if gone % 3 == 0 else ''}churn-{gone}")
+"""
+
+
+@contextmanager
+def churn(place: PrivatePlace) -> Iterator[None]:
+    argv = [*place.enter, sys.executable, "-c", CHURN]
+    with subprocess.Popen(argv, stdout=subprocess.PIPE) as process:
+        assert process.stdout
+        process.stdout.readline()
+        try:
+            yield
+        finally:
+            process.kill()
+
+
+def arrays(text: str) -> Iterator[Any]:
+    """The JSON arrays that stand one behind the other."""
+    decoder = json.JSONDecoder()
+    while text := text.strip():
+        found, end = decoder.raw_decode(text)
+        yield found
+        text = text[end:]
+
+
+def in_batch(place: PrivatePlace, *words: str) -> Result:
+    script = f"{' '.join(words)}\n" * ROUNDS
+    return run_command([*place.enter, *shmctl_argv("batch")], stdin=script.encode())
+
+
+def test_df_by_kind_and_by_verdict_are_of_the_same_objects(private: PrivatePlace) -> None:
+    with churn(private):
+        result = in_batch(private, "df", "--json")
+    # Even root may not look into every process of a sandbox.
+    strange = [line for line in result.errors.splitlines() if "could not be inspected" not in line]
+    assert (result.status, strange) == (0, []), result
+    found = [each for (each,) in arrays(result.text)]
+    assert len(found) == ROUNDS
+    for each in found:
+        objects = each["by_kind"]["shm"] + each["by_kind"]["semaphore"]
+        assert sum(each["by_verdict"].values()) == objects == sum(each["by_owner"].values())
+    assert len({each["by_kind"]["shm"] for each in found}) > 1, "nothing came or went"
+
+
+def test_metrics_divide_the_same_objects(private: PrivatePlace) -> None:
+    with churn(private):
+        result = in_batch(private, "metrics")
+    assert (result.status, result.errors) == (0, "")
+    texts = result.text.split("# HELP shmctl_capacity_bytes ")[1:]
+    assert len(texts) == ROUNDS
+    for text in texts:
+        found = samples("# HELP shmctl_capacity_bytes " + text)
+        allocated = sum(value for key, value in found.items() if key.startswith("objects_allocated_bytes{"))
+        parts = allocated + found["other_allocated_bytes"] + found["unlinked_objects_allocated_bytes"]
+        assert found["used_bytes"] == parts + found["unexplained_bytes"]
+
+
+# How often a command looks
+
+DIRECTORY_READ = re.compile(r"getdents64\(\d+<(?:/proc/\d+/root)?(/dev/shm|/proc)>.*= [1-9]")
+LOOKED_INTO = re.compile(r'"/proc/([0-9]+)/(?:fd|maps|map_files)')
+
+
+def reads(log: Path, argv: Sequence[str | bytes]) -> tuple[int, int, int]:
+    """How often a command reads /dev/shm, and /proc, and into how many processes it looks."""
+    trace = ["strace", "-f", "-y", "-o", str(log), "-e", "trace=getdents64,open,openat,readlink,readlinkat"]
+    # A home of its own: nobody may not look into root's.
+    result = run_command([*trace, *argv], env={"HOME": "/nonexistent"})
+    assert result.status == 0, result
+    text = log.read_text()
+    directories = DIRECTORY_READ.findall(text)
+    return directories.count("/dev/shm"), directories.count("/proc"), len(set(LOOKED_INTO.findall(text)))
+
+
+COMMANDS = [
+    "df --json",
+    "metrics",
+    "leaks --json",
+    "holders",
+    "holders --unlinked",
+    "doctor",
+    "ls -o +holders,verdict,software",
+    "stat --holders /x",
+]
+
+
+@pytest.mark.parametrize("user", ["root", "nobody"])
+@pytest.mark.parametrize("words", COMMANDS)
+def test_each_command_looks_once(
+    private: PrivatePlace, holder: Holder, tmp_path: Path, words: str, user: str
+) -> None:
+    """Also where the kernel may not be asked who uses an object, and /proc has to answer for that, too."""
+    for name in ("/x", "/y", "/sem.z"):
+        private.make(name)
+    argv = shmctl_argv(*words.split())
+    if user == "nobody":
+        argv = as_nobody(shmctl_argv(*words.split(), python=python_for_all()))
+    with holder("mapping", "/dev/shm/y", private.enter):
+        shm, proc, _ = reads(tmp_path / "strace", [*private.enter, *argv])
+    assert shm == (0 if words.startswith("stat") else 1)
+    # Of the doctor's checks, one is on how much of /proc is to be seen.
+    assert proc <= (2 if words == "doctor" else 1)
+
+
+@pytest.mark.parametrize("words", ["leaks", "gc --yes", "ls -o +verdict", "leaks /x", "ls --verdict held"])
+def test_proc_is_left_alone_where_the_kernel_answers(
+    private: PrivatePlace, holder: Holder, tmp_path: Path, words: str
+) -> None:
+    for name in ("/x", "/y", "/sem.z"):
+        private.make(name)
+    with holder("fd", "/dev/shm/y", private.enter):
+        _, proc, looked_into = reads(tmp_path / "strace", [*private.enter, *shmctl_argv(*words.split())])
+    assert (proc, looked_into) == (0, 0)
+
+
+def test_all_directories_take_one_look_at_the_processes(
+    private: PrivatePlace, holder: Holder, tmp_path: Path
+) -> None:
+    """df --all: one to find every /dev/shm, and one to find who holds what in all of them."""
+    private.make("/x")
+    with holder("mapping", "/dev/shm/x", private.enter):
+        _, proc, _ = reads(tmp_path / "strace", shmctl_argv("df", "--all", "--json"))
+    assert proc == 2
