@@ -20,7 +20,9 @@ ANYTHING = "…"
 PID = "4711"
 """Stands in expected output for any process ID, the columns around it being as wide as they have to be."""
 # Hosts differ in this: to some processes even root has no access.
-_UNINSPECTED = re.compile(r"shmctl: \w+: \d+ process(es)? could not be inspected")
+_UNINSPECTED = re.compile(
+    r"shmctl: \w+: \d+ process(es)? could not be inspected(, [0-9]+ of them)?: [^(\n]+ \([A-Z]+\)"
+)
 
 
 def private_shm(*unshared: str, size: str = "64M") -> list[str]:

@@ -58,6 +58,32 @@ def test_shared_memory_is_touched_in_one_file() -> None:
     assert importers("mmap") == {"core/posix.py"}
 
 
+# Paths of /proc that are not read: the kernel is given them as names of open descriptors.
+DESCRIPTOR_PATHS = {"core/posix.py", "core/sync/backoff.py", "core/inspect/lease.py"}
+
+
+def test_proc_is_read_in_one_file() -> None:
+    """No other has a path that begins there, whatever it is given to."""
+    found = {
+        str(path.relative_to(PACKAGE)): text
+        for path in PACKAGE.rglob("*.py")
+        for text in texts_of(path)
+        if re.match(r"/proc/", text)
+    }
+    assert found.keys() == DESCRIPTOR_PATHS | {"core/proc.py"}
+    assert all(found[file].startswith("/proc/self/fd") for file in DESCRIPTOR_PATHS)
+
+
+def texts_of(path: Path) -> set[str]:
+    """The constant texts and bytes of a file, also within f-strings, with no white space in them."""
+    constants = {
+        node.value for node in ast.walk(ast.parse(path.read_bytes())) if isinstance(node, ast.Constant)
+    }
+    texts = {value for value in constants if isinstance(value, str)}
+    texts |= {value.decode("latin-1") for value in constants if isinstance(value, bytes)}
+    return {text for text in texts if not re.search(r"\s", text)}
+
+
 def test_core_knows_no_command_line_and_no_terminal() -> None:
     assert importers("click", "rich", below="core") == set()
 
@@ -249,6 +275,8 @@ MAPPING = {"ctypes"}
 INOTIFY = {"ctypes", "subprocess", "tempfile"}
 # So do semaphores, under a guard against SIGBUS.
 SEMAPHORE = {"ctypes"}
+# kcmp(2) tells which threads have descriptors of their own, where a process has threads.
+THREADS = {"ctypes"}
 PATHS = {
     "help": (["--help"], set()),
     "version": (["--version"], set()),
@@ -277,19 +305,19 @@ PATHS = {
     "ls --json": (["ls", "--json"], {"json"}),
     "ls PATTERN": (["ls", "NAME*"], set()),
     "ls with verdicts": (["ls", "--verdict", "kept", "NAME*"], FAMILIES),
-    "stat --holders": (["stat", "--holders", "NAME"], set()),
-    "holders": (["holders"], set()),
-    "holders NAME": (["holders", "NAME"], set()),
-    "holders --unlinked": (["holders", "--unlinked"], set()),
+    "stat --holders": (["stat", "--holders", "NAME"], THREADS),
+    "holders": (["holders"], THREADS),
+    "holders NAME": (["holders", "NAME"], THREADS),
+    "holders --unlinked": (["holders", "--unlinked"], THREADS),
     "leaks": (["leaks", "NAME*"], FAMILIES),
-    "leaks --json": (["leaks", "--json", "NAME*"], {"json"} | FAMILIES),
+    "leaks --json": (["leaks", "--json", "NAME*"], {"json"} | FAMILIES | THREADS),
     "gc": (["gc", "--min-age", "0", "NAME*"], FAMILIES),
     "gc --yes": (["gc", "--min-age", "0", "--yes", "NAME*"], FAMILIES),
-    "df": (["df"], FAMILIES),
-    "df --json": (["df", "--json"], {"json"} | FAMILIES),
+    "df": (["df"], FAMILIES | THREADS),
+    "df --json": (["df", "--json"], {"json"} | FAMILIES | THREADS),
     "metrics --help": (["metrics", "--help"], set()),
-    "doctor": (["doctor"], set()),
-    "doctor --json": (["doctor", "--json"], {"json"}),
+    "doctor": (["doctor"], THREADS),
+    "doctor --json": (["doctor", "--json"], {"json"} | THREADS),
     "chmod": (["chmod", "600", "NAME"], set()),
     "chown": (["chown", ":OWN", "NAME"], set()),
     "wait": (["wait", "NAME"], INOTIFY),

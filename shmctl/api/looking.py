@@ -57,7 +57,7 @@ def holders(name: str | bytes) -> Holders:
     """
     info = describe(parse_name(name))
     snapshot = Snapshot.of([info])
-    return Holders(tuple(map(_holder, snapshot.holders_of(info))), snapshot.holders.uninspected)
+    return Holders(tuple(map(_holder, snapshot.holders_of(info))), len(snapshot.holders.uninspected))
 
 
 def leaks(*patterns: str | bytes, min_age: float = DEFAULT_MIN_AGE) -> builtins.list[Judgement]:

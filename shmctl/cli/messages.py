@@ -16,6 +16,7 @@ from shmctl.core.names import Name, escape, printable
 
 if TYPE_CHECKING:
     from shmctl.core.objects.open import OpenObject
+    from shmctl.core.proc import Uninspected
 
 Operand = TypeVar("Operand")
 Result = TypeVar("Result")
@@ -128,13 +129,14 @@ def _is_size_limited() -> bool:
     return resource.getrlimit(resource.RLIMIT_FSIZE)[0] != resource.RLIM_INFINITY
 
 
-def uninspected(count: int) -> None:
-    """Say how many processes would not be inspected, in one line, if any."""
-    if not os.path.exists("/proc/self"):
+def uninspected(processes: Sequence["Uninspected"], *, by_pid: bool = False) -> None:
+    """Say in one line which processes could not be inspected, and why, if any."""
+    from shmctl.core.proc import is_mounted, uninspected_text
+
+    if not is_mounted():
         error("no process could be inspected: there is no /proc", command=current_command())
-    elif count:
-        processes = "1 process" if count == 1 else f"{count} processes"
-        error(f"{processes} could not be inspected", command=current_command())
+    elif processes:
+        error(uninspected_text(processes, by_pid=by_pid), command=current_command())
 
 
 def no_lease(problem: str | None) -> None:

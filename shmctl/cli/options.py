@@ -142,6 +142,12 @@ def verbose_option(function: Function) -> Function:
     return click.option("-v", "--verbose", is_flag=True, help="Tell what was done.")(function)
 
 
+def uninspected_option(function: Function) -> Function:
+    """``-v/--verbose`` of a command that inspects processes."""
+    help_text = "Name the processes that could not be inspected, and why."
+    return click.option("-v", "--verbose", is_flag=True, help=help_text)(function)
+
+
 def atomic_options(function: Function) -> Function:
     """``--atomic`` and ``--replace``."""
     function = click.option(

@@ -8,11 +8,12 @@ from contextlib import contextmanager
 import click
 
 from shmctl.cli import messages
-from shmctl.cli.options import json_option
+from shmctl.cli.options import json_option, uninspected_option
 from shmctl.cli.parsing import Command
 from shmctl.cli.session import Session, pass_session
 from shmctl.core.inspect.snapshot import snapshots
 from shmctl.core.inspect.usage import Mounted, all_mounted
+from shmctl.core.proc import Uninspected
 
 
 @click.command(cls=Command)
@@ -20,14 +21,15 @@ from shmctl.core.inspect.usage import Mounted, all_mounted
     "-a", "--all", "everywhere", is_flag=True, help="Every /dev/shm on the host, other containers' too."
 )
 @json_option
+@uninspected_option
 @pass_session
-def command(session: Session, everywhere: bool, as_json: bool) -> None:
+def command(session: Session, everywhere: bool, as_json: bool, verbose: bool) -> None:
     """Show what fills /dev/shm (statvfs, /proc).
 
     Capacity, what is used by kind, by owner and by verdict, objects without a name that processes
     still hold, and what nothing explains. The parts add up to what the file system says is used.
     """
-    with _mounted(session, everywhere) as mounted:
+    with _mounted(session, everywhere) as (mounted, uninspected):
         looks = snapshots([where.directory for where in mounted])
         # Verdicts first: of what is asked about later, more has gone by then.
         by_verdict = [look.by_verdict for look in looks]
@@ -47,17 +49,20 @@ def command(session: Session, everywhere: bool, as_json: bool) -> None:
                 if number:
                     output.stream.write("\n")
                 write_usage(output, *each)
-    messages.uninspected(max((usage.uninspected for _, usage, _ in found), default=0))
+    # What adds up is held by nobody else.
+    unexplained = [usage.uninspected for _, usage, _ in found if usage.unexplained > 0]
+    messages.uninspected(max(uninspected, *unexplained, (), key=len), by_pid=verbose)
 
 
 @contextmanager
-def _mounted(session: Session, everywhere: bool) -> Iterator[list[Mounted]]:
+def _mounted(session: Session, everywhere: bool) -> Iterator[tuple[list[Mounted], list[Uninspected]]]:
+    """Where to look, and the processes that may see another /dev/shm."""
     if not everywhere:
-        yield [Mounted(session.directory, None, None)]
+        yield [Mounted(session.directory, None, None)], []
         return
-    mounted, _ = all_mounted()
+    mounted, uninspected = all_mounted()
     try:
-        yield mounted
+        yield mounted, uninspected
     finally:
         for where in mounted:
             if where.directory.fd is not None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from shmctl.cli import messages
-from shmctl.cli.options import Combine, json_option, watch_option
+from shmctl.cli.options import Combine, json_option, uninspected_option, watch_option
 from shmctl.cli.parsing import Command
 from shmctl.cli.session import Session, pass_session
 from shmctl.cli.types import NAME
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 @click.option("-q", "--quiet", is_flag=True, help="Print nothing; status 0 if a NAME is held, 1 if none is.")
 @json_option
 @watch_option
+@uninspected_option
 @pass_session
 def command(
     session: Session,
@@ -45,6 +46,7 @@ def command(
     quiet: bool,
     as_json: bool,
     watch_seconds: float | None,
+    verbose: bool,
 ) -> None:
     """Show the processes that have objects open or mapped (/proc).
 
@@ -55,18 +57,18 @@ def command(
         _watch(session, names, watch_seconds, unlinked=unlinked, as_json=as_json)
         return
     if unlinked:
-        _show_unlinked(session, as_json)
+        _show_unlinked(session, as_json, verbose=verbose)
         return
     if not names:
         snapshot = Snapshot(session.directory)
-        _show(session, snapshot, snapshot.objects, as_json)
+        _show(session, snapshot, snapshot.objects, as_json, verbose=verbose)
         return
     infos, failed = messages.try_each(names, lambda name: describe(name, session.directory))
     snapshot = Snapshot.of(infos, session.directory)
     if quiet:
         failed |= not _any_held(snapshot, infos)
     elif infos:
-        _show(session, snapshot, infos, as_json, ask_kernel=True)
+        _show(session, snapshot, infos, as_json, ask_kernel=True, verbose=verbose)
     if failed:
         messages.fail()
 
@@ -132,6 +134,7 @@ def _show(
     as_json: bool,
     *,
     ask_kernel: bool = False,
+    verbose: bool,
 ) -> None:
     from shmctl.render.holders import holder_record, write_holders
 
@@ -145,10 +148,19 @@ def _show(
             write_holders(output, pairs)
     if ask_kernel:
         _tell_hidden(snapshot, infos)
-    messages.uninspected(snapshot.holders.uninspected)
+    uninspected = snapshot.holders.uninspected
+    if not uninspected or not _are_free(snapshot, infos):
+        messages.uninspected(uninspected, by_pid=verbose)
 
 
-def _show_unlinked(session: Session, as_json: bool) -> None:
+def _are_free(snapshot: Snapshot, infos: Sequence[ObjectInfo]) -> bool:
+    """Whether the kernel's lease says that nobody holds any: then it does not matter who is not seen."""
+    return snapshot.test.lease_problem is None and all(
+        snapshot.test.ask(info).state is State.FREE for info in infos
+    )
+
+
+def _show_unlinked(session: Session, as_json: bool, *, verbose: bool) -> None:
     from shmctl.render.holders import unlinked_record, write_unlinked
 
     snapshot = Snapshot(session.directory)
@@ -159,4 +171,4 @@ def _show_unlinked(session: Session, as_json: bool) -> None:
     else:
         with session.paged() as output:
             write_unlinked(output, snapshot.unlinked)
-    messages.uninspected(snapshot.processes.uninspected)
+    messages.uninspected(snapshot.processes.uninspected, by_pid=verbose)

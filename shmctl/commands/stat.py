@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from shmctl.cli import messages
-from shmctl.cli.options import Combine, json_option, names_argument
+from shmctl.cli.options import Combine, json_option, names_argument, uninspected_option
 from shmctl.cli.parsing import Command
 from shmctl.cli.session import Session, pass_session
 from shmctl.cli.types import Parsed
@@ -19,6 +19,7 @@ from shmctl.render.statformat import check_format, format_object
 
 if TYPE_CHECKING:
     from shmctl.core.inspect.holders import Holder
+    from shmctl.core.proc import Uninspected
 
 
 @click.command(
@@ -37,9 +38,15 @@ if TYPE_CHECKING:
     "--holders", "with_holders", is_flag=True, help="Also the processes that have it open or mapped."
 )
 @json_option
+@uninspected_option
 @pass_session
 def command(
-    session: Session, names: tuple[Name, ...], format_text: str | None, with_holders: bool, as_json: bool
+    session: Session,
+    names: tuple[Name, ...],
+    format_text: str | None,
+    with_holders: bool,
+    as_json: bool,
+    verbose: bool,
 ) -> None:
     """Show all that the system knows of objects (fstat).
 
@@ -50,16 +57,18 @@ def command(
     if format_text is not None:
         sys.stdout.writelines(format_object(format_text, info) + "\n" for info in infos)
     else:
-        _show(session, infos, as_json=as_json, with_holders=with_holders)
+        _show(session, infos, as_json=as_json, with_holders=with_holders, verbose=verbose)
     if failed:
         messages.fail()
 
 
-def _show(session: Session, infos: Sequence[ObjectInfo], *, as_json: bool, with_holders: bool) -> None:
+def _show(
+    session: Session, infos: Sequence[ObjectInfo], *, as_json: bool, with_holders: bool, verbose: bool
+) -> None:
     from shmctl.render.stat import stat_record, write_stat
 
     holders: dict[Name, list[Holder]] | None = None
-    uninspected = 0
+    uninspected: list[Uninspected] = []
     if with_holders:
         from shmctl.core.inspect.snapshot import Snapshot
 
@@ -73,7 +82,8 @@ def _show(session: Session, infos: Sequence[ObjectInfo], *, as_json: bool, with_
     else:
         for info in infos:
             write_stat(session.output(), info, holders, _value(session, info))
-    messages.uninspected(uninspected)
+    if with_holders:
+        messages.uninspected(uninspected, by_pid=verbose)
 
 
 def _value(session: Session, info: ObjectInfo) -> int | None:

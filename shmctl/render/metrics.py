@@ -124,7 +124,7 @@ METRICS = (
     Metric(
         "uninspected_processes",
         "Processes that could not be inspected, and may hold objects unseen.",
-        _one(lambda t: t.usage.uninspected),
+        _one(lambda t: len(t.usage.uninspected)),
     ),
     Metric(
         "lease_usable",

@@ -82,7 +82,7 @@ def _why_unexplained(usage: Usage) -> str:
         return "the file system holds more than this directory"
     reasons = ["held where /proc does not show it: in flight through a socket, or in a hidden process"]
     if usage.uninspected:
-        reasons.append(f"{usage.uninspected} could not be inspected")
+        reasons.append(f"{len(usage.uninspected)} could not be inspected")
     return "; ".join(reasons)
 
 

@@ -72,11 +72,13 @@ def _scan(ctx: click.Context, begun: bytes = b"/") -> Iterator[ObjectInfo]:
 
 
 def _directory(ctx: click.Context) -> AbstractContextManager[Directory]:
-    from shmctl.core.target import directory_of
-
     root = ctx.find_root()
     pid = root.params.get("target_pid")
-    return nullcontext(getattr(root.obj, "directory", DEV_SHM)) if pid is None else directory_of(pid)
+    if pid is None:
+        return nullcontext(getattr(root.obj, "directory", DEV_SHM))
+    from shmctl.core.target import directory_of
+
+    return directory_of(pid)
 
 
 def complete_owners(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
@@ -131,20 +133,20 @@ def complete_pids(ctx: click.Context, param: click.Parameter, incomplete: str) -
 
     If there are none of those, all; processes whose namespace may not be seen cannot be a target.
     """
-    own = os.readlink("/proc/self/ns/mnt")
+    from shmctl.core import proc
+
+    own = proc.namespace(None, "mnt")
     here: list[CompletionItem] = []
     elsewhere: list[CompletionItem] = []
-    for entry in sorted(filter(str.isdigit, os.listdir("/proc")), key=int):
-        if not entry.startswith(incomplete):
-            continue
-        try:
-            namespace = os.readlink(f"/proc/{entry}/ns/mnt")
-            os.readlink(f"/proc/{entry}/exe")  # a kernel thread has none
-            with open(f"/proc/{entry}/comm", encoding="utf-8", errors="surrogateescape") as file:
-                command = file.read().removesuffix("\n")
-        except OSError:
-            continue
-        item = CompletionItem(entry, help=printable(command))
+
+    def look_at(pid: int) -> Iterator[tuple[bytes, CompletionItem]]:
+        namespace = proc.namespace(pid, "mnt")
+        if proc.has_program(pid):
+            command = proc.command(pid).decode("utf-8", "surrogateescape")
+            yield namespace, CompletionItem(str(pid), help=printable(command))
+
+    begun = [pid for pid in proc.pids() if str(pid).startswith(incomplete)]
+    for namespace, item in proc.survey(begun, look_at)[0]:
         (here if namespace == own else elsewhere).append(item)
     return elsewhere if elsewhere and not incomplete else here + elsewhere
 

@@ -1,65 +1,47 @@
 """Which processes have objects open or mapped, from /proc: matched by device and inode, never by path."""
 
 import errno
-import fcntl
 import os
-import struct
-from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection
+from contextlib import suppress
+from typing import NamedTuple
 
-from shmctl.core.errors import failing_as
+from shmctl.core import proc
 from shmctl.core.models import ObjectInfo
 
 Identity = tuple[int, int]
 """(st_dev, st_ino)."""
 
-_DELETED = " (deleted)"
-_O_PATH_FLAG = os.O_PATH
-
-# The PROCMAP_QUERY ioctl of /proc/PID/maps (linux/fs.h, Linux 6.11): the mapping at an address, or the
-# next one, that has a file, with its device and inode; nothing is formatted.
-_PROCMAP_QUERY = 0xC0686611
-_QUERY = struct.Struct("=9Q2I2I2Q")
-_ANSWER = (0,) * 12
-_OR_NEXT, _WITH_FILE = 0x10, 0x20
-# Bytes of text up to which reading a process's mappings is faster than asking for them one by one.
-_SHORT = 1 << 14
-# The flags 1, 2 and 4 are readable, writable and executable.
-_ACCESS = ("", "r", "w", "rw", "x", "rx", "wx", "rwx")
+_DELETED = b" (deleted)"
+_TRIES = 5
 
 
-@dataclass(slots=True)
-class Holder:
+class Holder(NamedTuple):
     """One process and one object that it has open or mapped.
 
     ``access`` has the letters r, w and x of its descriptors and mappings;
-    ``mapped`` is in bytes; ``fds`` are its descriptors' numbers; ``path`` and
-    ``st`` are the object's, as far as a descriptor shows them;
-    ``first_mapping`` is an address range.
+    ``mapped`` is in bytes; ``fds`` are its descriptors' numbers, in order;
+    ``path`` and ``st`` are the object's, as far as a descriptor shows them;
+    ``first_mapping`` is a thread that shows it, and its address range.
     """
 
     pid: int
     identity: Identity
     uid: int
     command: str
-    access: str = ""
-    mapped: int = 0
-    fds: list[int] = field(default_factory=list)
-    path: str = ""
-    st: os.stat_result | None = None
-    first_mapping: tuple[int, int] | None = None
-
-    def add_access(self, letters: str) -> None:
-        """Take in what one more descriptor or mapping allows."""
-        self.access = "".join(letter for letter in "rwx" if letter in self.access + letters)
+    access: str
+    mapped: int
+    fds: tuple[int, ...]
+    path: bytes
+    st: os.stat_result | None
+    first_mapping: tuple[int, int, int] | None
 
 
-@dataclass(slots=True)
-class Scan:
-    """All holders that were found, and how many processes would not be inspected."""
+class Scan(NamedTuple):
+    """All holders that were found, and the processes that could not be inspected."""
 
-    holders: list[Holder] = field(default_factory=list)
-    uninspected: int = 0
+    holders: list[Holder]
+    uninspected: list[proc.Uninspected]
 
 
 def scan_processes(devices: Collection[int], inodes: Collection[int] | None = None) -> Scan:
@@ -68,19 +50,7 @@ def scan_processes(devices: Collection[int], inodes: Collection[int] | None = No
     A process that ends meanwhile is left out; this process is, too. Raises
     FileError where /proc cannot be read at all: that would look as if nobody held anything.
     """
-    scan = Scan()
-    own_pid = os.getpid()
-    with failing_as("readdir", b"/proc"):
-        pids = [int(entry) for entry in os.listdir("/proc") if entry.isdigit()]
-    for pid in pids:
-        if pid == own_pid:
-            continue
-        try:
-            scan.holders += _Process(pid, devices, inodes).holders()
-        except OSError as error:
-            # Whatever else keeps a process shut, its holdings are not known.
-            scan.uninspected += error.errno not in (errno.ENOENT, errno.ESRCH, errno.EINVAL)
-    return scan
+    return Scan(*proc.survey(proc.other_pids(), lambda pid: _Process(pid, devices, inodes).holders()))
 
 
 def find_holders(infos: Collection[ObjectInfo]) -> Scan:
@@ -89,8 +59,7 @@ def find_holders(infos: Collection[ObjectInfo]) -> Scan:
     return scan_processes(devices, inodes)
 
 
-@dataclass(frozen=True, slots=True)
-class Unlinked:
+class Unlinked(NamedTuple):
     """An object without a name that still takes memory, ``allocated`` bytes, until its holders let go.
 
     ``name`` is the one it had; it and the sizes are None where they cannot be told.
@@ -119,202 +88,127 @@ def find_unlinked(scan: Scan, device: int, named: Collection[int]) -> list[Unlin
             continue
         st, path = _look_through(holders)
         if path.endswith(_DELETED) and (st is None or st.st_nlink == 0):
-            name = os.fsencode(path.removesuffix(_DELETED))
-            base = b"/" + name.rpartition(b"/")[2]
+            base = b"/" + path.removesuffix(_DELETED).rpartition(b"/")[2]
             size, allocated = (st.st_size, st.st_blocks * 512) if st else (None, None)
             unlinked.append(Unlinked(identity, base, size, allocated, tuple(holders)))
     return sorted(unlinked, key=lambda each: -(each.allocated or 0))
 
 
-def _look_through(holders: list[Holder]) -> tuple[os.stat_result | None, str]:
+def _look_through(holders: list[Holder]) -> tuple[os.stat_result | None, bytes]:
     """What a holder's descriptor shows of an object, or else its mapping, which takes more privilege."""
     for holder in holders:
         if holder.st is not None:
             return holder.st, holder.path
     for holder in holders:
         if holder.first_mapping is not None:
-            start, end = holder.first_mapping
-            link = f"/proc/{holder.pid}/map_files/{start:x}-{end:x}"
+            thread, start, end = holder.first_mapping
             try:
-                return os.stat(link), os.readlink(link)
+                return proc.mapped_file(thread, start, end)
             except OSError:
-                path = _path_of_mapping(holder.pid, start)
-                if path:
-                    return None, path
-    return None, ""
+                with suppress(OSError):
+                    path = proc.mapped_path(thread, start)
+                    if path:
+                        return None, path
+    return None, b""
 
 
-def _path_of_mapping(pid: int, start: int) -> str:
-    try:
-        with open(f"/proc/{pid}/maps", encoding="utf-8", errors="surrogateescape") as file:
-            line = next((line for line in file if line.startswith(f"{start:08x}-")), "")
-    except OSError:
-        return ""
-    return line.rstrip("\n").partition("/")[2] and "/" + line.rstrip("\n").partition("/")[2]
+class _Held:
+    """What has been found so far of one process and one object."""
+
+    __slots__ = ("access", "fds", "first_mapping", "mapped", "path", "st")
+
+    def __init__(self) -> None:
+        self.access: set[str] = set()
+        self.mapped = 0
+        self.fds: set[int] = set()
+        self.path = b""
+        self.st: os.stat_result | None = None
+        self.first_mapping: tuple[int, int, int] | None = None
 
 
 class _Process:
     def __init__(self, pid: int, devices: Collection[int], inodes: Collection[int] | None) -> None:
-        self._root = f"/proc/{pid}"
         self._pid = pid
         self._devices = devices
         self._inodes = inodes
-        self._found: dict[Identity, Holder] = {}
+        self._found: dict[Identity, _Held] = {}
 
     def holders(self) -> list[Holder]:
-        """What this process holds."""
-        self._inspect_descriptors()
-        self._inspect_mappings()
-        return list(self._found.values())
-
-    def _inspect_descriptors(self) -> None:
-        for entry in os.listdir(f"{self._root}/fd"):
+        """What this process holds. Raises OSError."""
+        for _ in range(_TRIES):
             try:
-                self._inspect_descriptor(entry)
+                for number, thread in enumerate(proc.threads(self._pid)):
+                    self._inspect_descriptors(thread)
+                    if number == 0:
+                        self._inspect_mappings(thread)
+                return self._as_holders()
+            except (FileNotFoundError, ProcessLookupError):
+                if not proc.has_threads(self._pid):
+                    raise
+                # A thread has ended; what it shared with others shows through them.
+                self._found.clear()
+        raise OSError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+
+    def _as_holders(self) -> list[Holder]:
+        if not self._found:
+            return []
+        uid, command = proc.owner(self._pid), proc.command(self._pid).decode("utf-8", "surrogateescape")
+        return [
+            Holder(
+                self._pid,
+                identity,
+                uid,
+                command,
+                "".join(letter for letter in "rwx" if letter in held.access),
+                held.mapped,
+                tuple(sorted(held.fds)),
+                held.path,
+                held.st,
+                held.first_mapping,
+            )
+            for identity, held in self._found.items()
+        ]
+
+    def _inspect_descriptors(self, thread: int) -> None:
+        for fd in proc.descriptors(thread):
+            try:
+                self._inspect_descriptor(thread, fd)
             except (FileNotFoundError, ProcessLookupError):
                 continue
 
-    def _inspect_descriptor(self, entry: str) -> None:
-        path = os.readlink(f"{self._root}/fd/{entry}")
-        if not path.startswith("/"):
+    def _inspect_descriptor(self, thread: int, fd: bytes) -> None:
+        path = proc.descriptor_path(thread, fd)
+        if not path.startswith(b"/"):
             return
-        info = self._fdinfo(entry)
-        inode = info.get("ino")
-        if inode is not None and not self._may_match(int(inode), path):
+        flags, inode = proc.descriptor_info(thread, fd)
+        if inode is not None and not self._may_match(inode, path):
             # Asking the file itself could wait for a network file system that is gone.
             return
-        st = os.stat(f"{self._root}/fd/{entry}")
-        if not self._matches(st.st_dev, st.st_ino):
+        st = proc.descriptor_stat(thread, fd)
+        if not self._matches(st.st_dev, st.st_ino) or flags & os.O_PATH:
             return
-        flags = int(info.get("flags", "0"), 8)
-        if flags & _O_PATH_FLAG:
-            return
-        holder = self._holder((st.st_dev, st.st_ino), path)
-        holder.st = st
-        holder.fds.append(int(entry))
-        holder.add_access({os.O_RDONLY: "r", os.O_WRONLY: "w"}.get(flags & os.O_ACCMODE, "rw"))
+        held = self._held((st.st_dev, st.st_ino))
+        held.path = held.path or path
+        held.st = st
+        held.fds.add(int(fd))
+        held.access |= {os.O_RDONLY: {"r"}, os.O_WRONLY: {"w"}}.get(flags & os.O_ACCMODE, {"r", "w"})
 
-    def _fdinfo(self, entry: str) -> dict[str, str]:
-        # pos, flags, mnt_id and ino come first; epoll and the like append more.
-        lines = self._read(f"fdinfo/{entry}").decode("ascii", "replace").splitlines()[:4]
-        return dict(line.split(":\t", 1) for line in lines if ":\t" in line)
-
-    def _may_match(self, inode: int, path: str) -> bool:
+    def _may_match(self, inode: int, path: bytes) -> bool:
         return self._inodes is None or inode in self._inodes or path.endswith(_DELETED)
 
     def _matches(self, device: int, inode: int) -> bool:
         return device in self._devices and (self._inodes is None or inode in self._inodes)
 
-    def _inspect_mappings(self) -> None:
-        fd = os.open(f"{self._root}/maps", os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            mappings = self._mappings(fd)
-        finally:
-            os.close(fd)
-        for start, end, access, major, minor, inode in mappings:
-            if self._inodes is not None and inode not in self._inodes:
-                continue
+    def _inspect_mappings(self, thread: int) -> None:
+        for start, end, access, major, minor, inode in proc.mappings(thread, self._devices):
             identity = (os.makedev(major, minor), inode)
-            if identity[0] in self._devices:
-                holder = self._holder(identity, "")
-                holder.mapped += end - start
-                holder.first_mapping = holder.first_mapping or (start, end)
-                holder.add_access(access)
+            if self._matches(*identity):
+                held = self._held(identity)
+                held.mapped += end - start
+                held.first_mapping = held.first_mapping or (thread, start, end)
+                held.access.update(access)
 
-    def _mappings(self, fd: int) -> list["_Mapped"]:
-        """From the text where it is short, or else by asking the kernel for each mapping of a file."""
-        text = _read_maps(fd, _SHORT)
-        if text is None:
-            try:
-                return list(_query_mappings(fd, self._addresses()))
-            except OSError as error:
-                if error.errno != errno.ENOTTY:
-                    raise
-            text = _read_maps(fd, None) or b""
-        devices = [b" %02x:%02x " % (os.major(device), os.minor(device)) for device in self._devices]
-        return [_parse_mapping(line) for line in _lines_with_any(devices, text)]
-
-    def _addresses(self) -> list[int]:
-        """Where mappings that have a file begin: the kernel lists them faster than it finds them in turn.
-
-        None are listed where it does not list them at all, or not to us.
-        """
-        try:
-            return [int(entry.partition("-")[0], 16) for entry in os.listdir(f"{self._root}/map_files")]
-        except (FileNotFoundError, PermissionError):
-            return []
-
-    def _holder(self, identity: Identity, path: str) -> Holder:
+    def _held(self, identity: Identity) -> _Held:
         if identity not in self._found:
-            uid = os.stat(self._root).st_uid
-            command = self._read("comm").decode("utf-8", "surrogateescape").removesuffix("\n")
-            self._found[identity] = Holder(self._pid, identity, uid, command)
-        holder = self._found[identity]
-        holder.path = holder.path or path
-        return holder
-
-    def _read(self, file: str) -> bytes:
-        fd = os.open(f"{self._root}/{file}", os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            return os.read(fd, 4096)
-        finally:
-            os.close(fd)
-
-
-_Mapped = tuple[int, int, str, int, int, int]
-"""A mapping: start, end, access as letters, its file's device (major, minor) and inode."""
-
-
-def _query_mappings(fd: int, addresses: Sequence[int]) -> Iterator[_Mapped]:
-    """The mappings that begin at ``addresses``, or, without any, one after another."""
-    if addresses:
-        for address in addresses:
-            mapping = _query(fd, address, _WITH_FILE)
-            if mapping is not None:
-                yield mapping
-        return
-    mapping = _query(fd, 0, _WITH_FILE | _OR_NEXT)
-    while mapping is not None:
-        yield mapping
-        mapping = _query(fd, mapping[1], _WITH_FILE | _OR_NEXT)
-
-
-def _query(fd: int, address: int, wanted: int) -> _Mapped | None:
-    query = bytearray(_QUERY.pack(_QUERY.size, wanted, address, *_ANSWER))
-    try:
-        fcntl.ioctl(fd, _PROCMAP_QUERY, query)
-    except OSError as error:
-        if error.errno in (errno.ENOENT, errno.ESRCH):  # no such mapping, or no memory at all
-            return None
-        raise
-    _, _, _, start, end, flags, _, _, inode, major, minor, *_ = _QUERY.unpack(query)
-    return start, end, _ACCESS[flags & 7], major, minor, inode
-
-
-def _read_maps(fd: int, limit: int | None) -> bytes | None:
-    """The text of /proc/PID/maps; None if it has more bytes than ``limit``."""
-    os.lseek(fd, 0, os.SEEK_SET)
-    pieces = []
-    size = 0
-    while piece := os.read(fd, 1 << 16):
-        pieces.append(piece)
-        size += len(piece)
-        if limit is not None and size > limit:
-            return None
-    return b"".join(pieces)
-
-
-def _lines_with_any(parts: Collection[bytes], text: bytes) -> list[bytes]:
-    """Most often none; then nothing is split. A line of /proc ends at a newline and nowhere else."""
-    if not any(part in text for part in parts):
-        return []
-    return [line for line in text.split(b"\n") if any(part in line for part in parts)]
-
-
-def _parse_mapping(line: bytes) -> _Mapped:
-    """A mapping out of the text (proc_pid_maps(5))."""
-    addresses, permissions, _, device, inode, *_ = line.split(maxsplit=5)
-    start, _, end = addresses.partition(b"-")
-    major, _, minor = device.partition(b":")
-    access = "".join(letter for letter in "rwx" if letter.encode() in permissions)
-    return int(start, 16), int(end, 16), access, int(major, 16), int(minor, 16), int(inode)
+            self._found[identity] = _Held()
+        return self._found[identity]

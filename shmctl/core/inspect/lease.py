@@ -3,9 +3,9 @@
 import errno
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
+from typing import NamedTuple
 
 from shmctl.core import locking, posix
 from shmctl.core.errors import ShmError
@@ -13,6 +13,7 @@ from shmctl.core.inspect.holders import Identity, Scan
 from shmctl.core.inspect.locks import Locks
 from shmctl.core.models import DEV_SHM, Directory, ObjectInfo
 from shmctl.core.names import escape
+from shmctl.core.proc import uninspected_text
 
 
 class State(StrEnum):
@@ -23,8 +24,7 @@ class State(StrEnum):
     UNKNOWN = "unknown"
 
 
-@dataclass(frozen=True, slots=True)
-class Usage:
+class Usage(NamedTuple):
     """An answer, and what it rests on, in words."""
 
     state: State
@@ -67,7 +67,7 @@ class UsageTest:
             return Usage(State.HELD, f"PID {shown} has it open or mapped")
         reason = f"no holder is to be seen, but the kernel cannot be asked: {problem}"
         if self._scan.uninspected:
-            reason += f"; {self._scan.uninspected} processes could not be inspected"
+            reason += f"; {uninspected_text(self._scan.uninspected)}"
         return Usage(State.UNKNOWN, reason)
 
     @cached_property

@@ -2,11 +2,12 @@
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
+
+from shmctl.core import proc
 
 
-@dataclass(frozen=True, slots=True)
-class Locks:
+class Locks(NamedTuple):
     """The locks of the host: by (device, inode), a word for one of them: ``FLOCK by PID 4711``."""
 
     owners: Mapping[tuple[int, int], str]
@@ -15,14 +16,22 @@ class Locks:
     def read(cls) -> "Locks":
         """The locks as they are now; none where /proc/locks cannot be read."""
         try:
-            with open("/proc/locks", encoding="ascii", errors="replace") as file:
-                return cls(dict(_parse(line) for line in file if " -> " not in line))
+            lines = proc.locks()
         except OSError:
             return cls({})
+        return cls(dict(filter(None, map(_parse, lines))))
 
 
-def _parse(line: str) -> tuple[tuple[int, int], str]:
-    """``1: FLOCK  ADVISORY  WRITE 708 00:1b:12345 0 EOF``."""
+def _parse(line: bytes) -> tuple[tuple[int, int], str] | None:
+    """The lock of a line, ``1: FLOCK  ADVISORY  WRITE 708 00:1b:12345 0 EOF``.
+
+    None for one that waits, ``1: -> FLOCK``, and for one on no file, whose place is ``<none>:0``.
+    """
+    if b" -> " in line:
+        return None
     _, kind, _, _, pid, where, *_ = line.split()
-    major, minor, inode = where.split(":")
-    return (os.makedev(int(major, 16), int(minor, 16)), int(inode)), f"{kind} by PID {pid}"
+    if where.startswith(b"<none>"):
+        return None
+    major, minor, inode = where.split(b":")
+    owner = f"{kind.decode('ascii', 'replace')} by PID {int(pid)}"
+    return (os.makedev(int(major, 16), int(minor, 16)), int(inode)), owner

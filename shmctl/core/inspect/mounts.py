@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from shmctl.core import proc
 from shmctl.core.models import Directory
 
 _ESCAPE = re.compile(rb"\\([0-3][0-7]{2})")
@@ -26,15 +27,14 @@ class Mount:
 
 def read_mounts(pid: int | None = None) -> list[Mount]:
     """The mounts that process ``pid``, or this one, sees, in the order of mounting. Raises OSError."""
-    with open(f"/proc/{'self' if pid is None else pid}/mountinfo", "rb") as file:
-        return parse_mounts(file)
+    return parse_mounts(proc.mounts(pid))
 
 
 def parse_mounts(lines: Iterable[bytes]) -> list[Mount]:
     """``30 25 0:27 / /dev/shm rw,nosuid shared:3 - tmpfs tmpfs rw,size=1024k``, a line each."""
     mounts = []
     for line in lines:
-        own, _, file_system = line.rstrip(b"\n").partition(b" - ")
+        own, _, file_system = line.partition(b" - ")
         number, _, _, root, point, *_ = own.split(b" ")
         # The source in between may be empty.
         fstype, _, options = file_system.split(b" ", 2)
@@ -62,8 +62,7 @@ def is_file_system_root(directory: Directory, mount: Mount) -> bool:
 
 def _mount_of_file(fd: int, mounts: Iterable[Mount]) -> Mount | None:
     """By the mount's number, which does not mind what is mounted over it."""
-    with open(f"/proc/self/fdinfo/{fd}", encoding="ascii") as file:
-        number = next((int(line.split()[1]) for line in file if line.startswith("mnt_id:")), None)
+    number = proc.mount_id(fd)
     return next((mount for mount in mounts if mount.id == number), None)
 
 

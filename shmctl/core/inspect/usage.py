@@ -1,14 +1,16 @@
 """What fills a /dev/shm, to the byte."""
 
+import errno
 import os
 import re
 import stat
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 
-from shmctl.core import posix
-from shmctl.core.errors import failing_as
+from shmctl.core import posix, proc
+from shmctl.core.errors import FileError, failing_as
 from shmctl.core.inspect.holders import Unlinked
 from shmctl.core.inspect.mounts import is_file_system_root, mount_of, read_mounts
 from shmctl.core.models import DEV_SHM, Directory, Kind, ObjectInfo, user_name
@@ -40,7 +42,7 @@ class Usage:
     by_owner: Mapping[str, int]
     unlinked: tuple[Unlinked, ...]
     unexplained: int
-    uninspected: int
+    uninspected: Sequence[proc.Uninspected]
     whole: bool
 
 
@@ -51,7 +53,7 @@ def measure(
     named: Sequence[ObjectInfo],
     below: Sequence[os.stat_result],
     unlinked: Sequence[Unlinked],
-    uninspected: int,
+    uninspected: Sequence[proc.Uninspected],
 ) -> Usage:
     """Add up what the tmpfs of ``directory`` holds.
 
@@ -150,57 +152,67 @@ class Mounted:
     container: str | None
 
 
-_CONTAINER_ID = re.compile(r"[0-9a-f]{64}")
+_CONTAINER_ID = re.compile(rb"[0-9a-f]{64}")
 
 
-def all_mounted() -> tuple[list[Mounted], int]:
-    """Every distinct /dev/shm on the host, through its processes' roots; and how many processes kept shut.
+def all_mounted() -> tuple[list[Mounted], list[proc.Uninspected]]:
+    """Every distinct /dev/shm on the host, through its processes' roots; and who could not be inspected.
 
     The caller closes the directories' descriptors.
     """
-    found: dict[int, Mounted] = {}
-    roots: set[str] = set()
-    uninspected = 0
+    roots: set[tuple[bytes, bytes]] = set()
+    devices: set[int] = set()
     own = _own_root()
-    with failing_as("readdir", b"/proc"):
-        pids = sorted(int(entry) for entry in os.listdir("/proc") if entry.isdigit())
-    for pid in pids:
-        try:
-            namespace = os.readlink(f"/proc/{pid}/ns/mnt")
-            root = os.readlink(f"/proc/{pid}/root")
-            if f"{namespace} {root}" in roots:
-                continue
-            roots.add(f"{namespace} {root}")
-            directory = _own_directory() if (namespace, root) == own else open_directory_of(pid)
-            device = os.stat(directory.fd or 0).st_dev
-            if device in found or not is_mount_point(directory):
-                os.close(directory.fd or 0)
-            else:
-                found[device] = Mounted(directory, pid, _container(pid))
-        except PermissionError:
-            uninspected += 1
-        except OSError:
-            continue
-    return list(found.values()), uninspected
+    with ExitStack() as opened:
+
+        def look_at(pid: int) -> list[Mounted]:
+            root = proc.namespace(pid, "mnt"), proc.root(pid)
+            mounted = None if root in roots else _mounted(pid, devices, opened, is_own=root == own)
+            roots.add(root)
+            return [mounted] if mounted else []
+
+        found = proc.survey(proc.pids(), look_at)
+        opened.pop_all()
+    return found
 
 
-def _own_root() -> tuple[str, str] | None:
+def _mounted(pid: int, devices: set[int], opened: ExitStack, *, is_own: bool) -> Mounted | None:
+    """The /dev/shm that a process sees, its descriptor in ``opened`` and its device in ``devices``.
+
+    None for one whose device is there already, and for what is not mounted there.
+    """
     try:
-        return os.readlink("/proc/self/ns/mnt"), os.readlink("/proc/self/root")
+        path, fd = _own_directory() if is_own else open_directory_of(pid)
+    except FileError as error:
+        if error.errno in (errno.ELOOP, errno.ENOTDIR):
+            return None
+        raise
+    with ExitStack() as closing:
+        closing.callback(os.close, fd)
+        device = os.fstat(fd).st_dev
+        if device in devices or not is_mount_point(path, fd):
+            return None
+        devices.add(device)
+        mounted = Mounted(Directory(path, fd, None if is_own else pid), pid, _container(pid))
+        opened.push(closing.pop_all())
+    return mounted
+
+
+def _own_root() -> tuple[bytes, bytes] | None:
+    try:
+        return proc.namespace(None, "mnt"), proc.root(None)
     except OSError:
         return None
 
 
-def _own_directory() -> Directory:
+def _own_directory() -> tuple[bytes, int]:
     """The one that shmctl works in without --target: a link in its place is followed."""
-    oflag = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
-    return Directory(DEV_SHM.path, os.open(DEV_SHM.path, oflag))
+    return DEV_SHM.path, os.open(DEV_SHM.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
 
 
 def _container(pid: int) -> str | None:
     try:
-        with open(f"/proc/{pid}/cgroup", encoding="ascii", errors="replace") as file:
-            match = _CONTAINER_ID.search(file.read())
+        match = _CONTAINER_ID.search(b"\n".join(proc.cgroups(pid)))
     except OSError:
         return None
-    return match[0] if match else None
+    return match[0].decode() if match else None

@@ -100,7 +100,9 @@ def _link(target: OpenObject, name: Name) -> None:
         posix.link(target.fd, name, target.directory)
     except ShmError as error:
         number = error.errno or errno.EIO
-        no_way = number == errno.ENOENT and not os.path.exists("/proc/self/fd")
+        from shmctl.core.proc import is_mounted
+
+        no_way = number == errno.ENOENT and not is_mounted()
         detail = "/proc is not there, and a name is given by way of it" if no_way else None
         raise ShmError(error.call, target.name, number, detail=detail) from error
 

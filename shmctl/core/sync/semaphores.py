@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from shmctl.core import posix
+from shmctl.core import posix, proc
 from shmctl.core.busguard import BusGuard
 from shmctl.core.errors import InputError, ShmError
 from shmctl.core.models import DEV_SHM, Directory, ObjectInfo
@@ -122,13 +122,9 @@ def _opened_file(name: Name) -> Iterator[OpenObject]:
 
 def _addresses_of(st: os.stat_result) -> tuple[int, int]:
     """Where the C library has mapped a semaphore's file; nowhere, if another has got the name meanwhile."""
-    with open("/proc/self/maps", "rb") as maps:
-        for line in maps:
-            addresses, _, _, device, inode, *_ = line.split(maxsplit=5)
-            major, _, minor = device.partition(b":")
-            if (os.makedev(int(major, 16), int(minor, 16)), int(inode)) == (st.st_dev, st.st_ino):
-                start, _, end = addresses.partition(b"-")
-                return int(start, 16), int(end, 16) - int(start, 16)
+    for start, end, _, major, minor, inode in proc.mappings(None, {st.st_dev}):
+        if (os.makedev(major, minor), inode) == (st.st_dev, st.st_ino):
+            return start, end - start
     return 0, 0
 
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-import shmctl.core.inspect.holders as module
+from shmctl.core import proc
 from shmctl.core.inspect.holders import Holder, find_holders, find_unlinked, scan_processes
 from shmctl.core.names import parse_name
 from shmctl.core.objects.describe import describe
@@ -79,7 +79,7 @@ def test_mappings(name: str, case: str) -> None:
         if pages:
             (holder,) = found
             assert (holder.pid, holder.mapped, holder.access) == (pid, pages * PAGE, access)
-            assert (holder.fds, holder.uid) == ([], os.geteuid())
+            assert (holder.fds, holder.uid) == ((), os.geteuid())
         else:
             assert found == []
     assert holders(name) == []
@@ -88,13 +88,13 @@ def test_mappings(name: str, case: str) -> None:
 @pytest.fixture
 def without_ioctl(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
     """From its call on, an ioctl number is used that no kernel knows: ENOTTY, as older kernels answer."""
-    return lambda: monkeypatch.setattr(module, "_PROCMAP_QUERY", 0xC06866FE)
+    return lambda: monkeypatch.setattr(proc, "_PROCMAP_QUERY", 0xC06866FE)
 
 
 @pytest.fixture
 def long_texts(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
     """From its call on, every process's mappings count as too many to read."""
-    return lambda: monkeypatch.setattr(module, "_SHORT", -1)
+    return lambda: monkeypatch.setattr(proc, "_SHORT", -1)
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -209,6 +209,72 @@ for _ in "ab":
 """
     with mapper(name, code) as pid:
         assert [(each.pid, each.mapped) for each in holders(name)] == [(pid, PAGE)]
+
+
+OWN_TABLES = """
+import threading
+opened = threading.Semaphore(0)
+def open_alone(way):
+    assert ctypes.CDLL(None).unshare(0x400) == 0  # CLONE_FILES
+    os.open(sys.argv[1], way)
+    opened.release()
+    threading.Event().wait()
+for way in (os.O_RDONLY, os.O_WRONLY):
+    threading.Thread(target=open_alone, args=(way,), daemon=True).start()
+    opened.acquire()
+for _ in range(5):
+    threading.Thread(target=threading.Event().wait, daemon=True).start()
+"""
+
+
+@pytest.mark.parametrize("kcmp", [True, False])
+def test_threads_with_tables_of_their_own(name: str, kcmp: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What both have open they have under one number; where kcmp(2) cannot be had, the numbers tell."""
+    path_of(name).write_bytes(b"x")
+    if not kcmp:
+        monkeypatch.setattr(proc, "_KCMP", {})
+    code = (
+        OWN_TABLES
+        if kcmp
+        else OWN_TABLES.replace("os.open(sys", "[os.dup(1) for _ in range(way + 1)]\n    os.open(sys", 1)
+    )
+    with mapper(name, code) as pid:
+        assert len(list(proc.threads(pid))) == 3
+        (holder,) = holders(name)
+        assert (holder.pid, holder.access) == (pid, "rw")
+
+
+def test_threads_that_share_a_table_are_looked_at_once(name: str) -> None:
+    code = """
+import threading
+for _ in range(20):
+    threading.Thread(target=threading.Event().wait, daemon=True).start()
+"""
+    path_of(name).write_bytes(b"x")
+    with mapper(name, code) as pid:
+        assert proc.has_threads(pid)
+        assert list(proc.threads(pid)) == [pid]
+
+
+def test_threads_that_come_and_go(name: str) -> None:
+    """None of them takes what the process holds out of sight."""
+    code = f"""
+import threading
+keep({READ})
+fd = os.open(sys.argv[1], os.O_RDONLY)
+def churn():
+    while True:
+        thread = threading.Thread(target=ctypes.CDLL(None).unshare, args=(0x400,))
+        thread.start()
+        thread.join()
+for _ in range(3):
+    threading.Thread(target=churn, daemon=True).start()
+"""
+    path_of(name).write_bytes(bytes(PAGE))
+    with mapper(name, code) as pid:
+        for _ in range(200):
+            (holder,) = holders(name)
+            assert (holder.pid, holder.access, holder.mapped, len(holder.fds)) == (pid, "r", PAGE, 1)
 
 
 def test_a_zombie_holds_nothing(name: str) -> None:

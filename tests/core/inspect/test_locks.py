@@ -99,15 +99,22 @@ def test_two_files_with_one_inode_number_differ(fd: int) -> None:
     assert (st.st_dev + 1, st.st_ino) not in owners
 
 
+@pytest.mark.parametrize(
+    "line", [b"2: POSIX  ADVISORY  WRITE 5 <none>:0 0 EOF", b"1: -> FLOCK  ADVISORY  WRITE 9"]
+)
+def test_lines_of_no_file_and_of_who_waits(line: bytes) -> None:
+    assert _parse(line) is None
+
+
 LINES = {
-    "1: FLOCK  ADVISORY  WRITE 708 00:1b:12345 0 EOF\n": (0x00, 0x1B, 12345, "FLOCK by PID 708"),
-    "2: POSIX  ADVISORY  READ  1 103:02:42 10 14\n": (0x103, 0x02, 42, "POSIX by PID 1"),
-    "27: LEASE  ACTIVE    WRITE 9 00:1a:7 0 EOF\n": (0x00, 0x1A, 7, "LEASE by PID 9"),
+    b"1: FLOCK  ADVISORY  WRITE 708 00:1b:12345 0 EOF": (0x00, 0x1B, 12345, "FLOCK by PID 708"),
+    b"2: POSIX  ADVISORY  READ  1 103:02:42 10 14": (0x103, 0x02, 42, "POSIX by PID 1"),
+    b"27: LEASE  ACTIVE    WRITE 9 00:1a:7 0 EOF": (0x00, 0x1A, 7, "LEASE by PID 9"),
 }
 
 
 @pytest.mark.parametrize("line", LINES)
-def test_a_line(line: str) -> None:
+def test_a_line(line: bytes) -> None:
     """proc_locks(5); devices are hexadecimal, inodes are not."""
     major, minor, inode, owner = LINES[line]
     assert _parse(line) == ((os.makedev(major, minor), inode), owner)

@@ -41,6 +41,12 @@ def test_a_child_that_is_reaped() -> None:
     assert PidTable().started(child.pid) is None
 
 
+def test_a_zombie_is_dead() -> None:
+    with subprocess.Popen(["true"]) as ended:
+        os.waitid(os.P_PID, ended.pid, os.WEXITED | os.WNOWAIT)
+        assert PidTable().started(ended.pid) is None
+
+
 def test_start_time_is_the_clocks() -> None:
     """Seconds since the epoch, to the tick."""
     before = time.time()

@@ -23,13 +23,17 @@ from tests.support import (
 )
 
 SIZE = 8192
-UNINSPECTED = re.compile(r"shmctl: \w+: (1 process|[0-9]+ processes) could not be inspected")
+UNINSPECTED = re.compile(
+    r"shmctl: \w+: (1 process|[0-9]+ processes) could not be inspected(, [0-9]+ of them)?: [^(\n]+ \([A-Z]+\)"
+)
 
 # Holds the file argv[2], or the semaphore of that name, as argv[1] says; says which PID does, and holds
 # on until its input ends.
 HOLDER = r"""
 #define _GNU_SOURCE
 #include <fcntl.h>
+#include <pthread.h>
+#include <sched.h>
 #include <semaphore.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -74,6 +78,44 @@ static void send_and_close(const char *path)
     close(fd);
 }
 
+static void say_so_and_hold_on(void)
+{
+    char byte;
+    printf("%d\n", getpid());
+    fflush(stdout);
+    while (read(0, &byte, 1) > 0) ;
+    exit(0);
+}
+
+static void *in_its_own_table(void *path)
+{
+    if (unshare(CLONE_FILES)) { perror("unshare"); exit(3); }
+    open_or_die(path, O_RDWR);
+    say_so_and_hold_on();
+    return NULL;
+}
+
+/* Until the leader is a zombie: the letter behind its name. */
+static void *without_leader(void *unused)
+{
+    char stat[512];
+    do {
+        int fd = open_or_die("/proc/self/stat", O_RDONLY);
+        ssize_t length = read(fd, stat, sizeof stat - 1);
+        stat[length > 0 ? length : 0] = 0;
+        close(fd);
+    } while (!strrchr(stat, ')') || strncmp(strrchr(stat, ')'), ") Z", 3));
+    say_so_and_hold_on();
+    return unused;
+}
+
+static int end_before_the_thread(void)
+{
+    pthread_t started;
+    if (pthread_create(&started, NULL, without_leader, NULL)) return 3;
+    pthread_exit(NULL);
+}
+
 int main(int argc, char **argv)
 {
     const char *way = argv[1], *path = argv[2];
@@ -101,6 +143,16 @@ int main(int argc, char **argv)
     } else if (!strcmp(way, "fcntl lock")) {
         struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
         if (fcntl(open_or_die(path, O_RDWR), F_SETLK, &lock)) { perror("fcntl"); return 3; }
+    } else if (!strcmp(way, "fd, leader dead")) {
+        open_or_die(path, O_RDWR);
+        return end_before_the_thread();
+    } else if (!strcmp(way, "mapping, leader dead")) {
+        map_and_close(path, O_RDWR, PROT_READ | PROT_WRITE, MAP_SHARED);
+        return end_before_the_thread();
+    } else if (!strcmp(way, "fd of a thread alone")) {
+        pthread_t started;
+        if (pthread_create(&started, NULL, in_its_own_table, (void *)path)) return 3;
+        pthread_join(started, NULL);
     } else if (!strcmp(way, "in flight")) send_and_close(path);
     else if (!strcmp(way, "semaphore")) {
         if (sem_open(path, 0) == SEM_FAILED) { perror("sem_open"); return 3; }

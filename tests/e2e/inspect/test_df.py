@@ -21,7 +21,7 @@ from tests.e2e.inspect.holding import (
     sleeper,
 )
 from tests.e2e.terminal import Terminal, without_styles
-from tests.support import AS_NOBODY, shmctl_argv
+from tests.support import AS_NOBODY, as_nobody, python_for_all, run_command, shmctl_argv
 
 pytestmark = pytest.mark.needs_root
 
@@ -164,6 +164,18 @@ def test_in_flight_is_unexplained(private: PrivatePlace, holder: Holder) -> None
     assert measured(private)["unexplained"] == 0
 
 
+@pytest.mark.parametrize("way", ["fd, leader dead", "mapping, leader dead", "fd of a thread alone"])
+def test_unlinked_and_held_by_a_thread(private: PrivatePlace, holder: Holder, way: str) -> None:
+    """It is no part of what is unexplained."""
+    path = private.make("/x", bytes(SIZE))
+    with holder(way, "/dev/shm/x", private.enter) as holding:
+        path.unlink()
+        found = measured(private)
+        ((gone,), rest) = found["unlinked"], found["unexplained"]
+        assert (gone["name"], gone["allocated"], rest) == ("/x", SIZE, 0)
+        assert [each["pid"] for each in gone["holders"]] == [holding.pid]
+
+
 def rows_of(place: PrivatePlace) -> list[list[str]]:
     result = place.run("df")
     assert (result.status, complaints(result)) == (0, []), result
@@ -288,6 +300,21 @@ def test_all_sees_other_mount_namespaces(shared: Place, name: str) -> None:
             assert devices.count(os.stat("/dev/shm").st_dev) == 1
         assert here.f_blocks * here.f_frsize in {each["capacity"] for each in everywhere(shared)}
     assert 3 << 20 not in {each["capacity"] for each in everywhere(shared)}
+
+
+def test_all_loses_no_descriptor(private: PrivatePlace) -> None:
+    """Of a directory that may be opened and not looked at further."""
+    script = """
+import os
+from shmctl.core.inspect.usage import all_mounted
+before = len(os.listdir("/proc/self/fd"))
+mounted, uninspected = all_mounted()
+print(len(os.listdir("/proc/self/fd")) - before - len(mounted), *[each.pid for each in uninspected])
+"""
+    shut = 'mount -t tmpfs -o mode=0744 tmpfs /dev/shm && exec "$@"'
+    with sleeper(enter=("unshare", "-m", "sh", "-c", shut, "sh", *AS_NOBODY)) as pid:
+        lost, *uninspected = run_command(as_nobody([python_for_all(), "-c", script])).text.split()
+        assert (lost, str(pid) in uninspected) == ("0", True)
 
 
 CONTAINER = "0123456789abcdef" * 4

@@ -540,8 +540,8 @@ def test_terminal() -> None:
 def test_the_mount_table() -> None:
     r"""Spaces and backslashes in octal, optional fields, an empty source."""
     lines = [
-        b"30 25 0:27 / /dev/shm rw,nosuid shared:3 master:1 - tmpfs tmpfs rw,size=1024k,huge=always\n",
-        rb"31 30 0:28 /a\040b /mnt/x\134y\011z rw - ext4  ro" + b"\n",
+        b"30 25 0:27 / /dev/shm rw,nosuid shared:3 master:1 - tmpfs tmpfs rw,size=1024k,huge=always",
+        rb"31 30 0:28 /a\040b /mnt/x\134y\011z rw - ext4  ro",
     ]
     first, second = parse_mounts(lines)
     assert (first.id, first.root, first.point, first.fstype) == (30, b"/", b"/dev/shm", "tmpfs")

@@ -21,7 +21,7 @@ from tests.e2e.inspect.holding import (
     sleeper,
 )
 from tests.e2e.terminal import Terminal, without_styles
-from tests.support import run_command, shmctl_argv
+from tests.support import AS_NOBODY, run_command, shmctl_argv
 
 pytestmark = pytest.mark.needs_root
 
@@ -42,6 +42,31 @@ def test_orphan(private: PrivatePlace) -> None:
     reason = reason_of(private, "/x", "orphan")
     assert reason.startswith(GRANTED)
     assert re.search(r"last changed [0-9]+ seconds? ago", reason)
+
+
+def test_a_process_that_forges_its_pids(private: PrivatePlace) -> None:
+    """What another user's process calls itself makes no dead creator live."""
+    code = """
+import ctypes
+assert ctypes.CDLL(None).prctl(15, b"\\rNSpid:\\t" + sys.argv[1].encode(), 0, 0, 0) == 0
+"""
+    dead = dead_pid()
+    private.make(f"/torch_{dead}_815_0")
+    with sleeper(code, str(dead), enter=AS_NOBODY) as pid:
+        assert b"\rNSpid:\t%d" % dead in Path(f"/proc/{pid}/status").read_bytes()
+        (found,) = private.records("leaks", "--min-age", "0")
+    assert found["verdict"] == ("orphan" if SEES_ALL else "unknown"), found
+
+
+def test_a_zombie_that_created_it_is_dead(private: PrivatePlace, holder: Holder) -> None:
+    """Unless other threads of it live on."""
+    with subprocess.Popen(["true"]) as ended, holder("fd, leader dead", "/dev/null") as holding:
+        os.waitid(os.P_PID, ended.pid, os.WEXITED | os.WNOWAIT)
+        for pid in (ended.pid, holding.pid):
+            private.make(f"/torch_{pid}_815_0")
+        verdicts = private.verdicts()
+    assert verdicts[f"/torch_{ended.pid}_815_0"] == ("orphan" if SEES_ALL else "unknown")
+    assert verdicts[f"/torch_{holding.pid}_815_0"] == "kept"
 
 
 def test_pytorch(private: PrivatePlace) -> None:

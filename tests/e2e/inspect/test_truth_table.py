@@ -38,7 +38,7 @@ from tests.e2e.inspect.holding import (
     sleeper,
 )
 from tests.e2e.terminal import Terminal
-from tests.support import AS_NOBODY, Result, compile_c, run_command, shmctl_argv
+from tests.support import AS_NOBODY, Result, as_nobody, compile_c, python_for_all, run_command, shmctl_argv
 
 IN_USE_UNSEEN = "in use, but by no process that is to be seen here"
 
@@ -94,6 +94,9 @@ WAYS = {
     "child": ("rw", 0, 1),
     "flock": ("r", 0, 1),
     "fcntl lock": ("rw", 0, 1),
+    "fd, leader dead": ("rw", 0, 1),
+    "mapping, leader dead": ("rw", SIZE, 0),
+    "fd of a thread alone": ("rw", 0, 1),
 }
 
 
@@ -589,14 +592,84 @@ kept = [mmap.mmap(fd, 8192, prot=1 + 2 * (i % 2), offset=8192 * i) for i in rang
 def test_uninspected_processes_are_told_in_one_line(name: str, shared: Place, holder: Holder) -> None:
     path = shared.make(name)
     path.chmod(0o644)
-    with holder("fd", path), holder("fd", path), holder("fd", path):
-        for args in (["holders", name], ["holders"], ["holders", "--unlinked"], ["df"], ["df", "--all"]):
+    with holder("fd", path) as one, holder("fd", path), holder("fd", path):
+        for args in (["holders", name], ["holders"], ["holders", "--unlinked"]):
             result = shared.run_as_nobody(*args)
             assert result.status == 0, result
-            told = [line for line in result.errors.splitlines() if UNINSPECTED.fullmatch(line)]
-            assert len(told) == 1, (args, result.errors)
-            assert int(re.findall("[0-9]+", told[0])[0]) >= 3
-            assert "inspected" not in result.text or args[0] == "df"
+            (told,) = uninspected_lines(result)
+            assert int(re.findall("[0-9]+", told)[0]) >= 3
+            assert told.endswith(" could not be inspected: Permission denied (EACCES)")
+            assert "inspected" not in result.text
+            (by_pid,) = uninspected_lines(shared.run_as_nobody(*args, "--verbose"))
+            assert re.search(rf"inspected: PID .*\b{one.pid}\b.*: Permission denied \(EACCES\)$", by_pid)
+
+
+def uninspected_lines(result: Result) -> list[str]:
+    return [line for line in result.errors.splitlines() if UNINSPECTED.fullmatch(line)]
+
+
+@pytest.mark.needs_root
+def test_uninspected_processes_are_told_where_they_may_matter(
+    names: list[str], private: PrivatePlace, holder: Holder
+) -> None:
+    """Not where the kernel's lease says that nobody holds it, or where all bytes are accounted for."""
+    own, theirs, _ = names
+    os.chown(private.make(own), 65534, 65534)
+    assert uninspected_lines(private.run_as_nobody("holders", own)) == []
+    assert uninspected_lines(private.run_as_nobody("holders")) == []
+    path = private.make(theirs)
+    with holder("fd", "/dev/shm" + own, private.enter), holder("fd", "/dev/shm" + theirs, private.enter):
+        assert len(uninspected_lines(private.run_as_nobody("holders", own))) == 1
+        assert len(uninspected_lines(private.run_as_nobody("holders"))) == 1
+        assert uninspected_lines(private.run_as_nobody("df")) == []
+        path.unlink()
+        assert len(uninspected_lines(private.run_as_nobody("df"))) == 1
+
+
+@pytest.mark.needs_root
+def test_zombies_and_the_kernels_threads_have_nothing_to_inspect() -> None:
+    """They refuse another user, as any process does."""
+
+    script = """
+from shmctl.core.inspect.holders import scan_processes
+print(*[each.pid for each in scan_processes(()).uninspected])
+"""
+    listed = subprocess.run(["ps", "-e", "-o", "pid=,vsz="], capture_output=True, check=True).stdout
+    kernel = {int(pid) for pid, size in map(bytes.split, listed.splitlines()) if size == b"0"}
+    with subprocess.Popen(["true"]) as ended, sleeper() as alive:
+        os.waitid(os.P_PID, ended.pid, os.WEXITED | os.WNOWAIT)
+        result = run_command(as_nobody([python_for_all(), "-c", script]))
+        uninspected = set(map(int, result.text.split()))
+        assert alive in uninspected
+        assert not uninspected & {ended.pid, *kernel}
+
+
+@pytest.mark.needs_root
+def test_unlinked_object_with_a_carriage_return_in_its_name(name: str, shared: Place, holder: Holder) -> None:
+    """Its owner, who is shown the text of the mappings alone, finds it."""
+    path = shared.make(name + "a\rb")
+    os.chown(path, 65534, 65534)
+    with holder("mapping", path, AS_NOBODY) as holding:
+        path.unlink()
+        found = json.loads(shared.run_as_nobody("holders", "--unlinked", "--json").out)
+        pids = [
+            [each["pid"] for each in found_["holders"]] for found_ in found if found_["name"] == name + "a\rb"
+        ]
+        assert pids == [[holding.pid]]
+
+
+@pytest.mark.needs_root
+def test_a_lock_on_no_file(name: str, shared: Place, tmp_path: Path) -> None:
+    """The kernel shows its place as <none>:0; the other locks are still read."""
+    st = shared.make(name).stat()
+    place = f"{os.major(st.st_dev):02x}:{os.minor(st.st_dev):02x}:{st.st_ino}"
+    text = f"1: POSIX  ADVISORY  WRITE 5 <none>:0 0 EOF\n2: FLOCK  ADVISORY  WRITE 4711 {place} 0 EOF\n"
+    (tmp_path / "locks").write_text(text)
+    argv = as_nobody(shmctl_argv("leaks", "--json", name, python=python_for_all()))
+    script = f'mount --bind {tmp_path}/locks /proc/locks && exec "$@"'
+    result = run_command(["unshare", "-m", "sh", "-c", script, "sh", *argv], env={"HOME": "/nonexistent"})
+    (found,) = json.loads(result.out)
+    assert (found["verdict"], found["reasons"]) == ("held", ["it is locked (FLOCK by PID 4711)"]), result
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from shmctl.core import proc
 from shmctl.core.inspect.mounts import Mount, read_mounts
 from shmctl.core.names import escape
 
@@ -23,15 +24,14 @@ def memory_limit(pid: int | None = None) -> MemoryLimit | None:
     """The limit on the memory of a process, or of this one; None without any. Raises OSError."""
     mounts = read_mounts()
     limits: list[MemoryLimit] = []
-    with open(f"/proc/{'self' if pid is None else pid}/cgroup", "rb") as file:
-        for line in file.read().splitlines():
-            hierarchy, controllers, cgroup = line.split(b":", 2)
-            if hierarchy == b"0":
-                mount = _last(mount for mount in mounts if mount.fstype == "cgroup2")
-                limits += _limits(mount, cgroup, "memory.max")
-            elif b"memory" in controllers.split(b","):
-                mount = _last(m for m in mounts if m.fstype == "cgroup" and "memory" in m.options)
-                limits += _limits(mount, cgroup, "memory.limit_in_bytes")
+    for line in proc.cgroups(pid):
+        hierarchy, controllers, cgroup = line.split(b":", 2)
+        if hierarchy == b"0":
+            mount = _last(mount for mount in mounts if mount.fstype == "cgroup2")
+            limits += _limits(mount, cgroup, "memory.max")
+        elif b"memory" in controllers.split(b","):
+            mount = _last(m for m in mounts if m.fstype == "cgroup" and "memory" in m.options)
+            limits += _limits(mount, cgroup, "memory.limit_in_bytes")
     return min(limits, key=lambda limit: limit.size, default=None)
 
 

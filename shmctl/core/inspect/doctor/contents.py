@@ -8,6 +8,7 @@ from shmctl.core.inspect.doctor.findings import Outcome, note, ok, unknown, warn
 from shmctl.core.inspect.lease import State
 from shmctl.core.models import Kind, ObjectInfo, login_name
 from shmctl.core.names import escape
+from shmctl.core.proc import uninspected_text
 from shmctl.core.sizes import human_size
 
 _SHOWN = 5
@@ -45,9 +46,9 @@ def check_unlinked(case: Examination) -> Outcome:
     usage = case.snapshot.usage
     if not usage.whole:
         return unknown("its file system holds more than /dev/shm, and what has no name may be of anywhere")
-    blind = _uninspected(usage.uninspected)
+    blind = uninspected_text(usage.uninspected) if usage.uninspected else ""
     if not usage.unlinked:
-        if usage.uninspected:
+        if blind:
             return unknown(f"no object without a name is to be seen, but {blind}")
         return ok("no process holds an object without a name")
     size = sum(each.allocated or 0 for each in usage.unlinked)
@@ -59,12 +60,6 @@ def check_unlinked(case: Examination) -> Outcome:
         + (f"; {blind}" if blind else ""),
         "'shmctl holders --unlinked' shows them; the memory comes back when their holders end",
     )
-
-
-def _uninspected(count: int) -> str:
-    if not count:
-        return ""
-    return "1 process could not be inspected" if count == 1 else f"{count} processes could not be inspected"
 
 
 def check_semaphores(case: Examination) -> Outcome:

@@ -2,6 +2,7 @@
 
 import os
 
+from shmctl.core import proc
 from shmctl.core.errors import ShmError
 from shmctl.core.inspect.doctor.examination import Examination
 from shmctl.core.inspect.doctor.findings import Outcome, note, ok, warning
@@ -9,7 +10,6 @@ from shmctl.core.inspect.doctor.logind import remove_ipc
 from shmctl.core.inspect.lease import try_lease
 from shmctl.core.inspect.mounts import Mount, read_mounts
 
-_INITIAL_PID_NAMESPACE = "pid:[4026531836]"
 _HIDEPID = {"1": "noaccess", "2": "invisible", "4": "ptraceable"}
 _NO_ORPHANS = "'shmctl leaks' and 'gc' cannot ask the kernel who uses an object, and call nothing an orphan"
 
@@ -32,7 +32,7 @@ def check_remove_ipc(case: Examination) -> Outcome:
 def check_leases(case: Examination) -> Outcome:
     """Does the kernel tell who uses an object?"""
     try:
-        enabled = _setting("fs/leases-enable")
+        enabled = proc.setting("fs/leases-enable")
     except OSError:
         enabled = None
     if enabled == 0:
@@ -50,7 +50,7 @@ def check_leases(case: Examination) -> Outcome:
 
 def check_protected_regular(case: Examination) -> Outcome:
     """Can somebody plant an object that a program is about to make?"""
-    level = _setting("fs/protected_regular")
+    level = proc.setting("fs/protected_regular")
     if level:
         return ok(
             f"fs.protected_regular is {level}: another's object cannot be opened with O_CREAT, even by root"
@@ -65,21 +65,21 @@ def check_protected_regular(case: Examination) -> Outcome:
 def check_proc(case: Examination) -> Outcome:
     """Which processes can be inspected?"""
     try:
-        namespace = os.readlink("/proc/self/ns/pid")
-        proc = _proc_mount(read_mounts())
+        namespace = proc.namespace(None, "pid")
+        mount = _proc_mount(read_mounts())
     except FileNotFoundError:
         return warning(
             "there is no /proc: who holds an object cannot be told, nor much of what is checked here",
             "mount -t proc proc /proc",
         )
-    hidden = proc.options.get("hidepid", "0") if proc else "0"
+    hidden = mount.options.get("hidepid", "0") if mount else "0"
     if hidden not in ("0", "off"):
         return note(
             f"/proc is mounted with hidepid={_HIDEPID.get(hidden, hidden)}: without root, holders of other "
             "users are not to be seen",
             "run 'shmctl holders', 'leaks' and 'df' as root",
         )
-    if namespace != _INITIAL_PID_NAMESPACE:
+    if namespace != proc.INITIAL_PID_NAMESPACE:
         return note(
             "this is not the first PID namespace: processes outside are not to be seen, though they may hold "
             "objects",
@@ -90,9 +90,3 @@ def check_proc(case: Examination) -> Outcome:
 
 def _proc_mount(mounts: list[Mount]) -> Mount | None:
     return next((mount for mount in reversed(mounts) if mount.point == b"/proc"), None)
-
-
-def _setting(name: str) -> int:
-    """A number below /proc/sys. Raises OSError."""
-    with open(f"/proc/sys/{name}", encoding="ascii") as file:
-        return int(file.read())

@@ -1,5 +1,6 @@
 """Checks of how much /dev/shm may hold, how full it is, and what else limits it."""
 
+from shmctl.core import proc
 from shmctl.core.inspect.doctor.cgroups import memory_limit
 from shmctl.core.inspect.doctor.examination import Examination
 from shmctl.core.inspect.doctor.findings import Outcome, note, ok, problem, warning
@@ -14,7 +15,8 @@ def check_size(case: Examination) -> Outcome:
     """Does memory run out before /dev/shm is full?"""
     if case.mount is not None and case.mount.fstype not in _ON_MEMORY:
         return ok(f"{case.mount.fstype} takes its {human_size(case.capacity)} from a disk, not from memory")
-    memory, swap = _physical_memory()
+    values = proc.memory()
+    memory, swap = values[b"MemTotal"], values.get(b"SwapTotal", 0)
     have = f"{human_size(memory)} of memory" + (f" and {human_size(swap)} of swap" if swap else "")
     advice = case.command(f"mount -o remount,size={memory // 2 >> 20}M /dev/shm")
     if not case.capacity:
@@ -101,17 +103,4 @@ def _file_size_limit(pid: int | None) -> int | None:
 
         limit = resource.getrlimit(resource.RLIMIT_FSIZE)[0]
         return None if limit == resource.RLIM_INFINITY else limit
-    with open(f"/proc/{pid}/limits", encoding="ascii") as file:
-        words = [line.split()[3] for line in file if line.startswith("Max file size")]
-    return None if words[0] == "unlimited" else int(words[0])
-
-
-def _physical_memory() -> tuple[int, int]:
-    """Memory and swap in bytes (proc_meminfo(5))."""
-    with open("/proc/meminfo", encoding="ascii") as file:
-        values = dict(line.split(":", 1) for line in file)
-    return _kilobytes(values["MemTotal"]), _kilobytes(values.get("SwapTotal", "0 kB"))
-
-
-def _kilobytes(text: str) -> int:
-    return int(text.split(maxsplit=1)[0]) << 10
+    return proc.file_size_limit(pid)
