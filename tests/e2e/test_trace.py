@@ -297,8 +297,8 @@ def compare(name: str, log: Path, result: Result) -> list[str]:
     """Fail unless both saw the same; returns the names of the calls, without the supporting ones."""
     seen = Strace(name).read(log.read_text())
     told = traced_calls(result.err)
-    shown = [[str(call) for call in calls] for calls in (kernel_calls(told, seen), seen)]
-    lines = difflib.unified_diff(*shown, "--trace", "strace", lineterm="")
+    ours, theirs = ([str(call) for call in calls] for calls in (kernel_calls(told, seen), seen))
+    lines = difflib.unified_diff(ours, theirs, "--trace", "strace", lineterm="")
     difference = "\n".join(lines)
     assert not difference, difference
     return [str(call[0]) for call in told if call[0] not in SUPPORTING]

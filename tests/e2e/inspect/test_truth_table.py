@@ -20,7 +20,6 @@ import pytest
 from shmctl.cli import main
 from shmctl.core import locking, posix
 from shmctl.core.errors import ShmError
-from shmctl.core.inspect import gc
 from shmctl.core.inspect.gc import remove_orphan
 from shmctl.core.inspect.verdicts import Judgement, Verdict
 from shmctl.core.names import parse_name
@@ -476,7 +475,7 @@ def race(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator
         real(*args)
 
     # Notes the time of the call, and makes it.
-    monkeypatch.setattr(gc.posix, "unlink", stamped)
+    monkeypatch.setattr(posix, "unlink", stamped)
     yield running
     running.end()
 
