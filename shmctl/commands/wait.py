@@ -59,7 +59,7 @@ def command(session: Session, /, name: Name, **options: Any) -> None:
             _wait_for_state(session, name, pacer, options)
 
 
-def _check(options: dict[str, Any]) -> None:
+def _check(options: dict[str, Any]) -> None:  # noqa: C901 - a branch for each rule
     typed = options["type_name"] is not None or options["declaration"] is not None
     problem = None
     if options["type_name"] is not None and options["declaration"] is not None:

@@ -275,7 +275,7 @@ def _statements(text: str) -> list[ast.stmt]:
     return ast.parse(text).body
 
 
-def _matches(pattern: Any, node: Any, holes: dict[str, ast.expr]) -> bool:
+def _matches(pattern: Any, node: Any, holes: dict[str, ast.expr]) -> bool:  # noqa: PLR0911 - a case for each kind of node
     match pattern, node:
         case ast.Constant(value=value), _ if value is ...:
             return True
