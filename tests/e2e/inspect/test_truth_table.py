@@ -37,7 +37,7 @@ from tests.e2e.inspect.holding import (
     sleeper,
 )
 from tests.e2e.terminal import Terminal
-from tests.support import AS_NOBODY, Result, compile_c, run_command, shmctl_argv
+from tests.support import AS_NOBODY, Result, compile_c, race_rounds, run_command, shmctl_argv
 
 IN_USE_UNSEEN = "in use, but by no process that is to be seen here"
 
@@ -409,7 +409,7 @@ int main(int argc, char **argv)
 }
 """
 PAGE = struct.Struct("=7q")
-ROUNDS = 1000
+ROUNDS = race_rounds(1000)
 
 
 class Race:
