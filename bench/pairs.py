@@ -76,7 +76,7 @@ def run(
 def _spawn(argv: Sequence[str], environment: Mapping[str, str], source: int, sink: int) -> int:
     """Start a program with these streams, which are its own from now on."""
     streams = [(os.POSIX_SPAWN_DUP2, source, 0), (os.POSIX_SPAWN_DUP2, sink, 1)]
-    pid = os.posix_spawnp(argv[0], argv, environment, file_actions=streams)
+    pid = os.posix_spawnp(argv[0], list(argv), environment, file_actions=streams)
     os.close(source)
     os.close(sink)
     return pid
@@ -93,7 +93,7 @@ def take_turns(works: Mapping[str, Callable[[], float]], rounds: int) -> dict[st
     """The seconds that each work says it took, one a round; every other round goes backwards."""
     seconds: dict[str, list[float]] = {name: [] for name in works}
     for number in range(-WARM_UP, rounds):
-        for name in list(works) if number % 2 else reversed(works):
+        for name in works if number % 2 else reversed(list(works)):
             taken = works[name]()
             if number >= 0:
                 seconds[name].append(taken)

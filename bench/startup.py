@@ -9,6 +9,7 @@ import os
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from pairs import PYTHON, compare, report, run, shmctl, take_turns
@@ -64,7 +65,7 @@ def timed(work: Work) -> float:
 def main() -> int:
     held = True
     for name, work in WORKS.items():
-        turns = take_turns({name: lambda work=work: timed(work), "peer": lambda: run(PEER).seconds}, ROUNDS)
+        turns = take_turns({name: partial(timed, work), "peer": lambda: run(PEER).seconds}, ROUNDS)
         ratio = compare(turns[name], turns["peer"])
         held &= report(name, ratio, work.bar, ("shmctl", turns[name]), ("imports alone", turns["peer"]))
     floor = take_turns({"peer": lambda: run(PEER).seconds, "floor": lambda: run(FLOOR).seconds}, ROUNDS)

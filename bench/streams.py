@@ -12,6 +12,7 @@ import sys
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from pairs import Run, compare, report, run, shmctl, take_turns
@@ -81,7 +82,7 @@ def measure(what: str, copy: Copy, file: str) -> bool:
     """Do one work in turns and print how it went; whether its bars hold."""
     peaks: list[int] = []
     ways = {"shmctl": lambda: copy.timed(copy.ours, peaks)}
-    ways |= {name: lambda way=way: copy.timed(way) for name, way in copy.peers.items()}
+    ways |= {name: partial(copy.timed, way) for name, way in copy.peers.items()}
     turns = take_turns(ways, ROUNDS)
     if copy.target:
         copy.timed(copy.ours)

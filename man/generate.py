@@ -207,47 +207,40 @@ _ITEM = re.compile(r"(-|[1-9]\.) ")
 
 def _blocks(lines: list[str], paragraph: str = ".PP") -> Iterator[str]:
     """Paragraphs, definition lists and fences as roff."""
+    plain: list[str] = []
     fence: list[str] | None = None
-    words: list[str] = []
-    opening = paragraph
-
-    def flush() -> Iterator[str]:
-        nonlocal opening
-        if words:
-            yield opening
-            yield from _text(" ".join(words))
-            words.clear()
-        opening = paragraph
-
-    term_next = False
-    for line in [*lines, ""]:
+    for line in lines:
         if line.startswith("```"):
             if fence is None:
-                yield from flush()
-                fence = []
+                yield from _paragraphs(plain, paragraph)
+                plain, fence = [], []
             else:
                 yield from (paragraph, ".RS 4", ".EX", *map(_code_line, fence), ".EE", ".RE")
                 fence = None
-        elif fence is not None:
-            fence.append(line)
-        elif item := _ITEM.match(line):
-            yield from flush()
+        else:
+            (plain if fence is None else fence).append(line)
+    yield from _paragraphs(plain, paragraph)
+
+
+def _paragraphs(lines: list[str], paragraph: str) -> Iterator[str]:
+    """Paragraphs and definition lists as roff."""
+    words: list[str] = []
+    opening = paragraph
+    in_definition = False
+    for line in [*lines, ""]:
+        item = _ITEM.match(line)
+        if not line.strip() or item:
+            if words:
+                yield from _text(" ".join(words)) if in_definition else (opening, *_text(" ".join(words)))
+            words, opening, in_definition = [], paragraph, False
+        if item:
             opening = ".IP \\(bu 2" if item[1] == "-" else f".IP {item[1]} 3"
             words.append(line[item.end() :])
         elif line.startswith(":   "):
             yield ".TP"
             yield _inline(" ".join(words))
-            words[:] = [line[4:]]
-            term_next = True
-        elif term_next and line.startswith("    "):
-            words.append(line.strip())
-        elif not line.strip():
-            if term_next:
-                yield from _text(" ".join(words))
-                words.clear()
-                term_next = False
-            yield from flush()
-        else:
+            words, in_definition = [line[4:]], True
+        elif line.strip():
             words.append(line.strip())
 
 

@@ -19,6 +19,9 @@ PREFIX = f"shmctl-test-{os.getpid()}-"
 """Every object that a test makes begins with this; the sweep in conftest.py removes what is left."""
 
 TIMEOUT = 60
+RACES = float(os.environ.get("SHMCTL_RACES", "1"))
+"""How many times the usual number of rounds each race is run for."""
+
 NOBODY = 65534
 AS_NOBODY = ("setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups")
 """Put before a command, has user nobody run it, with no capability left."""
@@ -39,6 +42,11 @@ class Result:
     @property
     def errors(self) -> str:
         return self.err.decode()
+
+
+def race_rounds(usual: int) -> int:
+    """How many rounds of a race to run where ``usual`` fit a run of all tests."""
+    return max(1, round(usual * RACES))
 
 
 def run_command(
@@ -128,7 +136,7 @@ def on_pty(
     """Run shmctl with a terminal of ``columns`` as its standard streams; out holds all that it showed."""
     pid, master = pty.fork()
     if pid == 0:
-        os.system(f"stty cols {columns} rows 50")
+        os.system(f"stty cols {columns} rows 50")  # noqa: S605 - nothing of it comes from outside
         argv = shmctl_argv(*args)
         os.execvpe(argv[0], argv, environment({"TERM": "xterm-256color", **(env or {})}))
     if keys:

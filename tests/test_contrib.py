@@ -84,7 +84,7 @@ def test_every_metric_that_is_asked_for_exists() -> None:
 def test_the_dashboard_is_in_order() -> None:
     panels = DASHBOARD["panels"]
     assert len({panel["id"] for panel in panels}) == len({panel["title"] for panel in panels}) == len(panels)
-    cells = set()
+    cells: set[tuple[int, int]] = set()
     for panel in panels:
         assert panel["description"]
         where = panel["gridPos"]

@@ -58,7 +58,7 @@ def end(problem: BaseException, command: str | None) -> int:
         return _output_failed(error, command)
 
 
-def _explain(problem: BaseException, command: str | None) -> int:  # noqa: PLR0911 - a return for each kind of error
+def _explain(problem: BaseException, command: str | None) -> int:  # noqa: C901, PLR0911 - a case for each kind of error
     match problem:
         case Interrupted():
             if Interrupted.output_error:

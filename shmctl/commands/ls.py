@@ -82,7 +82,7 @@ VERDICTS = ("held", "orphan", "kept", "unknown")
 @click.option("--larger", type=SIZE, metavar="SIZE", help="Only what is larger than SIZE.")
 @watch_option
 @pass_session
-def command(
+def command(  # noqa: C901 - a few lines for each of many options
     session: Session,
     pattern: tuple[str, ...],
     everything: bool,

@@ -31,7 +31,7 @@ def test_numpy_sees_the_memory_and_not_a_copy(name: str) -> None:
         array *= 2
         assert seen[-1] == 1998
         assert numpy.frombuffer(box.read(8, 16), dtype=numpy.float64).tolist() == [2, 4]
-        box.write(array[::-1].copy())
+        box.write(array[::-1].copy().data)
         assert seen[0] == 1998
         del array, seen
 

@@ -7,6 +7,7 @@ import os
 import pickle
 import signal
 import threading
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -74,7 +75,7 @@ def test_a_read_only_object(name: str) -> None:
     shmctl.create(name, size=16).close()
     with shmctl.open(name) as box:
         assert not box.writable
-        for refused in (lambda: box.write(b"x"), lambda: box.write(bytes(16)), lambda: box.resize(1)):
+        for refused in (partial(box.write, b"x"), partial(box.write, bytes(16)), partial(box.resize, 1)):
             with pytest.raises(PermissionError, match="open for reading only"):
                 refused()
         assert box.buffer.readonly
@@ -86,7 +87,7 @@ def test_errors_are_also_what_python_raises(name: str) -> None:
         with pytest.raises(FileNotFoundError) as caught:
             function(name)
         assert isinstance(caught.value, shmctl.ShmError)
-        again = pickle.loads(pickle.dumps(caught.value))
+        again = pickle.loads(pickle.dumps(caught.value))  # noqa: S301 - it is our own
         assert type(again) is type(caught.value)
         assert (str(again), again.name) == (str(caught.value), name.encode())
 
@@ -241,7 +242,7 @@ def test_a_body_that_raises_leaves_nothing_half_made(name: str) -> None:
 
 def test_a_body_that_raises_leaves_what_was_there(name: str) -> None:
     shmctl.create(name, size=8).close()
-    for opened in (lambda: shmctl.create(name, exist_ok=True), lambda: shmctl.open(name)):
+    for opened in (partial(shmctl.create, name, exist_ok=True), partial(shmctl.open, name)):
         with pytest.raises(ZeroDivisionError), opened() as box:
             raise ZeroDivisionError
         assert box.closed

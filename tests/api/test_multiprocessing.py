@@ -52,6 +52,7 @@ def test_their_tracker_unlinks_what_it_only_attached(name: str) -> None:
 def test_what_they_made_outlives_a_process_that_opens_it_here() -> None:
     theirs = SharedMemory(create=True, size=64)
     try:
+        assert theirs.buf
         theirs.buf[:5] = b"hello"
         for _ in range(2):
             assert python(ATTACH_HERE, theirs.name) in ("b'hello'\n", "b'reply'\n")

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -78,7 +79,7 @@ def test_what_becomes_of_the_object(name: str) -> None:
 
 def test_waits_that_make_no_sense(name: str) -> None:
     struct = shmctl.Struct("int x;")
-    for call in (
+    calls: tuple[Callable[[], object], ...] = (
         lambda: shmctl.wait(name, "== 1"),
         lambda: shmctl.wait(name, type="int32"),
         lambda: shmctl.wait(name, struct=struct),
@@ -90,7 +91,8 @@ def test_waits_that_make_no_sense(name: str) -> None:
         lambda: shmctl.wait(name, until="gone", length=3),
         lambda: shmctl.wait(name, offset=3),
         lambda: shmctl.wait(name, "== 1", type="int8", offset=-1),
-    ):
+    )
+    for call in calls:
         with pytest.raises(ValueError):
             call()
 

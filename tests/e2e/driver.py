@@ -14,6 +14,7 @@ import select
 import struct
 import sys
 import time
+from typing import Any
 
 
 def main() -> None:
@@ -28,7 +29,7 @@ def main() -> None:
     json.dump(results, sys.stdout)
 
 
-def run(job: dict, argv: list[bytes]) -> list:
+def run(job: dict[str, Any], argv: list[bytes]) -> list[Any]:
     pipes = [os.pipe(), os.pipe(), os.pipe()]
     (stdin, feed), (out, out_end), (err, err_end) = pipes
     os.write(feed, b"from a pipe")
@@ -53,7 +54,7 @@ def run(job: dict, argv: list[bytes]) -> list:
     return [os.waitstatus_to_exitcode(status), *(text.decode("latin-1") for text in texts)]
 
 
-def become(job: dict, argv: list[bytes]) -> None:
+def become(job: dict[str, Any], argv: list[bytes]) -> None:
     for fd in job["closed"]:
         os.close(fd)
     if job["no_leases"]:

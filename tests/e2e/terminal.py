@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from fcntl import ioctl
 from pathlib import Path
 from types import TracebackType
+from typing import Self
 
 from tests.support import TIMEOUT, Result, environment, shmctl_argv
 
@@ -39,13 +40,13 @@ class Terminal:
             try:
                 os.login_tty(slave)
                 # With an environment of its own: the readline library puts COLUMNS behind os.environ's back.
-                os.execvpe(argv[0], argv, wanted)
+                os.execvpe(argv[0], list(argv), wanted)
             finally:
                 os._exit(127)
         os.close(slave)
         self.master = master
 
-    def __enter__(self) -> "Terminal":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(

@@ -21,6 +21,7 @@ from tests.support import (
     environment,
     in_tiny_shm,
     path_of,
+    race_rounds,
     run,
     run_as_nobody,
     run_command,
@@ -147,7 +148,7 @@ def watched(
             argv = [sys.executable, "-c", ROUNDS, repr(commands), str(rounds), str(path)]
             running = subprocess.run(
                 [*argv, *(["remove"] if remove else [])], capture_output=True, env=environment(),
-                stdin=subprocess.DEVNULL, timeout=TIMEOUT,
+                stdin=subprocess.DEVNULL, timeout=race_rounds(TIMEOUT),
             )  # fmt: skip
             assert (running.returncode, running.stderr) == (0, b""), running.stderr
         finally:
@@ -208,7 +209,7 @@ def test_a_reader_finds_the_old_or_the_new(name: str, programs: dict[str, str], 
     program = [programs["reader"], str(path_of(name))]
     path_of(name).write_bytes(b"a" * 100_000)
     swapped = [["write", name, *source, "--create", "--atomic", "--replace"] for source in sources]
-    old, new, neither = watched(program, stop, swapped, 1000, path_of(name), remove=False)
+    old, new, neither = watched(program, stop, swapped, race_rounds(1000), path_of(name), remove=False)
     assert neither == 0
     assert old and new
     changed = [["write", name, *source, "--exact"] for source in sources]

@@ -268,7 +268,8 @@ def test_100_000_lines_in_constant_memory(name: str) -> None:
             process.stdin.flush()
             assert process.stdout.readline() == f"{count - 1}\n".encode()
             status = Path(f"/proc/{process.pid}/status").read_text()
-            peaks.append(int(re.search(r"VmHWM:\s+(\d+) kB", status)[1]))
+            (peak,) = re.findall(r"VmHWM:\s+(\d+) kB", status)
+            peaks.append(int(peak))
         process.stdin.close()
         assert process.wait(60) == 0
     assert peaks[1] - peaks[0] < 1024

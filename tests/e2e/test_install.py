@@ -179,7 +179,7 @@ def test_uv(built: Built, nccl: str, tmp_path: Path) -> None:
         "UV_CACHE_DIR": str(tmp_path / "cache"),
         "UV_NO_CONFIG": "1",
     }
-    offline = ["--offline", "--no-index", "--find-links", built.wheelhouse]
+    offline = ["--offline", "--no-index", "--find-links", str(built.wheelhouse)]
     command([SCRIPTS / "uv", "tool", "install", *offline, "--python", sys.executable, built.wheel], env)
     session([tmp_path / "bin/shmctl"], nccl)
     assert {path.name for path in (tmp_path / "tools/shmctl/share/man").rglob("shmctl*")} == PAGES

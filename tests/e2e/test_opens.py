@@ -112,7 +112,8 @@ BEGIN = re.compile(r'\d+ +\w+\((?:AT_FDCWD<[^>]*>, )?"/begin/(.*)", F_OK')
 
 
 def calls_in(log: str) -> list[FileCall]:
-    found, kind, form = [], "", ()
+    found: list[FileCall] = []
+    kind, form = "", tuple[str, ...]()
     for line in log.splitlines():
         match = LINE.match(line)
         if not match:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support import Result, compile_c, environment, path_of, run, run_command, shmctl_argv
+from tests.support import Result, compile_c, environment, path_of, race_rounds, run, run_command, shmctl_argv
 
 # Shrinks and grows the file of argv[1] without pause, between nothing and argv[2] bytes; says when it begins.
 FLICKER = """
@@ -122,7 +122,7 @@ def test_an_object_that_flickers(name: str, form: list[str], programs: dict[str,
     stdin = os.urandom(SIZE - 5) if form[0] == "write" else b""
     path_of(name).write_bytes(b"x" * SIZE)
     with beside(programs["flicker"], str(path_of(name)), str(SIZE)):
-        for _ in range(ROUNDS):
+        for _ in range(race_rounds(ROUNDS)):
             survived(run_command(argv, stdin=stdin))
 
 
@@ -135,7 +135,7 @@ import sys
 from shmctl.cli import main
 forms = {forms!r}
 seen = set()
-for round in range(12):
+for _ in range({race_rounds(12)}):
     for form in forms:
         status = main.run([{name!r} if part == "NAME" else part for part in form])
         assert status in (0, 1), (status, form)
@@ -146,7 +146,7 @@ sys.stderr.write(f"seen {{sorted(seen)}}")
     with beside(programs["flicker"], str(path_of(name)), str(SIZE)), open(os.devnull, "wb") as null:
         done = subprocess.run(
             [sys.executable, str(script)], stdin=subprocess.DEVNULL, stdout=null, stderr=subprocess.PIPE,
-            env=environment({"PYTHONPATH": os.getcwd()}), timeout=120,
+            env=environment({"PYTHONPATH": os.getcwd()}), timeout=race_rounds(120),
         )  # fmt: skip
     assert done.returncode == 0, done.stderr[-3000:]
     # The race was run: it was lost at times, and won at times.

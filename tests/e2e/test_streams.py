@@ -2,6 +2,7 @@
 
 import fcntl
 import hashlib
+import io
 import os
 import re
 import shlex
@@ -101,7 +102,7 @@ def test_a_gibibyte_in_through_a_pipe(name: str, start: Start) -> None:
 def test_a_gibibyte_out_through_a_pipe(name: str, start: Start) -> None:
     expected = filled(path_of(name), 1024)
     with start("read", name, stdout=subprocess.PIPE) as process:
-        assert process.stdout
+        assert isinstance(process.stdout, io.BufferedReader)
         digest = hashlib.file_digest(process.stdout, "blake2b")
         assert process.wait(120) == 0
     assert digest.hexdigest() == expected

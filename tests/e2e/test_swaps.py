@@ -19,6 +19,7 @@ from tests.support import (
     environment,
     path_of,
     python_for_all,
+    race_rounds,
     run,
     run_as_nobody,
     shmctl_argv,
@@ -94,7 +95,7 @@ def test_a_name_that_turns_into_a_link_and_back(
     args = [name if word == "NAME" else word for word in command]
     won = lost = 0
     with swapping(swapper, name, target):
-        for _ in range(20):
+        for _ in range(race_rounds(20)):
             result = subprocess.run(
                 [sys.executable, "-c", ROUNDS, repr(args)], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
                 stdin=subprocess.DEVNULL, env=environment(), timeout=TIMEOUT, check=True,
@@ -103,7 +104,7 @@ def test_a_name_that_turns_into_a_link_and_back(
             assert good + bad == all_of_them
             won, lost = won + good, lost + bad
             # As often as that, a command that goes by the name again has met the link.
-            if min(won, lost) > 1000:
+            if min(won, lost) > race_rounds(1000):
                 break
     assert won and lost, "the race was never run"
     after = target.stat()

@@ -88,7 +88,7 @@ def number(text: str) -> int:
     return int(text, 16) if text.startswith("0x") else int(text)
 
 
-def in_common(call: str, args: list[str]) -> Call:
+def in_common(call: str, args: list[str]) -> Call:  # noqa: PLR0911 - a case for each call
     """A call that strace and shmctl spell alike."""
     match call:
         case "fcntl" | "flock" | "lseek":
@@ -120,7 +120,7 @@ def in_common(call: str, args: list[str]) -> Call:
     return ("?" + call, *args)
 
 
-def from_trace(call: str, args: list[str]) -> Call:
+def from_trace(call: str, args: list[str]) -> Call:  # noqa: C901, PLR0911 - a case for each call
     """A line of ``--trace``, without its result."""
     match call:
         case "shm_open":
@@ -192,7 +192,7 @@ class Strace:
         if symbol is None:
             self._follow(call, args, result)
 
-    def _concerns(self, call: str, args: list[str]) -> bool:
+    def _concerns(self, call: str, args: list[str]) -> bool:  # noqa: PLR0911 - a case for each call
         path = f'"/dev/shm{self.name}"'
         if call in ("openat", "unlinkat", "renameat") and self._in_directory(args[0]):
             return True
@@ -223,7 +223,7 @@ class Strace:
         address = int(text, 16)
         return any(start <= address < start + length for start, length in self.mappings.items())
 
-    def _translated(self, call: str, args: list[str]) -> Call:
+    def _translated(self, call: str, args: list[str]) -> Call:  # noqa: C901, PLR0911 - a case for each call
         match call:
             case "openat" if args[0].isdigit():
                 return in_directory(args)
@@ -297,8 +297,8 @@ def compare(name: str, log: Path, result: Result) -> list[str]:
     """Fail unless both saw the same; returns the names of the calls, without the supporting ones."""
     seen = Strace(name).read(log.read_text())
     told = traced_calls(result.err)
-    shown = [[str(call) for call in calls] for calls in (kernel_calls(told, seen), seen)]
-    lines = difflib.unified_diff(*shown, "--trace", "strace", lineterm="")
+    ours, theirs = ([str(call) for call in calls] for calls in (kernel_calls(told, seen), seen))
+    lines = difflib.unified_diff(ours, theirs, "--trace", "strace", lineterm="")
     difference = "\n".join(lines)
     assert not difference, difference
     return [str(call[0]) for call in told if call[0] not in SUPPORTING]

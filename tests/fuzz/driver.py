@@ -12,7 +12,7 @@ import resource
 import shutil
 import sys
 import tempfile
-from typing import Any, TextIO
+from typing import Any, Literal, TextIO
 
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
@@ -58,7 +58,7 @@ def write(path: str, content: bytes) -> None:
         file.write(content)
 
 
-def stream(fd: int, mode: str) -> TextIO:
+def stream(fd: int, mode: Literal["r", "w"]) -> TextIO:
     errors = "backslashreplace" if fd == 2 else "surrogateescape"
     return open(fd, mode, encoding="utf-8", errors=errors, closefd=False)
 

@@ -9,6 +9,7 @@ The first argument names the parser; the rest is libFuzzer's. A crash leaves its
 
 import sys
 from collections.abc import Callable
+from functools import partial
 
 import atheris
 
@@ -53,8 +54,12 @@ def numbers(text: str) -> None:
     for parse in (parse_size, parse_resize, parse_duration, parse_mode):
         tolerate(parse, text)
     for name in ("int8", "uint64", "float", "double", "char", "bool", "long double"):
-        tolerate(lambda value, name=name: scalars.pack(scalars.lookup(name), [value], None), text)
+        tolerate(partial(packed, name), text)
     scalars.lookup(text)
+
+
+def packed(name: str, text: str) -> bytes:
+    return scalars.pack(scalars.lookup(name), [text], None)
 
 
 def names(text: str) -> None:

@@ -17,7 +17,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tests.documents import ROOT
-from tests.guards.guard import Guard, all_guards, take_out
+from tests.guards.guard import Guard, all_guards
+from tests.guards.surgery import Package
 
 SECONDS = 900
 OPTIONS = ("-q", "-rfE", "--tb=short", "-p", "no:cacheprovider")
@@ -33,7 +34,8 @@ def run_tests(tests: Sequence[str], guard: Guard | None = None) -> tuple[int, se
         package = Path(folder) / "shmctl"
         shutil.copytree(ROOT / "shmctl", package, ignore=shutil.ignore_patterns("__pycache__"))
         if guard is not None:
-            take_out(guard, package)
+            for path, text in Package(package).changed(guard.changes).items():
+                path.write_text(text)
         pytest = [sys.executable, "-m", "pytest", *OPTIONS, *tests]
         done = subprocess.run(
             ["unshare", "--mount", "sh", "-c", ENTER, str(package), str(ROOT / "shmctl"), *pytest],

@@ -4,18 +4,22 @@ import pytest
 
 from tests.documents import ROOT
 from tests.guards.guard import Guard, all_guards
+from tests.guards.surgery import Package
 from tests.test_security import NAMED, ROWS, functions_of
 
 GUARDS = all_guards()
 ENVIRONMENTS = "tests/e2e/test_environments.py"
 
 
+@pytest.fixture(scope="module")
+def package() -> Package:
+    return Package(ROOT / "shmctl")
+
+
 @pytest.mark.parametrize("guard", GUARDS, ids=lambda guard: f"{guard.row[:40]} | {guard.guard[:40]}")
-def test_it_stands_where_it_is_taken_out(guard: Guard) -> None:
-    assert guard.changes and guard.tests and guard.guard.endswith(".")
-    for change in guard.changes:
-        assert change.file.startswith("shmctl/") and change.old != change.new
-        assert (ROOT / change.file).read_text().count(change.old) == 1, change
+def test_it_can_be_taken_out(guard: Guard, package: Package) -> None:
+    assert guard.tests and guard.guard.endswith(".")
+    assert package.changed(guard.changes)
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row[2:50])

@@ -1,6 +1,7 @@
 """Tables on a terminal: to the byte what Rich's Table makes of the same texts."""
 
 import io
+from typing import Literal
 
 import pytest
 from hypothesis import given, settings
@@ -45,7 +46,7 @@ def rich_table(output: Output, headings: list[Heading], rows: list[list[Cell]]) 
         header_style="bold",
     )
     for heading in headings:
-        justify = "right" if heading.right else "left"
+        justify: Literal["left", "right"] = "right" if heading.right else "left"
         table.add_column(heading.text, justify=justify, overflow="fold", no_wrap=heading.right)
     for row in rows:
         table.add_row(*(Text(text, style) for text, style in row))
@@ -60,7 +61,7 @@ class Screen(io.StringIO):
         self._encoding = encoding
 
     @property
-    def encoding(self) -> str:
+    def encoding(self) -> str:  # type: ignore[override] # it cannot be set there either
         return self._encoding
 
 

@@ -105,7 +105,7 @@ _MAX_EXPANSION = 100_000
 _HARMLESS_PRAGMAS = ("GCC", "clang", "STDC", "message", "mark", "region", "endregion", "weak", "omp")
 
 
-def _machine(filename: str) -> Any:
+def _machine(filename: str) -> Any:  # noqa: C901 - the methods of one class
     """A pcpp preprocessor that says nothing itself and raises InputError."""
     import pcpp
 

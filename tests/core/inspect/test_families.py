@@ -483,7 +483,7 @@ def test_what_is_no_file_is_refused_and_not_waited_for(user: Path) -> None:
 @pytest.mark.needs_root
 def test_an_unreadable_file_is_an_error() -> None:
     with tempfile.TemporaryDirectory() as config:
-        os.chmod(config, 0o755)
+        os.chmod(config, 0o755)  # noqa: S103 - its directory has to be open to all
         folder = Path(config) / "shmctl"
         folder.mkdir()
         (folder / "families.toml").write_text(GOOD)

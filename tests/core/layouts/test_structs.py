@@ -3,6 +3,7 @@ import platform
 import random
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -34,7 +35,11 @@ HEADERS = """
 """
 
 
-def compiled(tmp_path, program):
+Case = tuple[str, str, str]
+"""A text for shmctl, declarations for gcc, and the name of the type there."""
+
+
+def compiled(tmp_path: Path, program: str) -> str:
     """What the program prints, compiled with gcc."""
     source = tmp_path / "layout.c"
     source.write_text(HEADERS + program)
@@ -42,7 +47,7 @@ def compiled(tmp_path, program):
     return subprocess.run([tmp_path / "layout"], capture_output=True, text=True, check=True).stdout
 
 
-def probe(number, declarations, type_name, layout):
+def probe(number: int, declarations: str, type_name: str, layout: Layout) -> str:
     """A C function that prints what gcc makes of a layout, one line a field."""
     lines = [f'printf("%zu %zu\\n", sizeof(T{number}), _Alignof(T{number}));']
     for leaf in layout.fields():
@@ -66,19 +71,20 @@ static void dump(const void *data, size_t size) {
 """
 
 
-def expected(layout):
+def expected(layout: Layout) -> list[str]:
     """The same lines from a Layout."""
     lines = [f"{layout.size} {layout.alignment}"]
     for leaf in layout.fields():
         if leaf.bit_width is None:
             lines.append(f"{leaf.offset} {leaf.size}")
             continue
+        assert leaf.bit_shift is not None
         bits = ((1 << leaf.bit_width) - 1) << (leaf.offset * 8 + leaf.bit_shift)
         lines.append(bits.to_bytes(layout.size, "little").hex())
     return lines
 
 
-def assert_same_as_gcc(tmp_path, cases):
+def assert_same_as_gcc(tmp_path: Path, cases: list[Case]) -> None:
     """Compare each (text for shmctl, declarations, type name) with gcc, all in one program."""
     layouts = [parse(text) for text, _, _ in cases]
     program = DUMP
@@ -90,12 +96,12 @@ def assert_same_as_gcc(tmp_path, cases):
         assert lines.splitlines() == expected(layout), case[0]
 
 
-def inline(text):
+def inline(text: str) -> Case:
     """A case of members alone."""
     return text, "", f"struct {{ {text} ; }}"
 
 
-def definition(text, name):
+def definition(text: str, name: str) -> Case:
     """A case of a whole definition."""
     return text, f"{text};", name
 
@@ -119,7 +125,7 @@ uint_fast64_t int_least8_t uint_least64_t
 @pytest.mark.skipif(
     platform.machine() not in ("x86_64", "aarch64"), reason="sizes of sem_t are not known here"
 )
-def test_posix_types_are_glibcs(tmp_path):
+def test_posix_types_are_glibcs(tmp_path: Path) -> None:
     cases = [inline(f"char before; {name} x; char after") for name in POSIX.split()]
     cases += [
         inline(f"char before; struct {tag} x; char after")
@@ -129,7 +135,7 @@ def test_posix_types_are_glibcs(tmp_path):
     assert_same_as_gcc(tmp_path, cases)
 
 
-def test_declarations_are_laid_out_as_gcc_does(tmp_path):
+def test_declarations_are_laid_out_as_gcc_does(tmp_path: Path) -> None:
     assert_same_as_gcc(
         tmp_path,
         [
@@ -213,18 +219,18 @@ OTHER_TYPES = ["float", "double", "long double", "void *", "struct other *", "pi
 class Author:
     """Writes random members; names are unique, as C wants them among anonymous structures."""
 
-    def __init__(self, seed):
+    def __init__(self, seed: int) -> None:
         self.random = random.Random(seed)
         self.count = 0
 
-    def name(self):
+    def name(self) -> str:
         self.count += 1
         return f"m{self.count}"
 
-    def members(self, depth, bits=True):
+    def members(self, depth: int, bits: bool = True) -> str:
         return " ".join(self.member(depth, bits) for _ in range(self.random.randint(1, 6)))
 
-    def member(self, depth, bits):
+    def member(self, depth: int, bits: bool) -> str:
         choice = self.random.random()
         if choice < 0.2 and depth:
             return self.nested(depth)
@@ -239,7 +245,7 @@ class Author:
             return f"enum {{ {self.name()}_A = {value} }} {self.name()}{dims};"
         return f"{kind} {self.name()}{dims};"
 
-    def bit_field(self):
+    def bit_field(self) -> str:
         kind = self.random.choice(INTEGER_TYPES)
         widths = {
             "_Bool": 1,
@@ -256,7 +262,7 @@ class Author:
             return f"{kind} : {self.random.randint(0, limit)};"
         return f"{kind} {self.name()} : {self.random.randint(1, limit)};"
 
-    def nested(self, depth):
+    def nested(self, depth: int) -> str:
         kind = self.random.choice(["struct", "union"])
         packed = self.random.choice(["", "", "__attribute__((packed))"])
         # two names, so that no structure is left without a named member
@@ -267,7 +273,9 @@ class Author:
 
 @settings(max_examples=8, deadline=None)
 @given(seed=st.integers(0, 2**32))
-def test_random_declarations_are_laid_out_as_gcc_does(tmp_path_factory, seed):
+def test_random_declarations_are_laid_out_as_gcc_does(
+    tmp_path_factory: pytest.TempPathFactory, seed: int
+) -> None:
     author = Author(seed)
     cases = [inline(f"int {author.name()}; {author.members(3)}") for _ in range(60)]
     assert_same_as_gcc(tmp_path_factory.mktemp("random"), cases)
@@ -275,7 +283,7 @@ def test_random_declarations_are_laid_out_as_gcc_does(tmp_path_factory, seed):
 
 @settings(max_examples=100, deadline=None)
 @given(seed=st.integers(0, 2**32), data=st.data())
-def test_what_is_stored_is_read_again_and_nothing_else_changes(seed, data):
+def test_what_is_stored_is_read_again_and_nothing_else_changes(seed: int, data: st.DataObject) -> None:
     author = Author(seed)
     layout = parse(f"char {author.name()}[9]; int {author.name()}; {author.members(2)}")
     leaves = [leaf for leaf in layout.fields() if leaf.type.kind != "longdouble"]
@@ -286,7 +294,7 @@ def test_what_is_stored_is_read_again_and_nothing_else_changes(seed, data):
         text = "plain"[: leaf.size]
     loads = []
 
-    def load(offset, length):
+    def load(offset: int, length: int) -> bytes:
         loads.append((offset, length))
         return before[offset : offset + length]
 
@@ -296,6 +304,7 @@ def test_what_is_stored_is_read_again_and_nothing_else_changes(seed, data):
     assert to_text(layout.read(after, leaf)) == text
     own = int.from_bytes(b"\xff" * leaf.size, "little") << leaf.offset * 8
     if leaf.bit_width is not None:
+        assert leaf.bit_shift is not None
         own = ((1 << leaf.bit_width) - 1) << leaf.bit_shift + leaf.offset * 8
         assert loads == [(leaf.offset, leaf.size)]
     else:
@@ -304,7 +313,7 @@ def test_what_is_stored_is_read_again_and_nothing_else_changes(seed, data):
     assert changed & ~own == 0
 
 
-def written(layout, *assignments, data=None):
+def written(layout: Layout, *assignments: str, data: bytes | None = None) -> bytes:
     """The structure's bytes after the stores."""
     memory = bytearray(layout.size if data is None else data)
     for store in layout.stores(assignments, lambda offset, length: bytes(memory[offset : offset + length])):
@@ -312,7 +321,7 @@ def written(layout, *assignments, data=None):
     return bytes(memory)
 
 
-def shown(layout, data):
+def shown(layout: Layout, data: bytes) -> dict[str, str]:
     return {leaf.path: to_text(layout.read(data, leaf)) for leaf in layout.fields()}
 
 
@@ -322,7 +331,7 @@ char n[2][4]; union {float f; unsigned bits;}; void *p; char ch; bool ok; enum c
 long double ld; sem_t sem; char tail[]"""
 
 
-def test_each_kind_of_value_is_written_and_shown():
+def test_each_kind_of_value_is_written_and_shown() -> None:
     layout = parse(EVERYTHING)
     data = written(
         layout,
@@ -394,7 +403,7 @@ def test_each_kind_of_value_is_written_and_shown():
     }
 
 
-def test_fields_have_types_and_places():
+def test_fields_have_types_and_places() -> None:
     first, second, text = parse("unsigned u; int b : 3; char s[4]").fields()
     assert (first.path, first.ctype, first.offset, first.size) == ("u", "unsigned int", 0, 4)
     assert (first.bit_shift, first.bit_width) == (None, None)
@@ -418,7 +427,7 @@ def test_fields_have_types_and_places():
         ("tail", []),
     ],
 )
-def test_select(path, found):
+def test_select(path: str, found: list[str]) -> None:
     layout = parse(EVERYTHING)
     assert [leaf.path for leaf in layout.select(path)] == found
 
@@ -443,13 +452,13 @@ def test_select(path, found):
         ],
     ],
 )
-def test_select_refuses(path, message):
+def test_select_refuses(path: str, message: str) -> None:
     with pytest.raises(InputError, match=message) as caught:
         parse(EVERYTHING).select(path)
     assert str(caught.value).isprintable()
 
 
-def test_select_names_near_fields():
+def test_select_names_near_fields() -> None:
     with pytest.raises(InputError) as caught:
         parse("int new_data; int value").select("newdata")
     assert caught.value.hint == "fields: new_data"
@@ -485,8 +494,8 @@ def test_select_names_near_fields():
         ("zz=1", "no field is called zz"),
     ],
 )
-def test_bad_values_are_refused_before_anything_is_loaded(assignment, message):
-    def load(offset, length):
+def test_bad_values_are_refused_before_anything_is_loaded(assignment: str, message: str) -> None:
+    def load(offset: int, length: int) -> bytes:
         raise AssertionError("nothing may be loaded")
 
     with pytest.raises(InputError, match=message) as caught:
@@ -494,14 +503,14 @@ def test_bad_values_are_refused_before_anything_is_loaded(assignment, message):
     assert str(caught.value).isprintable()
 
 
-def test_bit_fields_that_share_a_byte_both_take_effect():
+def test_bit_fields_that_share_a_byte_both_take_effect() -> None:
     layout = parse("unsigned a : 3; unsigned b : 7; unsigned c : 6")
     data = written(layout, "a=5", "b=127", "c=1", "b=2", data=b"\xff" * 4)
     assert shown(layout, data) == {"a": "5", "b": "2", "c": "1"}
     assert data[2:] == b"\xff\xff"
 
 
-def test_stores_keep_the_given_order_and_touch_only_the_fields():
+def test_stores_keep_the_given_order_and_touch_only_the_fields() -> None:
     layout = parse("int a; char s[4]; int b")
     assert layout.stores(["b=1", "s=xy", "a=2", "b=3"], lambda *_: b"") == [
         Store(8, b"\1\0\0\0"),
@@ -511,13 +520,13 @@ def test_stores_keep_the_given_order_and_touch_only_the_fields():
     ]
 
 
-def test_values_may_hold_equals_signs_and_be_empty():
+def test_values_may_hold_equals_signs_and_be_empty() -> None:
     layout = parse("char s[8]")
     assert written(layout, "s=a=b")[:4] == b"a=b\0"
     assert written(layout, "s=", data=b"x" * 8) == bytes(8)
 
 
-def test_text_that_is_not_utf_8_is_escaped():
+def test_text_that_is_not_utf_8_is_escaped() -> None:
     layout = parse("char s[6]")
     (leaf,) = layout.fields()
     assert to_text(layout.read(b"a\xff\x1b\nb\0", leaf)) == r"a\xff\x1b\nb"
@@ -525,14 +534,14 @@ def test_text_that_is_not_utf_8_is_escaped():
     assert written(layout, "s=\udcff\udcfe") == b"\xff\xfe\0\0\0\0"
 
 
-def test_enum_names_that_share_a_number_both_work():
+def test_enum_names_that_share_a_number_both_work() -> None:
     layout = parse("enum {A, B = 0, C = -2} e")
     assert written(layout, "e=B") == bytes(4)
     assert shown(layout, written(layout, "e=C")) == {"e": "C"}
     assert shown(layout, written(layout, "e=9")) == {"e": "9"}
 
 
-def test_too_few_bytes_are_an_error():
+def test_too_few_bytes_are_an_error() -> None:
     layout = parse("int a; int b")
     with pytest.raises(InputError, match="b ends at byte 8, and there are 7 bytes"):
         layout.tree(bytes(7))
@@ -570,7 +579,7 @@ def test_too_few_bytes_are_an_error():
         ("#pragma GCC diagnostic push\n#warning no\n#line 3\nint a", "struct", ["a"]),
     ],
 )
-def test_forms_of_a_declaration(text, name, paths):
+def test_forms_of_a_declaration(text: str, name: str, paths: list[str]) -> None:
     layout = parse(text)
     assert (layout.name, [leaf.path for leaf in layout.fields()]) == (name, paths)
 
@@ -585,7 +594,7 @@ def test_forms_of_a_declaration(text, name, paths):
         ("struct in {int x;}\n#pragma pack(1)\ny", 4),
     ],
 )
-def test_pragma_pack_holds_for_members_inline(text, size):
+def test_pragma_pack_holds_for_members_inline(text: str, size: int) -> None:
     assert parse(text).size == size
 
 
@@ -693,7 +702,7 @@ def test_pragma_pack_holds_for_members_inline(text, size):
         ("int a" + "[1]" * 50000, "more than 100 pointers"),
     ],
 )
-def test_bad_declarations_are_input_errors(text, message):
+def test_bad_declarations_are_input_errors(text: str, message: str) -> None:
     with pytest.raises(InputError, match=message) as caught:
         parse(text)
     assert str(caught.value).isprintable() and len(str(caught.value)) < 250
@@ -716,7 +725,7 @@ WORDS += ["__attribute__((packed))", "void", '"s"', "'c'"]
 
 @settings(max_examples=400, deadline=None)
 @given(st.lists(st.sampled_from(WORDS), max_size=14).map(" ".join) | st.text(max_size=12))
-def test_any_text_is_a_layout_or_an_input_error(text):
+def test_any_text_is_a_layout_or_an_input_error(text: str) -> None:
     try:
         layout = parse(text)
     except InputError as error:
@@ -766,7 +775,7 @@ struct chosen { not understood at all };
 
 
 @pytest.fixture
-def header(tmp_path):
+def header(tmp_path: Path) -> Path:
     path = tmp_path / "point.h"
     path.write_text(HEADER)
     (tmp_path / "sizes.h").write_text("#pragma once\n#define SIDE 2\n")
@@ -774,7 +783,7 @@ def header(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["point_t", "struct point", "point", " struct  point "])
-def test_a_header_s_type_by_each_of_its_names(header, name):
+def test_a_header_s_type_by_each_of_its_names(header: Path, name: str) -> None:
     layout = parse_header(HEADER, name, str(header))
     assert layout.size == 40
     assert [leaf.path for leaf in layout.fields()] == [
@@ -790,7 +799,7 @@ def test_a_header_s_type_by_each_of_its_names(header, name):
     assert shown(layout, written(layout, "mode=ON"))["mode"] == "ON"
 
 
-def test_other_types_of_a_header(header):
+def test_other_types_of_a_header(header: Path) -> None:
     assert parse_header(HEADER, "union either", str(header)).size == 4
     assert parse_header(HEADER, "either", str(header)).name == "union either"
     assert [leaf.path for leaf in parse_header(HEADER, "chosen", str(header)).fields()] == ["big"]
@@ -799,26 +808,26 @@ def test_other_types_of_a_header(header):
 @pytest.mark.parametrize(
     "name", ["nope", "number", "struct config", "point_p", "", "struct nope", "int", "\x1b"]
 )
-def test_a_header_without_the_type_names_those_it_has(header, name):
+def test_a_header_without_the_type_names_those_it_has(header: Path, name: str) -> None:
     with pytest.raises(InputError) as caught:
         parse_header(HEADER, name, str(header))
-    assert "struct point" in caught.value.hint and str(caught.value).isprintable()
+    assert "struct point" in str(caught.value.hint) and str(caught.value).isprintable()
 
 
-def test_a_header_of_nothing(tmp_path):
+def test_a_header_of_nothing(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"^s\.h: no complete type is called s$") as caught:
         parse_header("/* nothing */", "s", "s.h")
     assert caught.value.hint == "it defines no struct or union"
 
 
-def test_a_header_that_is_too_long(tmp_path):
+def test_a_header_that_is_too_long(tmp_path: Path) -> None:
     with (tmp_path / "long.h").open("wb") as file:
         file.truncate(HEADER_MAX + 1)
     with pytest.raises(InputError, match=r"long\.h: a header of more than 16 MiB is not read"):
         load_header(str(tmp_path / "long.h"), "s")
 
 
-def test_a_header_s_errors_say_the_line(tmp_path):
+def test_a_header_s_errors_say_the_line(tmp_path: Path) -> None:
     path = str(tmp_path / "point.h")
     text = "/* one\n two */\n#define X 1\nstruct a {\n  int b;\n\n  foo_t c;\n};\n"
     with pytest.raises(InputError, match=r"point.h:7: unknown type foo_t"):
@@ -829,13 +838,13 @@ def test_a_header_s_errors_say_the_line(tmp_path):
         )
 
 
-def test_an_error_in_an_included_file_names_that_file(tmp_path):
+def test_an_error_in_an_included_file_names_that_file(tmp_path: Path) -> None:
     (tmp_path / "inner.h").write_text("\nstruct b {int x = 3;};\n")
     with pytest.raises(InputError, match=r"inner.h:2: not understood at ="):
         parse_header('#include "inner.h"\nstruct a {int y;};', "a", str(tmp_path / "outer.h"))
 
 
-def test_includes_that_cannot_be_read_or_never_end(tmp_path):
+def test_includes_that_cannot_be_read_or_never_end(tmp_path: Path) -> None:
     path = str(tmp_path / "a.h")
     (tmp_path / "b.h").write_text('#include "b.h"\n')
     with pytest.raises(InputError, match=r"a.h:2: cannot read gone.h"):
@@ -849,26 +858,26 @@ def test_includes_that_cannot_be_read_or_never_end(tmp_path):
         parse_header('#include "b.h"\n', "a", path)
 
 
-def test_a_large_array_is_never_walked_to_find_one_element():
+def test_a_large_array_is_never_walked_to_find_one_element() -> None:
     layout = parse("int a[500000000]; int last")
     assert layout.select("a[499999999]")[0].offset == 4 * 499999999
     assert isinstance(layout, Layout)
 
 
-def test_importing_loads_no_parser():
+def test_importing_loads_no_parser() -> None:
     code = (
         "import sys, shmctl.core.layouts.structs\nassert not {'cffi', 'pycparser', 'pcpp'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
-def test_plain_declarations_need_no_preprocessor():
+def test_plain_declarations_need_no_preprocessor() -> None:
     code = "import sys, shmctl.core.layouts.structs as s\n"
     code += "s.parse('int a; sem_t b')\nassert 'pcpp' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
-def test_another_machine_s_semaphores_are_refused(monkeypatch):
+def test_another_machine_s_semaphores_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(platform, "machine", lambda: "riscv64")
     with pytest.raises(InputError, match="sem_t on this machine"):
         parse("sem_t a")

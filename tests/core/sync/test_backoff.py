@@ -12,7 +12,6 @@ import pytest
 from shmctl.core.errors import ShmError
 from shmctl.core.models import DEV_SHM, Directory
 from shmctl.core.names import Name, parse_name
-from shmctl.core.sync import backoff
 from shmctl.core.sync.backoff import NameWatch, Pacer
 from tests.support import path_of
 
@@ -71,14 +70,14 @@ def sleeps(monkeypatch: pytest.MonkeyPatch, pacer: Pacer, count: int, cost: floa
     slept: list[float] = []
     clock = [time.monotonic() + 1]  # the first spin is over
     spent = [time.thread_time()]
-    monkeypatch.setattr(backoff.time, "monotonic", lambda: clock[0])
-    monkeypatch.setattr(backoff.time, "thread_time", lambda: spent[0])
+    monkeypatch.setattr(time, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(time, "thread_time", lambda: spent[0])
 
     def sleep(seconds: float) -> None:
         slept.append(seconds)
         clock[0] += seconds
 
-    monkeypatch.setattr(backoff.time, "sleep", sleep)
+    monkeypatch.setattr(time, "sleep", sleep)
     while len(slept) < count:
         spent[0] += cost
         pacer.pause()
@@ -113,7 +112,7 @@ def test_spinning_never_sleeps(name: str, watch: NameWatch, monkeypatch: pytest.
     def sleep(seconds: float) -> None:
         raise AssertionError("it slept")
 
-    monkeypatch.setattr(backoff.time, "sleep", sleep)
+    monkeypatch.setattr(time, "sleep", sleep)
     pacer = Pacer(parse_name(name), watch, spin=True)
     looks = [pacer.pause() for _ in range(10_000)]
     assert 10 < sum(looks) < 1000, "now and then the name is looked at, too"

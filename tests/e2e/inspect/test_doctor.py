@@ -80,7 +80,7 @@ def fresh(options: str) -> str:
 
 
 # What is done to it, and the findings that change: status, words in what was seen and in what to do.
-WRONG = {
+WRONG: dict[str, tuple[str, dict[str, tuple[str, str, str | None]]]] = {
     "suid, dev": (
         "mount -t tmpfs -o mode=1777 tmpfs /dev/shm",
         {"mount-options": ("warning", "nosuid and nodev", "remount,nosuid,nodev")},

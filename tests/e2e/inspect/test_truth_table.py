@@ -20,7 +20,6 @@ import pytest
 from shmctl.cli import main
 from shmctl.core import locking, posix
 from shmctl.core.errors import ShmError
-from shmctl.core.inspect import gc
 from shmctl.core.inspect.gc import remove_orphan
 from shmctl.core.inspect.verdicts import Judgement, Verdict
 from shmctl.core.names import parse_name
@@ -38,7 +37,16 @@ from tests.e2e.inspect.holding import (
     sleeper,
 )
 from tests.e2e.terminal import Terminal
-from tests.support import AS_NOBODY, Result, as_nobody, compile_c, python_for_all, run_command, shmctl_argv
+from tests.support import (
+    AS_NOBODY,
+    Result,
+    as_nobody,
+    compile_c,
+    python_for_all,
+    race_rounds,
+    run_command,
+    shmctl_argv,
+)
 
 IN_USE_UNSEEN = "in use, but by no process that is to be seen here"
 
@@ -413,7 +421,7 @@ int main(int argc, char **argv)
 }
 """
 PAGE = struct.Struct("=7q")
-ROUNDS = 1000
+ROUNDS = race_rounds(1000)
 
 
 class Race:
@@ -479,7 +487,7 @@ def race(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator
         real(*args)
 
     # Notes the time of the call, and makes it.
-    monkeypatch.setattr(gc.posix, "unlink", stamped)
+    monkeypatch.setattr(posix, "unlink", stamped)
     yield running
     running.end()
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.sync.processes import Background, ignoring, open_descriptors, started, until
-from tests.support import TIMEOUT, Result, done, path_of, run, run_command, shmctl_argv
+from tests.support import TIMEOUT, Result, done, path_of, race_rounds, run, run_command, shmctl_argv
 
 SIZE = 1 << 20
 
@@ -333,7 +333,7 @@ def torn_reads(name: str, rounds: int, *lock: str) -> int:
 
 
 def test_nothing_is_torn_under_the_lock(name: str) -> None:
-    assert torn_reads(name, 1000, "--lock") == 0
+    assert torn_reads(name, race_rounds(1000), "--lock") == 0
 
 
 def test_without_the_lock_reads_are_torn(name: str) -> None:

@@ -15,10 +15,10 @@ from shmctl.core.sync.backoff import NameWatch, Pacer
 from shmctl.core.sync.conditions import parse_struct_conditions
 from shmctl.core.sync.waiting import wait_for_value
 from tests.e2e.sync.processes import Background
-from tests.support import compile_c, done
+from tests.support import compile_c, done, race_rounds
 
 DECLARATION = "int var1; int var2; int new_data"
-ROUNDS = 1000
+ROUNDS = race_rounds(1000)
 ROUNDS_BY_COMMAND = 20
 
 # As in many a lecture: a parent makes the object and forks. The child reads (or writes) what the other side,
