@@ -13,6 +13,8 @@ import yaml
 from tests.documents import ROOT, SCRIPTS
 from tests.support import environment
 
+pytestmark = pytest.mark.long
+
 GUIDE = (ROOT / "CONTRIBUTING.md").read_text()
 STEPS = re.findall(
     r"^\d\. .*?^   (`{3,})\w+\n(.*?)^   \1$", GUIDE.partition("## Add a command")[2], re.MULTILINE | re.DOTALL

@@ -14,6 +14,7 @@ FILES = {
     "tests/core/inspect/test_families.py": "a table of families files, right and wrong",
     "tests/core/layouts/test_structs.py": "a table of declarations, right and wrong",
     "tests/e2e/inspect/test_doctor.py": "a row for each thing that can be wrong with a host",
+    "tests/e2e/inspect/test_leaks.py": "one command, reason by reason",
     "tests/e2e/inspect/test_truth_table.py": "a row for each way to hold an object",
     "tests/e2e/sync/test_wait.py": "one command, condition by condition",
     "tests/e2e/test_atomic.py": "creation and replacement under the same watchers",
@@ -22,6 +23,7 @@ FILES = {
     "tests/e2e/test_streams.py": "a test for each kind of descriptor at either end",
     "tests/e2e/test_trace.py": "reads two traces of every call, and compares them",
     "tests/fuzz/words.py": "the grammar of every command line",
+    "tests/test_contracts.py": "a row of budgets for each way to start a command",
 }
 FUNCTIONS = {
     "shmctl/commands/ls.py::command": "a parameter and a few lines for each of many options",

@@ -106,6 +106,7 @@ def command_lines(draw: st.DrawFn) -> tuple[str, list[str]]:
 
 @settings(max_examples=3000, deadline=None)
 @given(command_lines())
+@pytest.mark.long
 def test_same_as_click(line: tuple[str, list[str]]) -> None:
     name, args = line
     command = ALL[name]

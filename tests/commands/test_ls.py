@@ -215,6 +215,7 @@ for number in range(100_000):
 
 
 @pytest.mark.needs_root
+@pytest.mark.long
 def test_very_many_objects(tmp_path: Path) -> None:
     names = sorted(f"/object-{number}" for number in range(100_000))
     (tmp_path / "make.py").write_text(MANY)

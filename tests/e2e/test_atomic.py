@@ -28,6 +28,8 @@ from tests.support import (
     shmctl_argv,
 )
 
+pytestmark = pytest.mark.long
+
 SIZE = 300_000
 
 # Opens argv[1] as soon as it is there, again and again, and looks at what it has got at that moment: argv[2]

@@ -252,6 +252,7 @@ def test_programs_do_not_eat_the_script(name: str) -> None:
     assert result.text == f"{name}\n"
 
 
+@pytest.mark.long
 def test_100_000_lines_in_constant_memory(name: str) -> None:
     """Peak memory, in KiB, does not grow from 2,000 lines to 100,000.
 

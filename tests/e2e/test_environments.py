@@ -19,6 +19,8 @@ from tests.e2e.inspect.holding import UNINSPECTED
 from tests.e2e.terminal import Terminal, without_styles
 from tests.support import AS_NOBODY, PREFIX, TIMEOUT, environment, path_of, python_for_all, shmctl_argv
 
+pytestmark = pytest.mark.long
+
 DRIVER = (Path(__file__).parent / "driver.py").read_text()
 OWN_SHM = "mount -t tmpfs -o size=16m,mode=1777,nosuid,nodev tmpfs /dev/shm"
 OWN_DEV = f"{OWN_SHM}; mkdir /dev/shm/dev; mount -t tmpfs tmpfs /dev/shm/dev; "

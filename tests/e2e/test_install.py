@@ -19,6 +19,8 @@ from shmctl.cli.group import COMMANDS
 from tests.documents import ROOT, SCRIPTS
 from tests.support import Result, as_nobody, environment, run_command
 
+pytestmark = pytest.mark.long
+
 PAGES = {path.name for path in ROOT.glob("man/man?/*")}
 # Where an installation has each completion script, and where this tree has it.
 COMPLETIONS = {

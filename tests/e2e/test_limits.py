@@ -10,6 +10,8 @@ import pytest
 from tests.e2e.inspect.holding import private_place
 from tests.support import PREFIX, Result, done, path_of, run
 
+pytestmark = pytest.mark.long
+
 GIB = 1 << 30
 MANY = 100_000
 MAKE = """

@@ -15,7 +15,7 @@ import pytest
 from tests.e2e.inspect.holding import HOLDER, Holder, PrivatePlace, private_place, sleeper
 from tests.support import compile_c, environment
 
-pytestmark = pytest.mark.needs_root
+pytestmark = [pytest.mark.needs_root, pytest.mark.long, pytest.mark.alone]
 SECONDS = float(os.environ.get("SHMCTL_LOAD", "60" if os.environ.get("CI") else "15"))
 IN_PROCESS, WHOLE = 12, 4
 # What other processes do to an object meanwhile, as each command may come to hear of it.

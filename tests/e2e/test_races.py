@@ -11,6 +11,8 @@ import pytest
 
 from tests.support import Result, compile_c, environment, path_of, race_rounds, run, run_command, shmctl_argv
 
+pytestmark = pytest.mark.long
+
 # Shrinks and grows the file of argv[1] without pause, between nothing and argv[2] bytes; says when it begins.
 FLICKER = """
 #include <fcntl.h>

@@ -86,6 +86,7 @@ def digest_of(path: Path) -> str:
         return hashlib.file_digest(file, "blake2b").hexdigest()
 
 
+@pytest.mark.long
 def test_a_gibibyte_in_through_a_pipe(name: str, start: Start) -> None:
     digest = hashlib.blake2b()
     with start("write", name, "--create", stdin=subprocess.PIPE) as process:
@@ -99,6 +100,7 @@ def test_a_gibibyte_in_through_a_pipe(name: str, start: Start) -> None:
     assert digest_of(path_of(name)) == digest.hexdigest()
 
 
+@pytest.mark.long
 def test_a_gibibyte_out_through_a_pipe(name: str, start: Start) -> None:
     expected = filled(path_of(name), 1024)
     with start("read", name, stdout=subprocess.PIPE) as process:
@@ -134,6 +136,7 @@ def test_file_out(name: str, start: Start, tmp_path: Path, mode: str) -> None:
 
 
 @pytest.mark.parametrize("form", [["--hex"], ["--text"], ["--json"]], ids=" ".join)
+@pytest.mark.long
 def test_forms_of_a_large_object(name: str, start: Start, form: list[str]) -> None:
     """Forms that go through a mapping do not keep it all resident either."""
     block = os.urandom(MIB).replace(b"\0", b"\1")

@@ -25,6 +25,8 @@ from tests.support import (
     shmctl_argv,
 )
 
+pytestmark = pytest.mark.long
+
 # Lets argv[1] be an object and a link to argv[2], in turn, without pause, and never nothing.
 SWAPPER = r"""
 #include <fcntl.h>

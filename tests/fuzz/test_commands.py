@@ -13,7 +13,7 @@ import pytest
 
 from tests.support import environment, python_for_all
 
-pytestmark = pytest.mark.needs_root
+pytestmark = [pytest.mark.needs_root, pytest.mark.long]
 COUNT = int(os.environ.get("SHMCTL_FUZZ", "10000"))
 SECONDS = 600 + COUNT // 10
 START = f"""

@@ -273,6 +273,7 @@ class Author:
 
 @settings(max_examples=8, deadline=None)
 @given(seed=st.integers(0, 2**32))
+@pytest.mark.long
 def test_random_declarations_are_laid_out_as_gcc_does(
     tmp_path_factory: pytest.TempPathFactory, seed: int
 ) -> None:

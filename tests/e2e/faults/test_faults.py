@@ -16,7 +16,7 @@ import pytest
 from tests.e2e.faults.harness import ERRORS, Answer, Fault, Runner, faults_of, problems
 from tests.e2e.faults.scenarios import LOOKING, MUTATING, Scenario
 
-pytestmark = pytest.mark.needs_root
+pytestmark = [pytest.mark.needs_root, pytest.mark.long]
 FULL = os.environ.get("SHMCTL_FAULTS") == "full"
 WORKERS = 2
 Tried = list[tuple[Fault, Answer]]

@@ -492,6 +492,7 @@ def race(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator
     running.end()
 
 
+@pytest.mark.long
 def test_a_thousand_races_with_an_opener(race: Race) -> None:
     """What was opened before the call of unlink(2) is never removed; and both sides win at times."""
     dice = random.Random(4711)

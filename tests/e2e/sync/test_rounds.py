@@ -17,6 +17,8 @@ from shmctl.core.sync.waiting import wait_for_value
 from tests.e2e.sync.processes import Background
 from tests.support import compile_c, done, race_rounds
 
+pytestmark = pytest.mark.long
+
 DECLARATION = "int var1; int var2; int new_data"
 ROUNDS = race_rounds(1000)
 ROUNDS_BY_COMMAND = 20
