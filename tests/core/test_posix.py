@@ -26,7 +26,7 @@ def directory(request: pytest.FixtureRequest) -> Iterator[Directory]:
     os.close(fd)
 
 
-@pytest.mark.parametrize("bare", ODD_NAMES)
+@pytest.mark.parametrize("bare", ODD_NAMES, ids=["plain", "not UTF-8", "space", "control", "UTF-8"])
 def test_make_open_and_unlink(bare: bytes, directory: Directory) -> None:
     name = parse_name(bare)
     fd = posix.shm_open(name, NEW, 0o640, directory)
@@ -42,7 +42,7 @@ def test_make_open_and_unlink(bare: bytes, directory: Directory) -> None:
     assert bare not in os.listdir(b"/dev/shm")
 
 
-@pytest.mark.parametrize("bare", ODD_NAMES)
+@pytest.mark.parametrize("bare", ODD_NAMES, ids=["plain", "not UTF-8", "space", "control", "UTF-8"])
 def test_every_refusal_carries_call_name_and_errno(bare: bytes, directory: Directory) -> None:
     name = parse_name(bare)
     for call, action in (
