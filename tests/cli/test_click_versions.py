@@ -256,8 +256,11 @@ from shmctl.cli.group import cli
 root = click.Context(cli, info_name="shmctl", **cli.context_settings)
 for line in sys.stdin.read().splitlines():
     name, command, args = cli.resolve_command(root, line.split())
-    with command.make_context(name, args, parent=root) as context:
-        print(line, sorted((key, repr(value)) for key, value in context.params.items()), context.args)
+    try:
+        with command.make_context(name, args, parent=root) as context:
+            print(line, sorted((key, repr(value)) for key, value in context.params.items()), context.args)
+    except click.UsageError as problem:
+        print(line, problem.format_message())
 """
 LINES = """
 ls
@@ -313,7 +316,9 @@ completion zsh
 
 
 def test_values(click_path: str) -> None:
-    """Options given and not given, which share a name or may be bare: the same values, line after line."""
+    """Options that are given or not, share a name, may be bare or exclude each other, line after line."""
 
     lines = LINES.strip()
-    assert script(click_path, PARSE, lines) == script("", PARSE, lines)
+    shown = script(click_path, PARSE, lines)
+    assert "write /x -5 -m 600 -o 0x10 --mode goes with --create\n" in shown
+    assert shown == script("", PARSE, lines)
