@@ -16,7 +16,7 @@ from shmctl.cli.group import COMMANDS
 from tests.support import Result, environment, run
 
 NEWEST = version("click")
-VERSIONS = ["8.1.3", "8.1.8", "8.2.1", "8.3.3", NEWEST]
+VERSIONS = list(dict.fromkeys(["8.1.3", "8.1.8", "8.2.1", "8.3.3", NEWEST]))
 
 
 @pytest.fixture(scope="module", params=VERSIONS)
