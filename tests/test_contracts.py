@@ -88,6 +88,17 @@ def test_core_knows_no_command_line_and_no_terminal() -> None:
     assert importers("click", "rich", below="core") == set()
 
 
+def test_click_is_used_by_its_public_api() -> None:
+    """Of what its modules hold beside that, each version changes something. Private attributes ruff finds."""
+    for path in PACKAGE.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_bytes())):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").partition(".")[0] == "click":
+                assert node.module == "click.shell_completion", path
+                assert not any(alias.name.startswith("_") for alias in node.names), path
+            elif isinstance(node, ast.Import):
+                assert not any(alias.name.startswith("click.") for alias in node.names), path
+
+
 TOUCH_ALL = "for name in shmctl.__all__: getattr(shmctl, name)"
 
 

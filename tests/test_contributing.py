@@ -47,9 +47,10 @@ def follow(tree: Path, step: str) -> None:
         path.write_text(text)
         return
     before = path.read_text()
-    assert before.count(f"{anchor}\n") == 1
+    assert f"{anchor}\n" in before
     gap = "\n" if path.suffix == ".md" else ""
-    path.write_text(before.replace(f"{anchor}\n{gap}", f"{anchor}\n{gap}{text}"))
+    # Each release of the changelog has such a line: the newest stands first.
+    path.write_text(before.replace(f"{anchor}\n{gap}", f"{anchor}\n{gap}{text}", 1))
 
 
 def env(tree: Path) -> dict[str, str]:

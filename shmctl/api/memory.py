@@ -313,7 +313,7 @@ class SharedMemory:
 
 def writable_target(box: SharedMemory, call: str) -> OpenObject:
     """What core knows it as. Raises ShmError where it is open for reading only."""
-    target = box._target()
+    target = box._target()  # noqa: SLF001 - what a box hides from users, this package shares
     if not box.writable:
         raise ShmError(call, target.name, errno.EACCES, detail="it is open for reading only")
     return target

@@ -110,4 +110,4 @@ class Struct:
 
 def layout_of(struct: Struct) -> structs.Layout:
     """What core knows it as."""
-    return struct._layout
+    return struct._layout  # noqa: SLF001 - what a Struct hides from users, this package shares

@@ -8,7 +8,7 @@ import click
 
 from shmctl import __version__
 from shmctl.cli import interrupts, messages
-from shmctl.cli.parsing import Helped
+from shmctl.cli.parsing import Group
 from shmctl.cli.session import Session
 from shmctl.cli.types import completed_by
 
@@ -50,7 +50,7 @@ COMMANDS = {
 }
 
 
-class LazyGroup(Helped, click.Group):
+class LazyGroup(Group):
     """Imports a command's module when the command is asked for: start-up time is a feature."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -69,8 +69,6 @@ class LazyGroup(Helped, click.Group):
         """Options, or commands from the table, of which none is imported for it."""
         if incomplete.startswith("-"):
             return super().shell_complete(ctx, incomplete)
-        if ctx._protected_args:
-            return []  # after a command that there is not
         from click.shell_completion import CompletionItem
 
         return [
@@ -78,14 +76,6 @@ class LazyGroup(Helped, click.Group):
             for name, entry in COMMANDS.items()
             if name.startswith(incomplete)
         ]
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        """As click does, with near names from the table."""
-        if args[0] not in COMMANDS and not args[0].startswith("-") and not ctx.resilient_parsing:
-            raise click.UsageError(f"no such command '{args[0]}'{_did_you_mean(args[0])}", ctx)
-        return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """The commands, section by section."""
@@ -96,13 +86,6 @@ class LazyGroup(Helped, click.Group):
         for section, rows in sections.items():
             with formatter.section(section):
                 formatter.write_dl([(name.ljust(width), summary) for name, summary in rows])
-
-
-def _did_you_mean(name: str) -> str:
-    from difflib import get_close_matches
-
-    near = get_close_matches(name, COMMANDS, n=1)
-    return f"; did you mean '{near[0]}'?" if near else ""
 
 
 def _show_version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
@@ -133,6 +116,7 @@ def _show_version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
     help="Use colour: auto (on a terminal, unless NO_COLOR is set), always or never.",
 )
 @click.option(
+    "-V",
     "--version",
     is_flag=True,
     is_eager=True,

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import click
 
+from shmctl.cli.parsing import OptionWithBareValue
 from shmctl.cli.types import DURATION, FILE, NAME, SIZE, Parsed, completed_by, parse_interval, user_id
 
 if TYPE_CHECKING:
@@ -163,8 +164,8 @@ def watch_option(function: Function) -> Function:
     return click.option(
         "--watch",
         "watch_seconds",
-        is_flag=False,
-        flag_value="2",
+        cls=OptionWithBareValue,
+        bare="2",
         type=Parsed("duration", parse_interval),
         metavar="[SECONDS]",
         help="Look again every SECONDS (2), until q is typed. Put it last, or as --watch=SECONDS.",

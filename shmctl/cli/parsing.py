@@ -1,22 +1,21 @@
-"""Commands that parse as click's do, and work out only once what no argument changes.
+"""Commands that click parses, with what people expect of a Unix command added to it.
 
-A batch parses thousands of lines for the same few commands. Building the parser,
-and taking the value of each option that is not given through its type, would be
-most of the time.
+A negative number is a value, the options of shmctl end where CMD begins, and a
+line of a batch costs no more than the options that it has. All of it is done to
+the words before click sees them, by click's public API, which is the same from
+8.1.3 on.
 """
 
 import re
-from collections.abc import Callable
-from typing import Any
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 import click
-from click._utils import UNSET
-from click.core import iter_params_for_processing
-from click.parser import _OptionParser, _ParsingState
+
+from shmctl.cli.messages import ExitStatus
 
 _NEGATIVE_NUMBER = re.compile(r"-(0[xX]|[0-9.])")
-# No argument of a process can have a NUL byte, so this cannot be anything that was typed.
-_VALUE_MARK = "\0"
 
 
 class Helped(click.Command):
@@ -32,9 +31,11 @@ class Helped(click.Command):
     def get_help_option(self, ctx: click.Context) -> click.Option | None:
         """The one help option: click compares parameters by identity."""
         if not self._help_params:
+            # Some versions of click have the names in the order of a set.
+            names = sorted(self.get_help_option_names(ctx), key=len)
             self._help_params.append(
                 click.Option(
-                    [*self.get_help_option_names(ctx), "_help_is_wanted"],
+                    [*names, "_help_is_wanted"],
                     is_flag=True,
                     is_eager=True,
                     expose_value=False,
@@ -51,77 +52,242 @@ def _show_help(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
         ctx.exit()
 
 
-class Command(Helped):
-    """Keeps its parser, and the values of what is not given, for the next time.
+class Group(Helped, click.Group):
+    """Shows its help where nothing follows its name, and for ``help [COMMAND]``."""
 
-    They stay the same: none of our options takes its value from a prompt, the environment or a function.
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        # Click's own help for a bare group ends with status 0 or 2, depending on its version.
+        super().__init__(*args, **{**kwargs, "no_args_is_help": False})
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """As click does; without a word it is a usage error, of which the help is the message."""
+        if not args and not ctx.resilient_parsing:
+            click.echo(ctx.get_help(), err=True)
+            ctx.exit(ExitStatus.USAGE)
+        return super().parse_args(ctx, args)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """The command that the first word names, and the words for it; raises UsageError."""
+        name, *rest = args
+        command = self.get_command(ctx, name)
+        if command is not None:
+            return name, command, rest
+        if name == "help":
+            return self._resolve_help(ctx, rest)
+        if ctx.resilient_parsing:
+            # A shell asks what may follow a command that does not exist: nothing.
+            return name, click.Command(name, add_help_option=False), rest
+        raise click.UsageError(f"no such command '{name}'{self._did_you_mean(ctx, name)}", ctx)
+
+    def _resolve_help(
+        self, ctx: click.Context, topic: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if topic and topic[0] != "help" and not topic[0].startswith("-"):
+            return self.resolve_command(ctx, topic if ctx.resilient_parsing else [*topic, "--help"])
+        if not ctx.resilient_parsing:
+            click.echo(ctx.get_help())
+            ctx.exit()
+        # A shell asks what may follow: what may stand in the place of 'help'.
+        return None, None, []
+
+    def _did_you_mean(self, ctx: click.Context, name: str) -> str:
+        from difflib import get_close_matches
+
+        near = get_close_matches(name, self.list_commands(ctx), n=1)
+        return f"; did you mean '{near[0]}'?" if near else ""
+
+
+class OptionWithBareValue(click.Option):
+    """Has a value, ``bare``, where none is given: at the end of a line, or before another option."""
+
+    def __init__(self, *args: Any, bare: str, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.bare = bare
+
+
+class _Spelling(NamedTuple):
+    """An option, and its long spelling: of a short one click first tries whether it is a long one."""
+
+    option: click.Option
+    long: str
+    takes_value: bool
+    bare: str | None
+
+
+class _Line:
+    """The words of a command line: options with their values, operands, and the names of the options.
+
+    ``sound`` is False once there is an option that click refuses: it has the message.
+    """
+
+    def __init__(self) -> None:
+        self.options: list[str] = []
+        self.operands: list[str] = []
+        self.given: set[str | None] = set()
+        self.sound = True
+
+    @property
+    def words(self) -> list[str]:
+        """The line as click takes it without a doubt about what is an option."""
+        return [*self.options, "--", *self.operands] if self.sound else self.options
+
+    def take(self, spelling: _Spelling | None, word: str) -> None:
+        """Take a flag, or an option that there is not."""
+        self.options.append(word)
+        if spelling is None:
+            self.sound = False
+        else:
+            self.given.add(spelling.option.name)
+
+    def take_with_value(
+        self, spelling: _Spelling, name: str, attached: str | None, others: deque[str]
+    ) -> None:
+        """Take an option with the value that is attached to it, or else is the next word."""
+        self.given.add(spelling.option.name)
+        if attached is None and others and (spelling.bare is None or not _looks_like_option(others[0])):
+            attached = others.popleft()
+        value = spelling.bare if attached is None else attached
+        self.options.append(name if value is None else f"{spelling.long}={value}")
+        self.sound = value is not None
+
+
+class Command(Helped):
+    """Hands click only the parameters that a line is about, and keeps the values of the others.
+
+    A batch parses thousands of lines for the same few commands. Taking the value of each option
+    that is not given through its type would be most of the time, and it stays the same: none of our
+    options takes its value from a prompt, the environment or a function.
     ``finish`` has the last word on the parameters of a line: see `options.Combine`.
     """
+
+    takes_numbers = False
+    """Whether ``-5`` is a value, not an option."""
+    takes_program = False
+    """Whether the last argument is a command line, in which nothing is an option of ours."""
 
     def __init__(
         self, *args: Any, finish: Callable[[click.Context], None] | None = None, **kwargs: Any
     ) -> None:
         super().__init__(*args, **kwargs)
         self.finish = finish
-        self._parser: _Parser | None = None
         self._all_params: list[click.Parameter] = []
-        self._settled: set[str] = set()
+        self._spellings: dict[str, _Spelling] = {}
+        self._operands_end: int | None = None
+        self._some = _SomeParams(None)
+        self._settled: set[str | None] = set()
         self._defaults: dict[str, Any] = {}
-
-    def make_parser(self, ctx: click.Context) -> _OptionParser:
-        """The command's one parser, at work for ``ctx``."""
-        if self._parser is None:
-            self._parser = _Parser(ctx)
-            self._all_params = self.get_params(ctx)
-            for param in self._all_params:
-                param.add_to_parser(self._parser, ctx)
-        self._parser.ctx = ctx
-        return self._parser
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """As click does, but for what is settled."""
-        if ctx.resilient_parsing:
-            return super().parse_args(ctx, args)
-        given, rest, order = self.make_parser(ctx).parse_args(list(args))
+        try:
+            return self._parse(ctx, args)
+        except click.UsageError as problem:
+            # Click leaves it out where an option lacks its value, and then no hint could name the command.
+            problem.ctx = problem.ctx or ctx
+            raise
+
+    def _parse(self, ctx: click.Context, args: list[str]) -> list[str]:
+        if not self._all_params:
+            self._learn(ctx)
+        line = self._split(args)
+        if ctx.resilient_parsing or not line.sound:
+            return super().parse_args(ctx, line.words)
+        given = line.given
         # Options that share a name, as --raw and --hex do, agree on one value: all of them, or none.
-        open_params = [p for p in self._all_params if p.name in given or p.name not in self._settled]
-        for param in iter_params_for_processing(order, open_params):
-            _, rest = param.handle_parse_result(ctx, given, rest)
-        if rest:
-            # Click has the words for arguments that are too many.
-            return super().parse_args(ctx, args)
-        values = {name: None if value is UNSET else value for name, value in ctx.params.items()}
-        for param in open_params:
-            if param.name not in given:
+        considered = [p for p in self._all_params if p.name in given or p.name not in self._settled]
+        self._some.params = considered
+        rest = self._some.parse_args(ctx, line.words)
+        for param in considered:
+            if param.name not in given and isinstance(param, click.Option):
                 self._settled.add(param.name)
                 if param.expose_value:
-                    self._defaults[param.name] = values[param.name]
-        ctx.params = {**self._defaults, **values}
+                    self._defaults[param.name] = ctx.params[param.name]
+        ctx.params = {**self._defaults, **ctx.params}
         if self.finish:
             self.finish(ctx)
         return rest
+
+    def _learn(self, ctx: click.Context) -> None:
+        self._all_params = self.get_params(ctx)
+        options = [param for param in self._all_params if isinstance(param, click.Option)]
+        for option in options:
+            takes_value = not (option.is_flag or option.count)
+            bare = option.bare if isinstance(option, OptionWithBareValue) else None
+            for spellings in (option.opts, option.secondary_opts):
+                long = max(spellings, key=len, default="")
+                for spelling in spellings:
+                    self._spellings[spelling] = _Spelling(option, long, takes_value, bare)
+        if self.takes_program:
+            self._operands_end = len(self._all_params) - len(options)
+
+    def _split(self, args: Sequence[str]) -> _Line:
+        """Tell options, their values and operands apart by the rules of getopt_long(3)."""
+        line = _Line()
+        words = deque(args)
+        while words and line.sound:
+            word = words.popleft()
+            if word == "--":
+                line.operands += words
+                break
+            if not _looks_like_option(word) or (self.takes_numbers and _NEGATIVE_NUMBER.match(word)):
+                line.operands.append(word)
+                if len(line.operands) == self._operands_end:
+                    line.operands += words
+                    break
+            elif word.startswith("--"):
+                self._take_long_option(line, word, words)
+            else:
+                self._take_short_options(line, word, words)
+        return line
+
+    def _take_long_option(self, line: _Line, word: str, others: deque[str]) -> None:
+        name, equals, value = word.partition("=")
+        spelling = self._spellings.get(name)
+        if spelling is None or not spelling.takes_value:
+            # Click has the message for a flag with a value.
+            line.take(spelling, word)
+        else:
+            line.take_with_value(spelling, name, value if equals else None, others)
+
+    def _take_short_options(self, line: _Line, word: str, others: deque[str]) -> None:
+        for end, letter in enumerate(word[1:], 2):
+            name = f"-{letter}"
+            spelling = self._spellings.get(name)
+            if spelling is not None and spelling.takes_value:
+                line.take_with_value(spelling, name, word[end:] or None, others)
+                return
+            line.take(spelling, spelling.long if spelling else word)
+            if spelling is None:
+                return
+
+
+def _looks_like_option(word: str) -> bool:
+    return word[:1] == "-" and word != "-"
+
+
+class _SomeParams(click.Command):
+    """Those parameters of a command that a line is about."""
+
+    def get_params(self, ctx: click.Context) -> list[click.Parameter]:
+        """No more than these: click's own would add --help, and look for a spelling that is there twice."""
+        return self.params
 
 
 class CommandWithValues(Command):
     """Takes ``-5`` for a value, not for an option."""
 
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Mark negative numbers, as far as the first ``--``, so that click takes them for arguments."""
-        end = args.index("--") if "--" in args else len(args)
-        marked = [_VALUE_MARK + arg if _NEGATIVE_NUMBER.match(arg) else arg for arg in args[:end]]
-        return super().parse_args(ctx, marked + args[end:])
+    takes_numbers = True
 
 
-def unmarked(value: str) -> str:
-    """What was typed as an argument of a `CommandWithValues`."""
-    return value.removeprefix(_VALUE_MARK)
+class CommandWithProgram(Command):
+    """Ends its own options where CMD begins, as env(1), nice(1) and timeout(1) do: ``--`` is optional."""
 
+    takes_program = True
 
-class _Parser(_OptionParser):
-    """Knows short options at sight, where click first looks for a long one of that name."""
-
-    def _process_opts(self, arg: str, state: _ParsingState) -> None:
-        if arg in self._short_opt:
-            self._match_short_opt(arg, state)
-        else:
-            super()._process_opts(arg, state)
+    def get_params(self, ctx: click.Context) -> list[click.Parameter]:
+        """All; where a shell asks what may follow a word of CMD, no option of ours."""
+        params = super().get_params(ctx)
+        arguments: list[click.Parameter] = [param for param in params if isinstance(param, click.Argument)]
+        return arguments if ctx.resilient_parsing and ctx.params.get(arguments[-1].name) else params

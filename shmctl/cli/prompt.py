@@ -51,12 +51,7 @@ def _ask() -> str | None:
     except EOFError:
         click.echo()
         return None
-    words = line.split()
-    if words in (["exit"], ["quit"]):
-        return None
-    if words[:1] == ["help"]:
-        return " ".join([*words[1:], "--help"])
-    return line
+    return None if line.split() in (["exit"], ["quit"]) else line
 
 
 def _history_file() -> Path:

@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from shmctl.cli.parsing import unmarked
 from shmctl.core.names import parse_name
 from shmctl.core.sizes import parse_duration, parse_mode, parse_resize, parse_size
 
@@ -14,8 +13,12 @@ if TYPE_CHECKING:
 
     from shmctl.cli.completion.candidates import Completer
 
+    ParamType = click.ParamType[Any]
+else:
+    ParamType = click.ParamType  # which older versions of click do not let be subscripted
 
-class Parsed(click.ParamType[Any]):
+
+class Parsed(ParamType):
     """A parameter that a function of the library parses; its InputError is a usage error."""
 
     def __init__(self, name: str, parse: Callable[[str], Any]) -> None:
@@ -40,7 +43,7 @@ class NameType(Parsed):
         return _complete_names(ctx, incomplete)
 
 
-class FileType(click.ParamType[str]):
+class FileType(ParamType):
     """A file's path, kept as typed and completed by the shell."""
 
     name = "path"
@@ -54,7 +57,7 @@ class FileType(click.ParamType[str]):
         return [CompletionItem(incomplete, type="file")]
 
 
-class PatternType(click.ParamType[str]):
+class PatternType(ParamType):
     """An object's name or a glob, kept as typed."""
 
     name = "pattern"
@@ -125,4 +128,3 @@ SIZE = Parsed("size", parse_size)
 RESIZE = Parsed("size", parse_resize)
 DURATION = Parsed("duration", parse_duration)
 MODE = Parsed("mode", parse_mode)
-VALUE = Parsed("value", unmarked)

@@ -8,7 +8,7 @@ import click
 from shmctl.cli import messages
 from shmctl.cli.exec import run_child
 from shmctl.cli.options import Combine, name_argument
-from shmctl.cli.parsing import Command
+from shmctl.cli.parsing import CommandWithProgram
 from shmctl.cli.session import Session, pass_session
 from shmctl.cli.types import DURATION, completed_by
 from shmctl.core.errors import ShmError
@@ -18,11 +18,11 @@ from shmctl.core.objects.open import OpenObject, opened
 from shmctl.core.rules import exclude
 
 
-@click.command(cls=Command, finish=Combine(exclude("nonblock", "timeout")))
+@click.command(cls=CommandWithProgram, finish=Combine(exclude("nonblock", "timeout")))
 @name_argument
 @click.argument(
     "argv",
-    metavar="-- CMD...",
+    metavar="CMD...",
     nargs=-1,
     type=click.UNPROCESSED,
     required=True,

@@ -8,7 +8,7 @@ import click
 
 from shmctl.cli import messages
 from shmctl.cli.exec import run_child
-from shmctl.cli.parsing import Command
+from shmctl.cli.parsing import CommandWithProgram
 from shmctl.cli.session import Session, pass_session
 from shmctl.cli.sources import opened_input
 from shmctl.cli.types import FILE, NAME, SIZE, completed_by
@@ -21,10 +21,10 @@ from shmctl.core.objects.streams import copy_in
 from shmctl.core.objects.write import Fit
 
 
-@click.command(cls=Command)
+@click.command(cls=CommandWithProgram)
 @click.argument(
     "argv",
-    metavar="-- CMD...",
+    metavar="CMD...",
     nargs=-1,
     type=click.UNPROCESSED,
     required=True,

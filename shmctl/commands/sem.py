@@ -8,7 +8,7 @@ import click
 
 from shmctl.cli import messages
 from shmctl.cli.options import Combine, json_option, verbose_option
-from shmctl.cli.parsing import Command
+from shmctl.cli.parsing import Command, Group
 from shmctl.cli.session import Session, pass_session
 from shmctl.cli.types import DURATION, MODE, PATTERN, Parsed
 from shmctl.core.errors import ShmError
@@ -42,7 +42,7 @@ _one_name = click.argument("name", type=SEMAPHORE)
 _names = click.argument("names", metavar="NAME...", type=SEMAPHORE, nargs=-1, required=True)
 
 
-@click.group()
+@click.group(cls=Group)
 @click.pass_context
 @pass_session
 def command(session: Session, context: click.Context) -> None:

@@ -5,7 +5,7 @@ import click
 from shmctl.cli.options import Combine, field_completer, name_argument, offset_option, typed_options
 from shmctl.cli.parsing import CommandWithValues
 from shmctl.cli.session import Session, pass_session
-from shmctl.cli.types import DURATION, SIZE, VALUE
+from shmctl.cli.types import DURATION, SIZE
 from shmctl.core.names import Name
 from shmctl.core.requests import LayoutSource
 from shmctl.core.rules import go_with
@@ -17,9 +17,7 @@ from shmctl.core.sync.wanted import WAIT_RULES, Wanted, parse_conditions, wait_f
     finish=Combine(*WAIT_RULES, go_with("show", "conditions"), layout=LayoutSource, wanted=Wanted),
 )
 @name_argument
-@click.argument(
-    "conditions", metavar="[CONDITION]...", nargs=-1, type=VALUE, shell_complete=field_completer("==")
-)
+@click.argument("conditions", metavar="[CONDITION]...", nargs=-1, shell_complete=field_completer("=="))
 @click.option("--exists", "state", flag_value="exists", help="Until the object is there (the default).")
 @click.option("--gone", "state", flag_value="gone", help="Until no object has the name.")
 @click.option("--unused", "state", flag_value="unused", help="Until no process has it open or mapped.")

@@ -15,7 +15,7 @@ from shmctl.cli.options import (
 from shmctl.cli.parsing import CommandWithValues
 from shmctl.cli.session import Session, pass_session
 from shmctl.cli.sources import DATA_RULES, Data, choose_writer, parse_byte, parse_hex
-from shmctl.cli.types import FILE, MODE, SIZE, VALUE, Parsed
+from shmctl.cli.types import FILE, MODE, SIZE, Parsed
 from shmctl.core.names import Name, escape
 from shmctl.core.objects.open import DEFAULT_MODE
 from shmctl.core.objects.write import Fit, writable
@@ -39,7 +39,7 @@ from shmctl.core.rules import exclude, go_with
     ),
 )
 @name_argument
-@click.argument("values", metavar="[VALUE]...", nargs=-1, type=VALUE, shell_complete=field_completer("="))
+@click.argument("values", metavar="[VALUE]...", nargs=-1, shell_complete=field_completer("="))
 @offset_option
 @click.option(
     "-n", "--length", type=SIZE, metavar="LENGTH", help="How many bytes to --fill, or to take from a stream."
