@@ -9,6 +9,7 @@ from typing import NoReturn, Self, TypeVar
 
 from shmctl.core import posix
 from shmctl.core.errors import InputError, ShmError
+from shmctl.core.sizes import check_seconds
 from shmctl.core.sync import semaphores
 
 Result = TypeVar("Result")
@@ -79,10 +80,11 @@ class Semaphore:
     def wait(self, timeout: float | None = None) -> None:
         """Take one from its value, sleeping while that is 0: sem_wait(3), sem_timedwait(3).
 
-        Raises `ShmError`: TimeoutError after ``timeout`` seconds,
-        InterruptedError after a signal that has a handler.
+        Raises `ShmError`: TimeoutError after ``timeout`` seconds (None and
+        infinity: never; 0 and less: at once), InterruptedError after a signal
+        that has a handler. Raises ValueError for NaN.
         """
-        seconds = None if timeout is None else max(timeout, 0)
+        seconds = None if timeout is None else check_seconds("timeout", timeout)
         self._do(lambda semaphore: semaphore.wait(seconds))
 
     def unlink(self) -> None:

@@ -1,6 +1,5 @@
 """What is longer than the screen goes through a pager, as git's output does."""
 
-import io
 import os
 import shlex
 import shutil
@@ -11,7 +10,7 @@ from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import TYPE_CHECKING
 
-from shmctl.render.output import Output
+from shmctl.render.output import Buffer, Output
 
 if TYPE_CHECKING:
     from subprocess import Popen
@@ -34,19 +33,11 @@ def paged(output: Output) -> Iterator[Output]:
     if command is None or output.stream is not sys.stdout:
         yield output
         return
-    buffer = _Buffer()
+    buffer = Buffer(output.stream)
     yield output._replace(stream=buffer)
     text = buffer.getvalue()
     if text.count("\n") < shutil.get_terminal_size().lines or not _show(command, text):
         output.stream.write(text)
-
-
-class _Buffer(io.StringIO):
-    """Text on its way to standard output, which may not be able to spell every character."""
-
-    @property
-    def encoding(self) -> str:  # type: ignore[override] # Rich draws frames by it
-        return sys.stdout.encoding
 
 
 def _command() -> str | None:

@@ -5,6 +5,7 @@ import re
 import signal
 import statistics
 import struct
+import sys
 import time
 from pathlib import Path
 
@@ -62,7 +63,7 @@ def test_exists_when_it_is_there_already(name: str) -> None:
 @pytest.mark.parametrize("option", [[], ["--exists"]], ids=["default", "--exists"])
 def test_exists_when_it_is_made_later(name: str, option: list[str], c: Servant) -> None:
     with started("wait", name, *option) as waiter:
-        waiter.until_in("select")
+        waiter.until_in("poll")
         assert c("make", name, 16) == "0"
         succeeded(waiter.end())
 
@@ -70,14 +71,27 @@ def test_exists_when_it_is_made_later(name: str, option: list[str], c: Servant) 
 def test_exists_when_it_is_moved_there(names: list[str]) -> None:
     fresh(names[0], b"x")
     with started("wait", names[1]) as waiter:
-        waiter.until_in("select")
+        waiter.until_in("poll")
         path_of(names[0]).rename(path_of(names[1]))
+        succeeded(waiter.end())
+
+
+def test_a_name_where_descriptors_are_many(name: str) -> None:
+    """select(2) ends at descriptor 1023."""
+    many = "import os, resource, sys\n"
+    many += "resource.setrlimit(resource.RLIMIT_NOFILE, (2048, 2048))\n"
+    many += "for _ in range(1100): os.set_inheritable(os.open('/dev/null', os.O_RDONLY), True)\n"
+    many += "os.execv(sys.argv[1], sys.argv[1:])"
+    argv = shmctl_argv("wait", name, "--timeout", "20")
+    with Background([sys.executable, "-c", many, *argv]) as waiter:
+        waiter.until_in("poll")
+        fresh(name, b"")
         succeeded(waiter.end())
 
 
 def test_other_names_do_not_matter(names: list[str]) -> None:
     with started("wait", names[0]) as waiter:
-        waiter.until_in("select")
+        waiter.until_in("poll")
         fresh(names[1], b"")
         fresh(names[0] + "x", b"")
         path_of(names[1]).unlink()
@@ -90,7 +104,7 @@ def test_other_names_do_not_matter(names: list[str]) -> None:
 def test_exists_for_a_name_that_is_not_utf8(name: str) -> None:
     raw = name.encode() + b"\xff \n'"
     with started("wait", b"--", raw) as waiter:
-        waiter.until_in("select")
+        waiter.until_in("poll")
         with open(b"/dev/shm" + raw, "xb"):
             pass
         succeeded(waiter.end())
@@ -100,7 +114,7 @@ def test_gone(name: str, c: Servant) -> None:
     assert done("wait", name, "--gone") == ""
     assert c("make", name, 16) == "0"
     with started("wait", name, "--gone") as waiter:
-        waiter.until_in("select")
+        waiter.until_in("poll")
         assert c("store", 0, 1) == "0"
         assert waiter.running
         assert c("unlink", name) == "0"
@@ -110,7 +124,7 @@ def test_gone(name: str, c: Servant) -> None:
 def test_gone_when_it_is_moved_away(names: list[str]) -> None:
     fresh(names[0], b"x")
     with started("wait", names[0], "--gone") as waiter:
-        waiter.until_in("select")
+        waiter.until_in("poll")
         path_of(names[0]).rename(path_of(names[1]))
         succeeded(waiter.end())
 
@@ -325,7 +339,7 @@ def test_a_struct_of_a_header(name: str, tmp_path: Path) -> None:
 def test_the_object_is_made_and_sized_later(name: str) -> None:
     """It has no size between shm_open and ftruncate: that is no reason to give up."""
     with started("wait", name, "--type", "int32", "-o", "4", "== 9", "--print") as waiter:
-        waiter.until_in("select")
+        waiter.until_in("poll")
         path_of(name).touch()
         waiter.until_in("nanosleep")
         os.truncate(path_of(name), 4)
@@ -523,7 +537,7 @@ def test_what_is_planted_under_the_name(name: str, kind: str, options: list[str]
 @pytest.mark.parametrize("kind", ["FIFO", "symbolic link"])
 def test_what_is_planted_while_it_waits(name: str, kind: str, tmp_path: Path) -> None:
     with started("wait", name, "--type", "int", "== 1") as waiter:
-        waiter.until_in("select")
+        waiter.until_in("poll")
         if kind == "FIFO":
             os.mkfifo(path_of(name))
         else:
@@ -535,7 +549,7 @@ def test_what_is_planted_while_it_waits(name: str, kind: str, tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("options", "call"),
     [
-        (["--exists"], "select"),
+        (["--exists"], "poll"),
         (["--type", "int", "== 1"], "nanosleep"),
         (["--type", "int", "== 1", "--spin"], None),
         (["--changed"], "nanosleep"),
@@ -570,7 +584,7 @@ def test_many_waiters_all_wake(name: str, c: Servant) -> None:
     waiters = [started("wait", name, "--type", "int32", "== 1", "--print") for _ in range(6)]
     try:
         for waiter in waiters:
-            waiter.until_in("select")
+            waiter.until_in("poll")
         assert c("make", name, 4) == "0"
         assert c("store", 0, 1) == "0"
         for waiter in waiters:
