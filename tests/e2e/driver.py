@@ -22,7 +22,7 @@ def main() -> None:
         # Once for all commands, which are forked off.
         import shmctl.cli.group
 
-        for name in shmctl.cli.COMMANDS:
+        for name in shmctl.cli.group.COMMANDS:
             __import__(f"shmctl.commands.{name}")
     results = [run(job, [word.encode("latin-1") for word in argv]) for argv in job["commands"]]
     json.dump(results, sys.stdout)
