@@ -102,6 +102,10 @@ class Pacer:
             pass
         self._is_late()
 
+    def name_may_have_changed(self) -> bool:
+        """Whether something has happened to the name since this was asked, or where that cannot be told."""
+        return self._watch.wait(0)
+
     def pause(self) -> bool:
         """Pass some time; whether the object should be looked at from outside, too: its name and its size."""
         self._spins += 1

@@ -7,6 +7,7 @@ import statistics
 import struct
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -349,6 +350,64 @@ def test_the_object_is_made_and_sized_later(name: str) -> None:
         waiter.until_mapped(name)
         done("write", name, "--type", "int32", "-o", "4", "9")
         succeeded(waiter.end(), "9\n")
+
+
+# -- a name that changes hands
+
+HANDOVERS = {
+    "renamed": lambda path: path.rename(f"{path}-old"),
+    "unlinked, with a second link": lambda path: (os.link(path, f"{path}-old"), path.unlink()),
+    "unlinked": lambda path: path.unlink(),
+    "replaced, with a second link": lambda path: os.link(path, f"{path}-old"),
+}
+
+
+@pytest.mark.parametrize("handover", HANDOVERS.values(), ids=HANDOVERS)
+@pytest.mark.parametrize(
+    "options",
+    [["--type", "int32", "== 7"], ["--struct", PAIR, "first == 7"], ["--changed"]],
+    ids=lambda o: o[0],
+)
+def test_the_object_that_takes_the_name_is_waited_in(
+    name: str, options: list[str], handover: Callable[[Path], object]
+) -> None:
+    fresh(name, bytes(64))
+    with started("wait", name, *options) as waiter:
+        waiter.until_in("nanosleep")
+        handover(path_of(name))
+        time.sleep(0.05)
+        assert waiter.running, "until another one has it, the old one counts"
+        fresh(name + "-new", struct.pack("i", 7) + bytes(60))
+        path_of(name + "-new").rename(path_of(name))
+        succeeded(waiter.end(20))
+
+
+@pytest.mark.parametrize("handover", list(HANDOVERS.values())[:3], ids=list(HANDOVERS)[:3])
+@pytest.mark.parametrize(
+    "options",
+    [["--type", "int32", "== 7"], ["--struct", PAIR, "first == 7"], ["--changed"]],
+    ids=lambda o: o[0],
+)
+def test_while_nothing_has_the_name_the_old_object_counts(
+    name: str, options: list[str], handover: Callable[[Path], object], c: Servant
+) -> None:
+    assert c("make", name, 64) == "0"
+    with started("wait", name, *options) as waiter:
+        waiter.until_in("nanosleep")
+        handover(path_of(name))
+        time.sleep(0.05)
+        assert waiter.running
+        assert c("store", 0, 7) == "0"
+        succeeded(waiter.end(20))
+
+
+@pytest.mark.parametrize("handover", list(HANDOVERS.values())[:3], ids=list(HANDOVERS)[:3])
+def test_gone_is_a_matter_of_the_name(name: str, handover: Callable[[Path], object]) -> None:
+    fresh(name, bytes(64))
+    with started("wait", name, "--gone") as waiter:
+        waiter.until_in("poll")
+        handover(path_of(name))
+        succeeded(waiter.end(20))
 
 
 # -- time
