@@ -8,9 +8,9 @@ from types import TracebackType
 from typing import NoReturn, Self, TypeVar
 
 from shmctl.core.errors import InputError, ShmError
+from shmctl.core.objects.semaphore_file import VALUE_MAX
 from shmctl.core.sizes import check_seconds
 from shmctl.core.sync import semaphores
-from shmctl.core.sync.semaphore_file import VALUE_MAX
 
 Result = TypeVar("Result")
 

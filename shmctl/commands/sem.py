@@ -15,9 +15,9 @@ from shmctl.core.errors import ShmError
 from shmctl.core.inspect.listing import matcher, scan
 from shmctl.core.models import DEV_SHM, Kind
 from shmctl.core.names import Name, escape
+from shmctl.core.objects.semaphore_file import VALUE_MAX
 from shmctl.core.rules import exclude
 from shmctl.core.sync import semaphores
-from shmctl.core.sync.semaphore_file import VALUE_MAX
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem

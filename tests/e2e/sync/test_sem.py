@@ -498,3 +498,32 @@ def test_what_has_taken_the_name_meanwhile_is_left_alone(name: str, tmp_path: Pa
     assert "O_PATH" in log.read_text()
     assert result.status == 1, result
     assert file_of(name).is_symlink()
+
+
+# -- the C library musl, whose semaphores have no prefix
+
+MUSL = """
+#include <fcntl.h>
+#include <semaphore.h>
+
+int main(int argc, char **argv)
+{
+    return sem_open(argv[1], O_CREAT | O_EXCL, 0600, 3) == SEM_FAILED;
+}
+"""
+
+
+def test_a_semaphore_of_musl_is_no_orphan(names: list[str], tmp_path: Path) -> None:
+    """By its name it is an object like any other, and nobody has it open between two uses."""
+    program = compile_c(MUSL, tmp_path, compiler="musl-gcc")
+    subprocess.run([program, names[0]], check=True)
+    assert path_of(names[0]).stat().st_size == 32
+    path_of(names[1]).write_bytes(b"an object of thirty-two bytes...")
+    path_of(names[2]).write_bytes(bytes(64))
+    judged = json.loads(done("leaks", "--min-age", "0", "--json", *names))
+    assert [each["verdict"] for each in judged] == ["kept", "orphan", "orphan"]
+    assert judged[0]["reasons"][-1] == "it may be a semaphore of a program built with musl, idle between uses"
+    done("gc", "--yes", "--min-age", "0", names[0])
+    assert path_of(names[0]).exists()
+    done("gc", "--yes", "--semaphores", "--min-age", "0", names[0])
+    assert not path_of(names[0]).exists()

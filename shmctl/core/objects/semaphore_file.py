@@ -5,7 +5,9 @@ import os
 import struct
 
 from shmctl.core.errors import ShmError
+from shmctl.core.models import Kind, ObjectInfo
 from shmctl.core.names import Name
+from shmctl.core.objects.open import opened
 from shmctl.core.posix import fstat
 from shmctl.core.transfer import pread
 
@@ -17,6 +19,26 @@ SIZE = 32 if _IS_64_BIT else 16
 # bit of the value says whether anybody waits.
 _WORDS = struct.Struct("=QI" if _IS_64_BIT else "=II")
 _SHARED = (0, 128)
+_MUSL = struct.Struct("=4xII20x")
+_PID_MAX = 2**22
+
+
+def may_be_of_musl(info: ObjectInfo) -> bool:
+    """Whether an object looks like a semaphore of the C library musl, which names the file as the semaphore.
+
+    musl writes the value, how many wait, and 0; what follows is whatever stood on its stack.
+    """
+    if info.kind is not Kind.SHM or info.size != _MUSL.size:
+        return False
+    try:
+        with opened(info.name, os.O_RDONLY, info.directory) as target:
+            data = pread(target.fd, _MUSL.size, 0, info.name)
+    except ShmError:
+        return True
+    if len(data) < _MUSL.size:
+        return False
+    waiting, private = _MUSL.unpack(data)
+    return bool(waiting <= _PID_MAX and private == 0)
 
 
 def is_foreign(st: os.stat_result) -> bool:
