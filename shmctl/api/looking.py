@@ -13,6 +13,7 @@ from shmctl.core.models import DEV_SHM
 from shmctl.core.names import parse_name
 from shmctl.core.objects.describe import describe
 from shmctl.core.objects.remove import unlink_object
+from shmctl.core.sizes import check_seconds
 
 
 def list(*patterns: str | bytes) -> builtins.list[Info]:
@@ -70,11 +71,13 @@ def leaks(*patterns: str | bytes, min_age: float = DEFAULT_MIN_AGE) -> builtins.
     fcntl(2)). shmctl-leaks(7) has the rules.
 
     Raises `ShmError` where /dev/shm cannot be read, ValueError for a pattern
-    that could never be a name, and for a families.toml that makes no sense.
+    that could never be a name, for NaN, and for a families.toml that makes no
+    sense.
     """
+    rules = Rules(check_seconds("min_age", min_age))
     return [
         Judgement(Info.of(each.info), each.verdict, each.reasons, each.software, each.creator_pid)
-        for each in Snapshot(DEV_SHM, matcher(patterns), Rules(min_age)).judgements
+        for each in Snapshot(DEV_SHM, matcher(patterns), rules).judgements
     ]
 
 

@@ -7,8 +7,9 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import NoReturn, Self, TypeVar
 
-from shmctl.core import posix
 from shmctl.core.errors import InputError, ShmError
+from shmctl.core.objects.semaphore_file import VALUE_MAX
+from shmctl.core.sizes import check_seconds
 from shmctl.core.sync import semaphores
 
 Result = TypeVar("Result")
@@ -38,7 +39,7 @@ class Semaphore:
     def __init__(self, name: str | bytes) -> None:
         self._name = semaphores.parse_semaphore_name(name)
         self._semaphore = semaphores.open_semaphore(self._name)
-        self._close = weakref.finalize(self, posix.sem_close, self._semaphore.handle, self._name)
+        self._close = weakref.finalize(self, self._semaphore.close)
         self._close.atexit = False
 
     @classmethod
@@ -50,8 +51,8 @@ class Semaphore:
         Raises `ShmError`: FileExistsError, PermissionError. Raises ValueError
         for a name or a value that cannot be. See sem_open(3).
         """
-        if not 0 <= value <= semaphores.VALUE_MAX:
-            raise InputError(f"invalid value {value}: it has to be between 0 and {semaphores.VALUE_MAX}")
+        if not 0 <= value <= VALUE_MAX:
+            raise InputError(f"invalid value {value}: it has to be between 0 and {VALUE_MAX}")
         semaphores.create_semaphore(
             semaphores.parse_semaphore_name(name), value, mode, exclusive=not exist_ok
         )
@@ -70,20 +71,21 @@ class Semaphore:
     @property
     def value(self) -> int:
         """Its value at this moment: sem_getvalue(3)."""
-        return self._do(semaphores.Semaphore.value)
+        return self._do(lambda semaphore: semaphore.value())
 
     def post(self) -> None:
         """Add one to its value: sem_post(3). Raises `ShmError`: EOVERFLOW at the largest value there is."""
-        self._do(semaphores.Semaphore.post)
+        self._do(lambda semaphore: semaphore.post())
 
     def wait(self, timeout: float | None = None) -> None:
         """Take one from its value, sleeping while that is 0: sem_wait(3), sem_timedwait(3).
 
-        Raises `ShmError`: TimeoutError after ``timeout`` seconds,
-        InterruptedError after a signal that has a handler.
+        Raises `ShmError`: TimeoutError after ``timeout`` seconds (None and
+        infinity: never; 0 and less: at once), InterruptedError after a signal
+        that has a handler. Raises ValueError for NaN.
         """
-        seconds = None if timeout is None else max(timeout, 0)
-        self._do(lambda semaphore: semaphore.wait(seconds))
+        seconds = None if timeout is None else check_seconds("timeout", timeout)
+        self._do(lambda semaphore: semaphores.take(semaphore, seconds))
 
     def unlink(self) -> None:
         """Remove its name; it lives on where it is open. See sem_unlink(3). Raises `ShmError`."""

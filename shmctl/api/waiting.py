@@ -13,6 +13,7 @@ from shmctl.core.layouts.values import Value
 from shmctl.core.names import parse_name
 from shmctl.core.objects.open import opened
 from shmctl.core.rules import find_problem, given_of
+from shmctl.core.sizes import check_seconds
 from shmctl.core.sync.wanted import WAIT_RULES, State, Wanted, parse_conditions, wait_for
 
 
@@ -46,9 +47,10 @@ def wait(
 
     Returns the values that were waited for, one a condition.
 
-    Raises `ShmError`: TimeoutError after ``timeout`` seconds, EFAULT if the
-    object is shrunk below the values. Raises ValueError for conditions that
-    make no sense.
+    Raises `ShmError`: TimeoutError after ``timeout`` seconds (None and
+    infinity: never; 0 and less: after one look), EFAULT if the object is
+    shrunk below the values. Raises ValueError for conditions that make no
+    sense, and for NaN.
 
     >>> layout = shmctl.Struct("int data; int new_data;")
     >>> with shmctl.create("/box", size=layout.size) as box:
@@ -57,7 +59,9 @@ def wait(
     [1, 42]
     """
     parsed = parse_name(name)
-    wanted = Wanted(conditions, until, type, None, offset, length, timeout, interval, spin)
+    limit = None if timeout is None else check_seconds("timeout", timeout)
+    longest = check_seconds("interval", interval)
+    wanted = Wanted(conditions, until, type, None, offset, length, limit, longest, spin)
     _check(wanted, struct)
     layout = None if struct is None else layout_of(struct)
     return wait_for(parsed, wanted, parse_conditions(wanted, layout))
@@ -89,19 +93,20 @@ def lock(name: str | bytes, *, shared: bool = False, timeout: float | None = Non
     It is advisory, exclusive unless ``shared``, and keeps threads apart as
     well as processes. The object has to exist.
 
-    Raises `ShmError`: TimeoutError after ``timeout`` seconds,
-    FileNotFoundError, PermissionError. Raises ValueError for a name that no
-    object can have.
+    Raises `ShmError`: TimeoutError after ``timeout`` seconds (None and
+    infinity: never; 0 and less: at once), FileNotFoundError, PermissionError.
+    Raises ValueError for a name that no object can have, and for NaN.
 
     >>> with shmctl.create("/box", size=4) as box, shmctl.lock("/box", timeout=5):
     ...     count = int.from_bytes(box.read(), "little")
     ...     box.write((count + 1).to_bytes(4, "little"))
     """
     parsed = parse_name(name)
+    limit = None if timeout is None else check_seconds("timeout", timeout)
     with opened(parsed, os.O_RDONLY) as target:
-        if timeout is None:
+        if limit is None:
             locking.flock(target.fd, parsed, exclusive=not shared)
-        elif not locking.flock_within(target.fd, parsed, timeout, exclusive=not shared):
-            detail = f"timed out after {timeout:g} s: somebody else has the lock"
+        elif not locking.flock_within(target.fd, parsed, limit, exclusive=not shared):
+            detail = f"timed out after {limit:g} s: somebody else has the lock"
             raise ShmError("flock", parsed, errno.ETIMEDOUT, detail=detail)
         yield

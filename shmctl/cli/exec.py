@@ -12,9 +12,8 @@ from shmctl.core.names import printable
 
 _NOT_EXECUTABLE = 126
 _NOT_FOUND = 127
-_PASSED_ON = frozenset(
-    (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2)
-)
+_ENDING = frozenset((signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT))
+_PASSED_ON = _ENDING | {signal.SIGUSR1, signal.SIGUSR2}
 _SI_KERNEL = 0x80
 _SECONDS_BETWEEN_LOOKS = 2
 _FROM_KEYBOARD = (signal.SIGINT, signal.SIGQUIT)
@@ -27,8 +26,8 @@ def run_child(
 
     126 and 127 mean that it could not be run, or is not there, which is said on
     standard error. ``inherited`` descriptors stay open in it. Signals that come
-    for this process meanwhile go to the program; those of the keyboard reach it
-    anyway.
+    for this process meanwhile go to the program, and wake it where they are to
+    end it and it is stopped; those of the keyboard reach it anyway.
     """
     waited_for = _PASSED_ON | {signal.SIGCHLD}
     # Ignored, which is inherited, it would never come.
@@ -81,6 +80,9 @@ def _wait(pid: int, waited_for: frozenset[signal.Signals]) -> int:
                 return code if code >= 0 else 128 - code
         elif info.si_code != _SI_KERNEL or info.si_signo not in _FROM_KEYBOARD:
             os.kill(pid, info.si_signo)
+            if info.si_signo in _ENDING:
+                # A stopped program gets no other signal before it goes on: as timeout(1) does.
+                os.kill(pid, signal.SIGCONT)
 
 
 def _explain(program: str, error: OSError) -> int:

@@ -30,7 +30,6 @@ class ExitStatus(IntEnum):
     USAGE = 2
     TIMED_OUT = 124
     INTERRUPTED = 130
-    TERMINATED = 143
 
 
 # What a missing /dev/shm looks like; a waiting command waits for it, too.

@@ -15,6 +15,7 @@ from shmctl.core.errors import ShmError
 from shmctl.core.inspect.listing import matcher, scan
 from shmctl.core.models import DEV_SHM, Kind
 from shmctl.core.names import Name, escape
+from shmctl.core.objects.semaphore_file import VALUE_MAX
 from shmctl.core.rules import exclude
 from shmctl.core.sync import semaphores
 
@@ -60,7 +61,7 @@ def command(session: Session, context: click.Context) -> None:
 @_names
 @click.option(
     "--value",
-    type=click.IntRange(0, semaphores.VALUE_MAX),
+    type=click.IntRange(0, VALUE_MAX),
     default=0,
     metavar="N",
     help="The value to begin with (0).",
@@ -112,7 +113,7 @@ def post(names: tuple[Name, ...]) -> None:
 def wait(name: Name, timeout: float | None, nonblock: bool) -> None:
     """Take one from the value, waiting while it is 0 (sem_wait)."""
     with semaphores.opened_semaphore(name) as semaphore:
-        semaphore.wait(timeout, nonblock=nonblock)
+        semaphores.take(semaphore, timeout, nonblock=nonblock)
 
 
 @command.command(cls=Command)
@@ -147,7 +148,7 @@ def unlink(session: Session, names: tuple[Name, ...], verbose: bool) -> None:
 @json_option
 @pass_session
 def ls(session: Session, patterns: tuple[str, ...], as_json: bool) -> None:
-    """List semaphores and their values (readdir, sem_getvalue)."""
+    """List semaphores and their values (readdir, pread)."""
     from shmctl.render.semaphores import semaphore_record, write_semaphores
 
     matches = matcher(patterns)
@@ -156,8 +157,7 @@ def ls(session: Session, patterns: tuple[str, ...], as_json: bool) -> None:
         for info in sorted(scan(session.directory), key=lambda info: info.name)
         if info.kind is Kind.SEMAPHORE and (matches(info.name) or matches(semaphores.bare_name(info.name)))
     ]
-    readable = session.directory == DEV_SHM
-    rows = [(info, semaphores.value_of(info) if readable else None) for info in infos]
+    rows = [(info, semaphores.value_of(info)) for info in infos]
     if as_json:
         from shmctl.render.jsonlines import write_array
 

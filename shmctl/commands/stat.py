@@ -11,7 +11,7 @@ from shmctl.cli.options import Combine, json_option, names_argument, uninspected
 from shmctl.cli.parsing import Command
 from shmctl.cli.session import Session, pass_session
 from shmctl.cli.types import Parsed
-from shmctl.core.models import DEV_SHM, Kind, ObjectInfo
+from shmctl.core.models import Kind, ObjectInfo
 from shmctl.core.names import Name
 from shmctl.core.objects.describe import describe
 from shmctl.core.rules import exclude
@@ -78,17 +78,17 @@ def _show(
     if as_json:
         from shmctl.render.jsonlines import write_array
 
-        write_array(sys.stdout, (stat_record(info, holders, _value(session, info)) for info in infos))
+        write_array(sys.stdout, (stat_record(info, holders, _value(info)) for info in infos))
     else:
         for info in infos:
-            write_stat(session.output(), info, holders, _value(session, info))
+            write_stat(session.output(), info, holders, _value(info))
     if with_holders:
         messages.uninspected(uninspected, by_pid=verbose)
 
 
-def _value(session: Session, info: ObjectInfo) -> int | None:
-    """A semaphore's value, where it can be read; the C library knows its own /dev/shm only."""
-    if info.kind is not Kind.SEMAPHORE or session.directory != DEV_SHM:
+def _value(info: ObjectInfo) -> int | None:
+    """A semaphore's value, where it can be read."""
+    if info.kind is not Kind.SEMAPHORE:
         return None
     from shmctl.core.sync.semaphores import value_of
 

@@ -2,6 +2,13 @@
 
 import ctypes
 
+
+class TimeSpec(ctypes.Structure):
+    """struct timespec (timespec(3type))."""
+
+    _fields_ = (("tv_sec", ctypes.c_long), ("tv_nsec", ctypes.c_long))
+
+
 libc = ctypes.CDLL(None, use_errno=True)
 libc.mmap.restype = ctypes.c_void_p
 libc.mmap.argtypes = [
@@ -13,3 +20,9 @@ libc.mmap.argtypes = [
     ctypes.c_ssize_t,
 ]
 libc.munmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t]
+libc.sem_open.restype = ctypes.c_void_p
+libc.sem_open.argtypes = [ctypes.c_char_p, ctypes.c_int, ctypes.c_uint, ctypes.c_uint]
+libc.sem_timedwait.argtypes = [ctypes.c_void_p, ctypes.POINTER(TimeSpec)]
+libc.sem_getvalue.argtypes = [ctypes.c_void_p, ctypes.POINTER(ctypes.c_int)]
+for _function in (libc.sem_post, libc.sem_wait, libc.sem_trywait, libc.sem_close):
+    _function.argtypes = [ctypes.c_void_p]

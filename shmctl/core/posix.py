@@ -1,14 +1,16 @@
 """One function for each POSIX call, traced: the only place where shmctl touches shared memory.
 
-posix_ipc does what it can do: opening and unlinking objects whose names are
-UTF-8, in /dev/shm. It is never given a size: its constructor unlinks the
-object when its ftruncate fails. Everything else goes through os, relative to
-the directory's descriptor where there is one.
+posix_ipc opens objects in /dev/shm. It is never given a size: its constructor
+unlinks the object when its ftruncate fails. Everything else goes through os,
+relative to the directory's descriptor where there is one, or straight to the
+C library. Names are bytes on every way.
 """
 
 import errno
 import mmap as _mmap
 import os
+import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -23,6 +25,9 @@ PAGE_SIZE = _mmap.PAGESIZE
 MappedBuffer = _mmap.mmap
 PROT_READ = _mmap.PROT_READ
 PROT_WRITE = _mmap.PROT_WRITE
+
+_MAP_FAILED = 2 * sys.maxsize + 1  # (void *) -1
+_SEM_FAILED = 0
 
 _PROT_NAMES = {PROT_READ: "PROT_READ", PROT_READ | PROT_WRITE: "PROT_READ|PROT_WRITE"}
 
@@ -54,42 +59,27 @@ def shm_open(name: Name, oflag: int, mode: int = 0, directory: Directory = DEV_S
 
 
 def _open_object(name: Name, oflag: int, mode: int, directory: Directory) -> int:
-    if directory == DEV_SHM and _is_utf8(name):
-        # posix_ipc spells names as the locale does, and dies of those that it cannot spell.
-        return _posix_ipc_open(os.fsdecode(name), oflag, mode)
-    return os.open(_path(name, directory), oflag | os.O_NOFOLLOW | os.O_CLOEXEC, mode, dir_fd=directory.fd)
-
-
-def _posix_ipc_open(name: str, oflag: int, mode: int) -> int:
+    if directory != DEV_SHM:
+        path = _path(name, directory)
+        return os.open(path, oflag | os.O_NOFOLLOW | os.O_CLOEXEC, mode, dir_fd=directory.fd)
     read_only = oflag & os.O_ACCMODE == os.O_RDONLY
-    with _errno_restored(existential=errno.ENOENT):
-        return int(posix_ipc.SharedMemory(name, oflag & ~os.O_ACCMODE, mode=mode, read_only=read_only).fd)
-
-
-@contextmanager
-def _errno_restored(
-    existential: int, *, invalid: int = errno.EINVAL, busy: int = errno.EAGAIN
-) -> Iterator[None]:
-    """posix_ipc's errors carry no errno: give each the one that it stands for."""
     try:
-        yield
-    except posix_ipc.ExistentialError as error:
-        # One error for two numbers: with O_EXCL it is ENOENT where the directory itself is missing.
-        raise OSError(errno.EEXIST if "already exists" in str(error) else existential, "") from error
-    except posix_ipc.PermissionsError as error:
-        raise OSError(errno.EACCES, "") from error
-    except ValueError as error:
-        raise OSError(invalid, "") from error
-    except posix_ipc.SignalError as error:
-        raise OSError(errno.EINTR, "") from error
-    except posix_ipc.BusyError as error:
-        raise OSError(busy, "") from error
-    except MemoryError as error:
-        raise OSError(errno.ENOMEM, "") from error
-    except OSError as error:
-        if error.errno is None:
-            raise OSError(errno.ENFILE if "system" in str(error) else errno.EMFILE, "") from error
-        raise
+        # As bytes: a str would be spelt as the locale has it, and posix_ipc dies of one that it cannot spell.
+        return int(posix_ipc.SharedMemory(name, oflag & ~os.O_ACCMODE, mode=mode, read_only=read_only).fd)
+    except (posix_ipc.Error, ValueError, OSError) as error:
+        raise OSError(_errno_of(error), "") from error
+
+
+def _errno_of(error: Exception) -> int:
+    """The errno that posix_ipc has turned into ``error``, which has it no more for those that it knows."""
+    if isinstance(error, posix_ipc.ExistentialError):
+        # With O_EXCL it may be either: ENOENT where the directory itself is missing.
+        return errno.EEXIST if "already exists" in str(error) else errno.ENOENT
+    if isinstance(error, posix_ipc.PermissionsError):
+        return errno.EACCES
+    if isinstance(error, OSError):
+        return error.errno or (errno.ENFILE if "system" in str(error) else errno.EMFILE)
+    return errno.EINVAL
 
 
 def shm_unlink(name: Name, directory: Directory = DEV_SHM) -> None:
@@ -104,11 +94,13 @@ def shm_unlink(name: Name, directory: Directory = DEV_SHM) -> None:
 
 
 def _unlink_object(name: Name, directory: Directory) -> None:
-    if directory == DEV_SHM and _is_utf8(name):
-        with _errno_restored(existential=errno.ENOENT):
-            posix_ipc.unlink_shared_memory(name.decode())
-    else:
+    """What glibc's shm_unlink(3) and sem_unlink(3) do; posix_ipc's do not take bytes."""
+    try:
         _unlink(name, directory)
+    except PermissionError as error:
+        if directory.fd is None and error.errno == errno.EPERM:
+            raise OSError(errno.EACCES, "") from error
+        raise
 
 
 def unlink(name: Name, directory: Directory = DEV_SHM) -> None:
@@ -145,14 +137,6 @@ def _shown_directory(directory: Directory) -> str:
 def _in_directory(function: str, directory: Directory) -> str | None:
     """The ``...at`` function that a call is where it goes through the directory's descriptor."""
     return None if directory.fd is None else function
-
-
-def _is_utf8(name: Name) -> bool:
-    try:
-        name.decode()
-    except UnicodeDecodeError:
-        return False
-    return True
 
 
 def open_path(name: Name, directory: Directory = DEV_SHM) -> int:
@@ -344,25 +328,18 @@ def mmap(fd: int, length: int, prot: int, offset: int, name: Name) -> int:
     """
     arguments = f"NULL, {length}, {_PROT_NAMES[prot]}, MAP_SHARED, {fd}, {offset}"
 
-    def call_mmap() -> int:
-        from ctypes import c_void_p
-
-        address = _c_call("mmap", None, length, prot, _mmap.MAP_SHARED, fd, offset)
-        if address == c_void_p(-1).value:
-            raise _last_error()
-        return address
-
-    return call("mmap", name, call_mmap, lambda _: arguments, returned=hex)
+    return call(
+        "mmap",
+        name,
+        lambda: _c_call("mmap", None, length, prot, _mmap.MAP_SHARED, fd, offset, failure=_MAP_FAILED),
+        lambda _: arguments,
+        returned=hex,
+    )
 
 
 def munmap(address: int, length: int, name: Name) -> None:
     """Take a range out of the address space: munmap(2)."""
-
-    def call_munmap() -> None:
-        if _c_call("munmap", address, length):
-            raise _last_error()
-
-    call("munmap", name, call_munmap, lambda _: f"{address:#x}, {length}")
+    call("munmap", name, lambda: _c_call("munmap", address, length), lambda _: f"{address:#x}, {length}")
 
 
 def map_buffer(fd: int, length: int, writable: bool, name: Name) -> _mmap.mmap:
@@ -385,86 +362,87 @@ def map_buffer(fd: int, length: int, writable: bool, name: Name) -> _mmap.mmap:
     )
 
 
-def _c_call(function: str, *arguments: int | None) -> int:
-    from shmctl.core.libc import libc
-
-    return int(getattr(libc, function)(*arguments))
-
-
-def _last_error() -> OSError:
+def _c_call(function: str, *arguments: object, failure: int = -1) -> int:
+    """What a function of the C library returns. Raises OSError with its errno for ``failure``."""
     from ctypes import get_errno
 
-    return OSError(get_errno(), "")
+    from shmctl.core.libc import libc
+
+    result = int(getattr(libc, function)(*arguments) or 0)
+    if result == failure:
+        raise OSError(get_errno(), "")
+    return result
 
 
-def sem_open(name: Name, oflag: int, mode: int = 0, value: int = 0) -> "posix_ipc.Semaphore":
-    """Open a named semaphore, and with O_CREAT make it with ``value``: sem_open(3)."""
+# Semaphores straight from the C library: posix_ipc drops the errno, and what a signal handler raises.
+
+
+def sem_open(name: Name, oflag: int, mode: int = 0, value: int = 0) -> int:
+    """Open a named semaphore, and with O_CREAT make it with ``value``: sem_open(3). Returns its address."""
     flags = "|".join(flag for flag in ("O_CREAT", "O_EXCL") if oflag & getattr(os, flag)) or "0"
     shown = f"{c_string(name)}, {flags}" + (f", {mode:04o}, {value}" if oflag & os.O_CREAT else "")
+    return call(
+        "sem_open",
+        name,
+        lambda: _c_call("sem_open", name, oflag, mode, value, failure=_SEM_FAILED),
+        lambda _: shown,
+        returned=hex,
+    )
 
-    def open_it() -> "posix_ipc.Semaphore":
-        with _errno_restored(existential=errno.ENOENT):
-            return posix_ipc.Semaphore(os.fsdecode(name), oflag, mode=mode, initial_value=value)
 
-    return call("sem_open", name, open_it, lambda _: shown)
-
-
-def sem_post(semaphore: "posix_ipc.Semaphore", name: Name) -> None:
+def sem_post(address: int, name: Name) -> None:
     """Add one to a semaphore's value: sem_post(3). EOVERFLOW at SEM_VALUE_MAX."""
-
-    def post() -> None:
-        with _errno_restored(existential=errno.EINVAL, invalid=errno.EOVERFLOW):
-            semaphore.release()
-
-    call("sem_post", name, post, lambda _: c_string(name))
+    call("sem_post", name, lambda: _c_call("sem_post", address), lambda _: c_string(name))
 
 
-def sem_wait(semaphore: "posix_ipc.Semaphore", seconds: float | None, name: Name) -> None:
+def sem_wait(address: int, seconds: float | None, name: Name) -> None:
     """Take one from a semaphore's value, waiting while it is 0: sem_wait(3).
 
     At most ``seconds``, with sem_timedwait(3): ETIMEDOUT; for 0, with
-    sem_trywait(3): EAGAIN.
+    sem_trywait(3): EAGAIN. EINTR after a signal that has a handler.
     """
-    function = "sem_wait" if seconds is None else "sem_timedwait" if seconds else "sem_trywait"
+    if seconds is None:
+        call("sem_wait", name, lambda: _c_call("sem_wait", address), lambda _: c_string(name))
+    elif seconds == 0:
+        call("sem_trywait", name, lambda: _c_call("sem_trywait", address), lambda _: c_string(name))
+    else:
+        call(
+            "sem_timedwait",
+            name,
+            lambda: _sem_timedwait(address, seconds),
+            lambda _: f"{c_string(name)}, {seconds:g} s",
+        )
 
-    def wait() -> None:
-        with _errno_restored(existential=errno.EINVAL, busy=errno.ETIMEDOUT if seconds else errno.EAGAIN):
-            semaphore.acquire(seconds)
 
-    shown = c_string(name) + (f", {seconds:g} s" if seconds else "")
-    call(function, name, wait, lambda _: shown)
+def _sem_timedwait(address: int, seconds: float) -> int:
+    from ctypes import byref
+
+    from shmctl.core.libc import TimeSpec
+
+    deadline = time.time() + seconds
+    until = TimeSpec(min(int(deadline), sys.maxsize), int(deadline % 1 * 1e9))
+    return _c_call("sem_timedwait", address, byref(until))
 
 
-def sem_getvalue(semaphore: "posix_ipc.Semaphore", name: Name) -> int:
+def sem_getvalue(address: int, name: Name) -> int:
     """A semaphore's value, as it is at this moment: sem_getvalue(3)."""
-    value = call(
-        "sem_getvalue",
-        name,
-        lambda: semaphore.value,
-        lambda value: f"{c_string(name)}, {value}",
-        returned=lambda _: 0,
-    )
-    return int(value)
+
+    def get() -> int:
+        from ctypes import byref, c_int
+
+        value = c_int()
+        _c_call("sem_getvalue", address, byref(value))
+        return value.value
+
+    return call("sem_getvalue", name, get, lambda value: f"{c_string(name)}, {value}", returned=lambda _: 0)
 
 
-def sem_close(semaphore: "posix_ipc.Semaphore", name: Name) -> None:
+def sem_close(address: int, name: Name) -> None:
     """Let go of a semaphore: sem_close(3)."""
-
-    def close_it() -> None:
-        with _errno_restored(existential=errno.EINVAL):
-            semaphore.close()
-
-    call("sem_close", name, close_it, lambda _: c_string(name))
+    call("sem_close", name, lambda: _c_call("sem_close", address), lambda _: c_string(name))
 
 
 def sem_unlink(name: Name) -> None:
     """Remove a semaphore's name: sem_unlink(3)."""
-
-    def unlink_it() -> None:
-        with _errno_restored(existential=errno.ENOENT):
-            if _is_utf8(name):
-                posix_ipc.unlink_semaphore(name.decode())
-            else:
-                os.unlink(DEV_SHM.path + SEMAPHORE_PREFIX + name[1:])
-
-    call("sem_unlink", name, unlink_it, lambda _: c_string(name))
+    file = Name(SEMAPHORE_PREFIX + name[1:])
+    call("sem_unlink", name, lambda: _unlink_object(file, DEV_SHM), lambda _: c_string(name))

@@ -1,5 +1,6 @@
 """Sizes, durations and modes as people write them, and sizes as people read them."""
 
+import math
 import re
 from typing import NamedTuple
 
@@ -45,6 +46,14 @@ def parse_duration(text: str) -> float:
     if not match:
         raise InputError(f"invalid duration '{text}'", hint="durations look like 0.5, 30s, 10m, 2h or 3d")
     return min(float(match[1]) * _SECONDS[match[2]], DURATION_MAX)
+
+
+def check_seconds(what: str, seconds: float) -> float:
+    """A program's ``seconds``, brought within 0 and DURATION_MAX. Raises InputError for NaN."""
+    bounded = float(min(max(seconds, 0.0), DURATION_MAX))
+    if math.isnan(bounded):
+        raise InputError(f"invalid {what}: it is not a number")
+    return bounded
 
 
 def parse_mode(text: str) -> int:

@@ -1,5 +1,6 @@
 """Where text goes, and for whom: a person at a terminal, or a program behind a pipe."""
 
+import io
 from typing import NamedTuple, TextIO
 
 from shmctl.core.sizes import human_size
@@ -17,6 +18,19 @@ class Heading(NamedTuple):
 
     text: str
     right: bool = False
+
+
+class Buffer(io.StringIO):
+    """Text on its way to a stream, which may not be able to spell every character."""
+
+    def __init__(self, stream: TextIO) -> None:
+        super().__init__()
+        self._encoding = stream.encoding
+
+    @property
+    def encoding(self) -> str:  # type: ignore[override] # Rich draws frames by it
+        """The stream's."""
+        return self._encoding
 
 
 class Output(NamedTuple):

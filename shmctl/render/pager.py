@@ -1,6 +1,5 @@
 """What is longer than the screen goes through a pager, as git's output does."""
 
-import io
 import os
 import shlex
 import shutil
@@ -11,15 +10,19 @@ from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import TYPE_CHECKING
 
-from shmctl.render.output import Output
+from shmctl.render.output import Buffer, Output
 
 if TYPE_CHECKING:
     from subprocess import Popen
 
 _DEFAULT = "less"
+_FIXED_PATH = "/usr/bin:/bin"
+_HARMLESS = ("LESS", "LESSCHARSET")
 # Quit if it fits on one screen, show colours as such, leave the screen as it is at the end.
 _LESS = "FRX"
 _NOT_RUN = (126, 127)
+_STARTERS = ("SUDO_UID", "SUDO_USER", "PKEXEC_UID", "DOAS_USER")
+"""What sudo(8), pkexec(1) and doas(1) tell the programs that they start."""
 
 
 @contextmanager
@@ -29,45 +32,56 @@ def paged(output: Output) -> Iterator[Output]:
     That is $PAGER, or less; none where standard output is no terminal, or TERM
     says that it cannot move its cursor, or PAGER is empty or ``cat``, or is
     not there. The user may leave the pager at any time: nothing is an error then.
+
+    With the rights of another user it is less alone, in its secure mode.
     """
-    command = _command()
-    if command is None or output.stream is not sys.stdout:
+    argv = _argv()
+    if argv is None or output.stream is not sys.stdout:
         yield output
         return
-    buffer = _Buffer()
+    buffer = Buffer(output.stream)
     yield output._replace(stream=buffer)
     text = buffer.getvalue()
-    if text.count("\n") < shutil.get_terminal_size().lines or not _show(command, text):
+    if text.count("\n") < shutil.get_terminal_size().lines or not _show(argv, text):
         output.stream.write(text)
 
 
-class _Buffer(io.StringIO):
-    """Text on its way to standard output, which may not be able to spell every character."""
-
-    @property
-    def encoding(self) -> str:  # type: ignore[override] # Rich draws frames by it
-        return sys.stdout.encoding
-
-
-def _command() -> str | None:
-    """What to run through the shell."""
+def _argv() -> list[str] | None:
+    """What to run: a command for the shell, or on behalf of another user less itself."""
     if not sys.stdout.isatty() or os.environ.get("TERM", "dumb") == "dumb":
         return None
     command = os.environ.get("PAGER", _DEFAULT).strip()
+    if _is_on_behalf():
+        less = shutil.which(_DEFAULT, path=_FIXED_PATH) if command == _DEFAULT else None
+        return [less] if less else None
     try:
         program = shlex.split(command)[0]
     except (ValueError, IndexError):
         return None
     there = "=" in program or shutil.which(os.path.expanduser(program)) is not None
-    return command if there and program != "cat" else None
+    return ["sh", "-c", command] if there and program != "cat" else None
 
 
-def _show(command: str, text: str) -> bool:
+def _is_on_behalf() -> bool:
+    """Whether a user works here with another one's rights, as with sudo(8): a pager can start a shell."""
+    apart = os.getuid() != os.geteuid() or os.getgid() != os.getegid()
+    return apart or any(variable in os.environ for variable in _STARTERS)
+
+
+def _environment() -> dict[str, str]:
+    environment = {"LESS": _LESS, "LV": "-c", **os.environ}
+    if not _is_on_behalf():
+        return environment
+    # Without what starts programs, writes files, or takes its secure mode back (LESSOPEN, LESSKEY ...).
+    kept = {k: v for k, v in environment.items() if not k.startswith("LESS") or k in _HARMLESS}
+    return {**kept, "LESSSECURE": "1", "LESSHISTFILE": "-"}
+
+
+def _show(argv: Sequence[str], text: str) -> bool:
     """Run the pager until the user has seen enough; False if it could not be run."""
     sys.stdout.flush()
     sys.stderr.flush()
-    environment = {"LESS": _LESS, "LV": "-c", **os.environ}
-    with _keyboard_left_to_the_pager(), _running(["sh", "-c", command], environment) as pager:
+    with _keyboard_left_to_the_pager(), _running(argv, _environment()) as pager:
         _feed(pager, text.encode(sys.stdout.encoding, sys.stdout.errors or "strict"))
     return pager.returncode not in _NOT_RUN
 

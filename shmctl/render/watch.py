@@ -1,8 +1,6 @@
 """The same view again and again: in place on a terminal, frame after frame in a pipe."""
 
-import io
 import os
-import select
 import sys
 import termios
 import time
@@ -10,7 +8,8 @@ import tty
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from shmctl.render.output import Output
+from shmctl.core.sync.polling import readable_within
+from shmctl.render.output import Buffer, Output
 
 _QUIT_KEYS = b"qQ\x03"
 
@@ -34,7 +33,7 @@ def watch(output: Output, seconds: float, draw: Callable[[Output], None], separa
 
 def _frame(output: Output, draw: Callable[[Output], None]) -> str:
     """A whole frame before any of it is shown."""
-    buffer = io.StringIO()
+    buffer = Buffer(output.stream)
     draw(output._replace(stream=buffer))
     return buffer.getvalue()
 
@@ -85,7 +84,7 @@ def _never(seconds: float) -> bool:
 def _quits(fd: int, seconds: float) -> bool:
     deadline = time.monotonic() + seconds
     while (left := deadline - time.monotonic()) > 0:
-        if not select.select([fd], [], [], left)[0]:
+        if not readable_within(fd, left):
             return False
         keys = os.read(fd, 100)
         if not keys or any(key in _QUIT_KEYS for key in keys):

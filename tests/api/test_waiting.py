@@ -106,6 +106,70 @@ def test_sentences_in_the_words_of_the_library(name: str) -> None:
         shmctl.wait(name, length=0)
 
 
+# Durations
+
+ENDLESS = [float("inf"), 1e10, 1e20, 1e300, 2**2000]
+
+
+@pytest.mark.parametrize("timeout", ENDLESS, ids=str)
+def test_the_longest_timeouts_wait(name: str, timeout: float) -> None:
+    """What comes a moment later still ends them."""
+
+    def soon(action: Callable[[], object]) -> threading.Timer:
+        timer = threading.Timer(0.05, action)
+        timer.start()
+        return timer
+
+    timer = soon(lambda: shmctl.create(name, size=8).close())
+    shmctl.wait(name, timeout=timeout, interval=timeout)
+    timer.join()
+    timer = soon(lambda: path_of(name).write_bytes(b"1"))
+    assert shmctl.wait(name, f"== {ord('1')}", type="int8", timeout=timeout) == [ord("1")]
+    timer.join()
+    held = shmctl.lock(name)
+    held.__enter__()
+    timer = soon(lambda: held.__exit__(None, None, None))
+    with shmctl.lock(name, timeout=timeout):
+        timer.join()
+    semaphore = shmctl.Semaphore.create(name)
+    timer = soon(semaphore.post)
+    semaphore.wait(timeout)
+    timer.join()
+    assert shmctl.leaks(name, min_age=timeout)[0].verdict == "kept"
+
+
+def test_no_number_is_no_duration(name: str) -> None:
+    """Comparisons with NaN are false: a wait would never end, and every object be old enough to go."""
+    shmctl.create(name, size=8).close()
+    semaphore = shmctl.Semaphore.create(name)
+    nan = float("nan")
+    for call in (
+        lambda: shmctl.wait(name + "-", timeout=nan),
+        lambda: shmctl.wait(name, interval=nan),
+        lambda: shmctl.lock(name, timeout=nan).__enter__(),
+        lambda: semaphore.wait(nan),
+        lambda: shmctl.leaks(name, min_age=nan),
+    ):
+        with pytest.raises(ValueError, match="not a number"):
+            call()
+
+
+@pytest.mark.parametrize("timeout", [0, -1, float("-inf")])
+def test_a_time_that_is_up_allows_one_look(name: str, timeout: float) -> None:
+    shmctl.create(name, size=8).close()
+    semaphore = shmctl.Semaphore.create(name, 1)
+    shmctl.wait(name, "== 0", type="int8", timeout=timeout)
+    with shmctl.lock(name, timeout=timeout):
+        semaphore.wait(timeout)
+    for call in (
+        lambda: shmctl.wait(name + "-", timeout=timeout),
+        lambda: shmctl.wait(name, "== 1", type="int8", timeout=timeout),
+        lambda: semaphore.wait(timeout),
+    ):
+        with pytest.raises(TimeoutError, match="timed out after 0 s"):
+            call()
+
+
 # Locks
 
 

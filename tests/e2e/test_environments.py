@@ -416,6 +416,21 @@ def test_a_terminal_of_ascii(pager: str) -> None:
     path_of(name).unlink()
 
 
+def test_frames_that_follow_each_other_on_a_terminal_of_ascii() -> None:
+    name = UTF8_NAME.decode()
+    path_of(name).write_bytes(b"hello")
+    for command in ("ls", "holders"):
+        argv = shmctl_argv(command, name, "--watch=0.1")
+        with path_of(name).open(), Terminal(argv, columns=200, env=ASCII) as terminal:
+            terminal.until(b"q ends")
+            terminal.type(b"q")
+            shown = terminal.end()
+        assert (shown.status, shown.out.isascii()) == (0, True), shown
+        assert rb"\xe2\x94" not in shown.out, shown
+        assert rb"\xc3\xa4\xe2\x82\xac" in shown.out, shown
+    path_of(name).unlink()
+
+
 @pytest.mark.parametrize(
     ("columns", "term"),
     [(20, "xterm"), (1, "xterm"), (80, "dumb"), (80, None), (80, "nonsense")],

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.terminal import Terminal, on_terminal, without_styles
-from tests.support import PREFIX, TIMEOUT, done, run, run_command, shmctl_argv
+from tests.support import NOBODY, PREFIX, TIMEOUT, done, run, run_command, shmctl_argv
 
 MANY = 60
 PATTERN = f"{PREFIX}many-*"
@@ -179,3 +179,65 @@ def test_a_script_may_run_what_pages(many: None, tmp_path: Path) -> None:
     """Nothing that is no terminal ever waits for a key."""
     result = run_command(["sh", "-c", 'exec "$@" < /dev/null | tail -n 1', "sh", *shmctl_argv("ls", PATTERN)])
     assert result.out.startswith(row(59))
+
+
+# -- with the rights of another user
+
+STARTERS = ["SUDO_UID", "SUDO_USER", "PKEXEC_UID", "DOAS_USER"]
+TRAPS = {"LESSOPEN": "|touch {}", "LESSCLOSE": "touch {}", "LESSKEY": "{}", "LESSSECURE_ALLOW": "shell"}
+
+
+def environment_of(pid: int) -> dict[str, str]:
+    entries = Path(f"/proc/{pid}/environ").read_bytes().decode().split("\0")
+    return dict(entry.split("=", 1) for entry in entries if entry)
+
+
+@pytest.mark.parametrize("starter", [*STARTERS, None])
+def test_the_pager_is_no_way_to_a_shell(many: None, tmp_path: Path, starter: str | None) -> None:
+    """Nobody gets from it what sudo(8) did not give. Without sudo it is the user's own affair."""
+    made = tmp_path / "made"
+    env = {} if starter is None else {starter: "1000", **{k: v.format(made) for k, v in TRAPS.items()}}
+    argv = ["env", "-u", "PAGER", "-u", "LESS", *(f"{k}={v}" for k, v in env.items())]
+    with Terminal([*argv, *shmctl_argv("ls", PATTERN)], columns=100) as terminal:
+        terminal.until(PROMPT)
+        less = environment_of(pid_of_less(terminal.pid))
+        terminal.type(b"!")
+        if starter is None:
+            terminal.type(f"touch {made}\r".encode())
+            terminal.until(b"done")
+        else:
+            terminal.until(b"not available")
+        terminal.type(b"\rq")
+        terminal.end()
+    assert made.exists() == (starter is None)
+    assert (less.get("LESSSECURE") == "1") == (starter is not None)
+    assert not TRAPS.keys() & less.keys()
+
+
+@pytest.mark.parametrize("starter", STARTERS)
+def test_no_other_pager_runs_with_the_rights_of_another_user(many: None, starter: str) -> None:
+    for pager in ("sed s/^/paged:/", "less -R", "./less"):
+        result = on_terminal("ls", "-o", "name", PATTERN, env={"PAGER": pager, starter: "1000"})
+        assert (result.status, result.out.count(b"\n")) == (0, MANY + 2), result
+        assert b"paged:" not in result.out
+
+
+@pytest.mark.needs_root
+def test_real_and_effective_ids_apart_are_such_rights(many: None) -> None:
+    argv = ["env", "-u", "PAGER", "setpriv", f"--ruid={NOBODY}", *shmctl_argv("ls", PATTERN)]
+    with Terminal(argv, columns=100) as terminal:
+        terminal.until(PROMPT)
+        assert environment_of(pid_of_less(terminal.pid))["LESSSECURE"] == "1"
+        terminal.type(b"q")
+        assert terminal.end().status == 0
+
+
+def test_less_comes_from_a_fixed_place_there(many: None, tmp_path: Path) -> None:
+    for program in ("less", "sh"):
+        (tmp_path / program).write_text("#!/bin/bash\necho taken\n")
+        (tmp_path / program).chmod(0o755)
+    env = [f"PATH={tmp_path}:{os.environ['PATH']}", "SUDO_USER=somebody"]
+    with Terminal(["env", "-u", "PAGER", *env, *shmctl_argv("ls", PATTERN)], columns=100) as terminal:
+        terminal.until(PROMPT)
+        terminal.type(b"q")
+        assert b"taken" not in terminal.end().out

@@ -27,16 +27,12 @@ class Family:
     """Names that one piece of software makes.
 
     A name belongs to it when one of ``patterns`` matches the whole of it,
-    without its slash. ``source`` says where the claim comes from,
-    ``checked`` whether it was seen there, ``origin`` is the file it was read from.
+    without its slash.
     """
 
     software: str
     patterns: tuple[re.Pattern[str], ...]
     lifetime: Lifetime
-    source: str = ""
-    checked: bool = False
-    origin: str = ""
 
 
 @dataclass(frozen=True, slots=True)

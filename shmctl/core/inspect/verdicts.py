@@ -10,6 +10,7 @@ from shmctl.core.inspect.families import Families, Lifetime, Match
 from shmctl.core.inspect.lease import State, UsageTest
 from shmctl.core.inspect.pids import PidTable
 from shmctl.core.models import Kind, ObjectInfo
+from shmctl.core.objects.semaphore_file import may_be_of_musl
 
 DEFAULT_MIN_AGE = 600.0
 
@@ -121,6 +122,8 @@ def _look_for_a_reason_to_keep(case: _Case, pids: PidTable, rules: Rules, now: f
         case.settle(
             Verdict.UNKNOWN, "its creator may need it unmapped, and its name does not say who that is"
         )
+    elif match is None and not rules.semaphores and may_be_of_musl(info):
+        case.settle(Verdict.KEPT, "it may be a semaphore of a program built with musl, idle between uses")
 
 
 def _ask_creator(case: _Case, match: Match, pid: int, pids: PidTable) -> None:

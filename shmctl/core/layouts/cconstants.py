@@ -112,8 +112,12 @@ def _binary(op: str, left: Int, right: Int) -> Int:
     if op in ("<<", ">>"):
         if not 0 <= right.value < left.bits:
             raise NotConstantError(f"a shift by {right.value} is undefined")
-        shifted = left.value << right.value if op == "<<" else left.value >> right.value
-        return _wrapped(shifted, left)
+        if op == ">>":
+            return _wrapped(left.value >> right.value, left)
+        # gcc shifts into the sign bit and beyond it as if there were none, and says so in its manual.
+        shifted = (left.value << right.value) % (1 << left.bits)
+        negative = not left.unsigned and shifted >= 1 << left.bits - 1
+        return _wrapped(shifted - (1 << left.bits) if negative else shifted, left)
     common = _common(left, right)
     if op in _COMPARISON:
         a, b = _wrapped(left.value, common).value, _wrapped(right.value, common).value

@@ -2,7 +2,6 @@
 
 import errno
 import os
-import select
 import time
 from contextlib import suppress
 from types import TracebackType
@@ -11,6 +10,7 @@ from shmctl.core import inotify
 from shmctl.core.errors import ShmError, failing_as
 from shmctl.core.models import Directory
 from shmctl.core.names import Name
+from shmctl.core.sync.polling import readable_within
 
 _SPIN_SECONDS = 0.0002
 _FIRST_SLEEP = 0.00005
@@ -50,7 +50,7 @@ class NameWatch:
             time.sleep(_BLIND_SLEEP if seconds is None else min(_BLIND_SLEEP, seconds))
             return True
         with failing_as("inotify", self._name):
-            if not select.select([self._fd], [], [], seconds)[0]:
+            if not readable_within(self._fd, seconds):
                 return False
             return any(name in (self._bare, b"") for name in list(inotify.read_names(self._fd)))
 
@@ -101,6 +101,10 @@ class Pacer:
         while not self._watch.wait(self._left()) and not self._is_late():
             pass
         self._is_late()
+
+    def name_may_have_changed(self) -> bool:
+        """Whether something has happened to the name since this was asked, or where that cannot be told."""
+        return self._watch.wait(0)
 
     def pause(self) -> bool:
         """Pass some time; whether the object should be looked at from outside, too: its name and its size."""

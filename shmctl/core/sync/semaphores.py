@@ -1,12 +1,10 @@
 """POSIX named semaphores, which live in /dev/shm as ``sem.NAME`` (sem_overview(7))."""
 
-import ctypes
 import errno
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Any, TypeVar
+from contextlib import contextmanager, suppress
+from typing import TypeVar
 
 from shmctl.core import posix, proc
 from shmctl.core.busguard import BusGuard
@@ -14,11 +12,11 @@ from shmctl.core.errors import InputError, ShmError
 from shmctl.core.models import DEV_SHM, Directory, ObjectInfo
 from shmctl.core.names import NAME_MAX, SEMAPHORE_PREFIX, Name, parse_name
 from shmctl.core.objects.describe import describe, explained
-from shmctl.core.objects.open import OpenObject, opened
+from shmctl.core.objects.open import opened
+from shmctl.core.objects.semaphore_file import SIZE, is_foreign, read_value
+from shmctl.core.signals import block_signals, signals_blocked
+from shmctl.core.sync.foreign import ForeignSemaphore
 
-VALUE_MAX = 2**31 - 1
-_SEM_T_SIZE = 32 if ctypes.sizeof(ctypes.c_long) == 8 else 16
-_ALL_ADDRESSES = (0, 1 << 56)
 Result = TypeVar("Result")
 
 
@@ -44,43 +42,32 @@ def file_of(name: Name) -> Name:
     return Name(SEMAPHORE_PREFIX + name[1:])
 
 
-@dataclass(frozen=True, slots=True)
-class Semaphore:
-    """An open semaphore."""
+class OwnSemaphore:
+    """An open semaphore that nobody else than root and this process's user may write to."""
 
-    name: Name
-    handle: Any
-    addresses: tuple[int, int] = _ALL_ADDRESSES
-    """Where to survive that its file is shrunk: from an address on, so many bytes."""
+    def __init__(self, name: Name, address: int) -> None:
+        self.name = name
+        self._address = address
 
     def post(self) -> None:
         """Add one to its value: sem_post(3)."""
-        self._guarded(lambda: posix.sem_post(self.handle, self.name))
+        self._guarded(lambda: posix.sem_post(self._address, self.name))
 
-    def wait(self, seconds: float | None = None, *, nonblock: bool = False) -> None:
-        """Take one from its value, waiting at most ``seconds`` (None: for ever), or not at all: sem_wait(3).
-
-        Raises ShmError: ETIMEDOUT, EAGAIN for ``nonblock``, and EINTR after a
-        signal with a handler, whose own exception posix_ipc may have swallowed.
-        """
-        try:
-            self._guarded(lambda: posix.sem_wait(self.handle, 0 if nonblock else seconds, self.name))
-        except ShmError as error:
-            number = error.errno or errno.EIO
-            detail = None
-            if number == errno.EAGAIN and nonblock:
-                detail = "its value is 0"
-            elif number in (errno.EAGAIN, errno.ETIMEDOUT):
-                number, detail = errno.ETIMEDOUT, f"timed out after {seconds or 0:g} s: its value is 0"
-            raise ShmError(error.call, self.name, number, detail=detail) from error
+    def take(self, seconds: float | None) -> None:
+        """Take one from its value: sem_wait(3), sem_timedwait(3), and for 0 seconds sem_trywait(3)."""
+        self._guarded(lambda: posix.sem_wait(self._address, seconds, self.name))
 
     def value(self) -> int:
         """Its value at this moment: sem_getvalue(3)."""
-        return self._guarded(lambda: posix.sem_getvalue(self.handle, self.name))
+        return self._guarded(lambda: posix.sem_getvalue(self._address, self.name))
+
+    def close(self) -> None:
+        """Let go of it: sem_close(3)."""
+        posix.sem_close(self._address, self.name)
 
     def _guarded(self, action: Callable[[], Result]) -> Result:
         """The C library maps the file by itself, and whoever may write to it may have shrunk it."""
-        with BusGuard(*self.addresses) as guard:
+        with BusGuard(self._address, SIZE) as guard:
             result = action()
         if guard.tripped():
             detail = "its file was shrunk: it is no semaphore any more"
@@ -88,44 +75,43 @@ class Semaphore:
         return result
 
 
+Semaphore = OwnSemaphore | ForeignSemaphore
+
+
+def take(semaphore: Semaphore, seconds: float | None = None, *, nonblock: bool = False) -> None:
+    """Take one from a value, waiting at most ``seconds`` (None: for ever), or not at all: sem_wait(3).
+
+    Raises ShmError: ETIMEDOUT, EAGAIN for ``nonblock``, and EINTR after a signal with a handler.
+    """
+    try:
+        semaphore.take(0 if nonblock else seconds)
+    except ShmError as error:
+        if error.errno not in (errno.EAGAIN, errno.ETIMEDOUT):
+            raise
+        number, detail = errno.ETIMEDOUT, f"timed out after {seconds or 0:g} s: its value is 0"
+        if nonblock:
+            number, detail = errno.EAGAIN, "its value is 0"
+        raise ShmError(error.call, semaphore.name, number, detail=detail) from error
+
+
 @contextmanager
 def opened_semaphore(name: Name) -> Iterator[Semaphore]:
     """An existing semaphore. Raises ShmError for what is none, without waiting for it or following it."""
-    with _opened_file(name):
-        semaphore = Semaphore(name, posix.sem_open(name, 0))
+    semaphore = open_semaphore(name)
     try:
         yield semaphore
     finally:
-        posix.sem_close(semaphore.handle, name)
+        semaphore.close()
 
 
 def open_semaphore(name: Name) -> Semaphore:
-    """The same, for a program that uses other memory meanwhile; the caller closes its handle."""
-    with _opened_file(name) as file:
-        handle = posix.sem_open(name, 0)
-        try:
-            return Semaphore(name, handle, _addresses_of(file.stat()))
-        except BaseException:
-            posix.sem_close(handle, name)
-            raise
-
-
-@contextmanager
-def _opened_file(name: Name) -> Iterator[OpenObject]:
-    """A semaphore's file. sem_open(3) would wait for whoever holds a lease on it: now nobody can take one."""
+    """The same; the caller closes it."""
+    # sem_open(3) would wait for whoever holds a lease on the file: while it is open here nobody can take one.
     with _about(name), opened(file_of(name), os.O_RDWR) as file:
-        if file.size < _SEM_T_SIZE:
-            detail = "its file is too small to be a semaphore"
-            raise ShmError("sem_open", file.name, errno.EINVAL, detail=detail)
-        yield file
-
-
-def _addresses_of(st: os.stat_result) -> tuple[int, int]:
-    """Where the C library has mapped a semaphore's file; nowhere, if another has got the name meanwhile."""
-    for start, end, _, major, minor, inode in proc.mappings(None, {st.st_dev}):
-        if (os.makedev(major, minor), inode) == (st.st_dev, st.st_ino):
-            return start, end - start
-    return 0, 0
+        read_value(file.fd, name)
+        if is_foreign(file.stat()):
+            return ForeignSemaphore(name, posix.duplicate(file.fd, file.name))
+        return OwnSemaphore(name, posix.sem_open(name, 0))
 
 
 def create_semaphore(
@@ -133,23 +119,45 @@ def create_semaphore(
 ) -> ObjectInfo | None:
     """Make a semaphore with ``value``; one that exists is an error, or is left as it is.
 
-    Returns what fstat(2) tells of the file, or None if it was there. After a
-    failure one that this call made is gone.
+    Returns what fstat(2) tells of the file; None if it was there, or if another has taken its name meanwhile.
+    After a failure one that this call made is gone.
     """
     if not exclusive and _is_there(name):
         return None
-    try:
-        made = posix.sem_open(name, os.O_CREAT | os.O_EXCL, mode, value)
-    except ShmError as error:
-        if exclusive or error.errno != errno.EEXIST:
+    with signals_blocked() as deliver:
+        try:
+            address = posix.sem_open(name, os.O_CREAT | os.O_EXCL, mode, value)
+        except ShmError as error:
+            if exclusive or error.errno != errno.EEXIST:
+                raise
+            return None
+        made = _mapped_file(address)
+        try:
+            posix.sem_close(address, name)
+            deliver()
+            info = describe(file_of(name))
+        except BaseException:
+            block_signals()
+            _remove_if_same(name, made)
             raise
-        return None
-    try:
-        posix.sem_close(made, name)
-        return describe(file_of(name))
-    except BaseException:
-        posix.sem_unlink(name)
-        raise
+    return info if made in (None, (info.st.st_dev, info.st.st_ino)) else None
+
+
+def _mapped_file(address: int) -> tuple[int, int] | None:
+    """Device and inode of the file that is mapped at ``address``: sem_open(3) tells nothing else of it."""
+    with suppress(OSError):
+        for start, _, _, major, minor, inode in proc.mappings(None, {posix.stat_directory().st_dev}):
+            if start == address:
+                return os.makedev(major, minor), inode
+    return None
+
+
+def _remove_if_same(name: Name, made: tuple[int, int] | None) -> None:
+    """Remove a semaphore's name, unless it belongs to another file than ``made``, or none can tell."""
+    with suppress(ShmError):
+        now = posix.lstat(file_of(name))
+        if (now.st_dev, now.st_ino) == made:
+            posix.sem_unlink(name)
 
 
 def _is_there(name: Name) -> bool:
@@ -185,9 +193,9 @@ def _about(name: Name) -> Iterator[None]:
 
 
 def value_of(info: ObjectInfo) -> int | None:
-    """The value of the semaphore that ``info`` describes; None where it cannot be read."""
+    """The value of the semaphore that ``info`` describes; None where it cannot be read, or cannot be one."""
     try:
-        with opened_semaphore(parse_semaphore_name(info.name)) as semaphore:
-            return semaphore.value()
+        with opened(info.name, os.O_RDONLY, info.directory) as file:
+            return read_value(file.fd, info.name)
     except ShmError:
         return None

@@ -12,7 +12,7 @@ from shmctl.core.errors import ShmError, failing_as
 from shmctl.core.inspect.lease import State, UsageTest
 from shmctl.core.models import DEV_SHM, Directory
 from shmctl.core.names import Name
-from shmctl.core.objects.describe import describe
+from shmctl.core.objects.describe import describe, is_same
 from shmctl.core.objects.mapping import Mapping
 from shmctl.core.objects.open import OpenObject, opened
 from shmctl.core.objects.read import chunks
@@ -126,7 +126,7 @@ class _ReplacedError(Exception):
 def _wait_for_size(target: OpenObject, end: int, pacer: Pacer) -> None:
     """An object is empty between shm_open and ftruncate: that is no reason to give up."""
     while target.stat().st_size < end:
-        _look_from_outside(target, 0)
+        _look_from_outside(target, 0, pacer)
         pacer.pause()
 
 
@@ -138,15 +138,15 @@ def _poll(target: OpenObject, end: int, look: Callable[[], Found | None], pacer:
             _check_size(target, end)
             return found
         if pacer.pause():
-            _look_from_outside(target, end)
+            _look_from_outside(target, end, pacer)
 
 
-def _look_from_outside(target: OpenObject, end: int) -> None:
+def _look_from_outside(target: OpenObject, end: int, pacer: Pacer) -> None:
     st = _check_size(target, end)
-    if st.st_nlink == 0:
+    # The count of links tells nothing: a renamed object, or one with a second link, still has one.
+    if pacer.name_may_have_changed():
         with suppress(ShmError):
-            now = describe(target.name, target.directory).st
-            if (now.st_dev, now.st_ino) != (st.st_dev, st.st_ino):
+            if not is_same(describe(target.name, target.directory).st, st):
                 raise _ReplacedError
 
 

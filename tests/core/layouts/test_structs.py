@@ -542,6 +542,29 @@ def test_enum_names_that_share_a_number_both_work() -> None:
     assert shown(layout, written(layout, "e=9")) == {"e": "9"}
 
 
+def test_shifts_of_signed_numbers_wrap_as_gcc_has_it(tmp_path: Path) -> None:
+    constants = [
+        "1 << 31",
+        "3 << 31",
+        "5 << 30",
+        "-1 << 31",
+        "1L << 63",
+        "3L << 63",
+        "(1 << 31) >> 31",
+        "~(1 << 31)",
+    ]
+    prints = "".join(
+        f'enum {{A{n} = {text}}} e{n} = A{n}; printf("%zu %lld\\n", sizeof e{n}, (long long)e{n});'
+        for n, text in enumerate(constants)
+    )
+    found = []
+    for text in constants:
+        data = written(parse(f"enum {{A = {text}}} e"), "e=A")
+        # An enumeration without negative numbers is unsigned; gcc's value prints the same while it is small.
+        found.append(f"{len(data)} {int.from_bytes(data, sys.byteorder, signed=True)}")
+    assert found == compiled(tmp_path, f"int main(void) {{ {prints} }}").splitlines()
+
+
 def test_too_few_bytes_are_an_error() -> None:
     layout = parse("int a; int b")
     with pytest.raises(InputError, match="b ends at byte 8, and there are 7 bytes"):

@@ -12,6 +12,7 @@ import pytest
 from shmctl.core.errors import ShmError
 from shmctl.core.models import DEV_SHM, Directory
 from shmctl.core.names import Name, parse_name
+from shmctl.core.sizes import DURATION_MAX
 from shmctl.core.sync.backoff import NameWatch, Pacer
 from tests.support import path_of
 
@@ -43,6 +44,13 @@ def test_timeout_of_pauses(name: str, watch: NameWatch, seconds: float, spin: bo
 @pytest.mark.parametrize("seconds", [0, 0.05])
 def test_timeout_of_a_name(name: str, watch: NameWatch, seconds: float) -> None:
     times_out(Pacer(parse_name(name), watch, seconds).until_the_name_changes, seconds)
+
+
+def test_a_wait_for_a_name_may_last_longer_than_a_poll(name: str, watch: NameWatch) -> None:
+    """poll(2) takes milliseconds in an int, which are 24 days."""
+    timer = later(path_of(name).touch)
+    Pacer(parse_name(name), watch, DURATION_MAX).until_the_name_changes()
+    timer.join()
 
 
 def test_a_timeout_ends_a_long_interval(name: str, watch: NameWatch) -> None:

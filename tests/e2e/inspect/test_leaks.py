@@ -262,7 +262,7 @@ def test_users_own_family(private: PrivatePlace, tmp_path: Path) -> None:
     for args in (["leaks"], ["gc", "--yes"], ["df"]):
         result = private.run(*args, env={"XDG_CONFIG_HOME": str(tmp_path)})
         assert result.status == 2, result
-        assert f"{folder}/families.toml:2" in result.errors
+        assert f"{folder}/families.toml: Invalid value (at line 2, " in result.errors
         assert private.path("/ours-1").exists()
 
 

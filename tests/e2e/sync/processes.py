@@ -13,8 +13,8 @@ from types import TracebackType
 from tests.support import TIMEOUT, Result, environment, shmctl_argv
 
 SYSTEM_CALLS = {
-    "x86_64": {"nanosleep": 230, "select": 270, "futex": 202, "flock": 73, "sigwait": 128},
-    "aarch64": {"nanosleep": 115, "select": 72, "futex": 98, "flock": 32, "sigwait": 137},
+    "x86_64": {"nanosleep": 230, "poll": 7, "futex": 202, "flock": 73, "sigwait": 128},
+    "aarch64": {"nanosleep": 115, "poll": 73, "futex": 98, "flock": 32, "sigwait": 137},
 }[platform.machine()]
 """The numbers that /proc/PID/syscall shows for what a waiting shmctl is in."""
 

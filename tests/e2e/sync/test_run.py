@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -122,6 +123,26 @@ def test_a_stopped_command_is_not_an_ended_one(name: str) -> None:
         assert path_of(name).exists()
         os.kill(pid, signal.SIGTERM)
         assert ours.end(20).status == 143
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+@pytest.mark.parametrize("command", ["run", "lock"])
+def test_a_stopped_command_gets_the_signal_that_ends_it(
+    name: str, number: signal.Signals, command: str
+) -> None:
+    path_of(name).touch()
+    argv = {"run": ["run", "--name", name + "x"], "lock": ["lock", name]}[command]
+    with started(*argv, "--", "sh", "-c", "echo $$; exec sleep 60") as ours:
+        pid = int(ours.line())
+        os.kill(pid, signal.SIGSTOP)
+        until(lambda: " T " in Path(f"/proc/{pid}/stat").read_text(), "it is stopped")
+        ours.until_in("sigwait")
+        ours.signal(signal.SIGUSR1)
+        time.sleep(0.05)
+        assert " T " in Path(f"/proc/{pid}/stat").read_text(), "this signal ends nobody"
+        ours.signal(number)
+        assert ours.end(20).status in (128 + number, 128 + signal.SIGUSR1)
+    assert ended(pid)
 
 
 @pytest.mark.parametrize("number", SIGNALS)

@@ -5,15 +5,32 @@ import os
 import re
 import signal
 import stat
+import struct
+import subprocess
 import time
 from pathlib import Path
 
 import pytest
 
-from tests.e2e.sync.processes import Servant, started, until
-from tests.support import PREFIX, Result, done, path_of, run, run_as_nobody
+from tests.e2e.sync.processes import SYSTEM_CALLS, Background, Servant, started, until
+from tests.support import PREFIX, Result, compile_c, done, path_of, run, run_as_nobody, shmctl_argv
 
 MAXIMUM = 2**31 - 1
+FUTEX = f"{SYSTEM_CALLS['futex']} "
+# Lets a file be an idle semaphore and one that the C library dies of, in turn.
+FLIPPER = r"""
+#include <fcntl.h>
+#include <sys/mman.h>
+
+int main(int argc, char **argv)
+{
+    volatile unsigned *words = mmap(0, 32, PROT_READ | PROT_WRITE, MAP_SHARED, open(argv[1], O_RDWR), 0);
+    for (;;) {
+        words[0] = 0; words[1] = 0; words[2] = 128;
+        words[1] = 1; words[2] = ~0u;
+    }
+}
+"""
 
 
 def file_of(name: str) -> Path:
@@ -360,3 +377,153 @@ def test_unlink_of_an_object_is_not_done(name: str) -> None:
 def test_usage(name: str) -> None:
     for arguments in (["post"], ["wait"], ["wait", name, name], ["create"], ["unlink"], ["raise", name]):
         assert run("sem", *arguments).status == 2, arguments
+
+
+# -- files that others may write to
+
+GARBAGE = {
+    "all ones": b"\xff" * 32,
+    "neither private nor shared": struct.pack("4I16x", 0, 1, 1, 0),
+    "a value that cannot be": struct.pack("=QI20x", 2**31, 128),
+    "too long": bytes(33),
+}
+
+
+def plant(name: str, content: bytes, mode: int = 0o666) -> None:
+    file_of(name).write_bytes(content)
+    file_of(name).chmod(mode)
+
+
+@pytest.mark.parametrize("mode", [0o666, 0o600])
+@pytest.mark.parametrize("content", GARBAGE.values(), ids=GARBAGE)
+def test_bytes_that_are_no_semaphore(name: str, content: bytes, mode: int) -> None:
+    """The C library would abort, or never return, or show a number that nobody has stored."""
+    plant(name, content, mode)
+    for action in (["value"], ["post"], ["wait", "--timeout", "3"], ["wait", "--nonblock"]):
+        failed(run("sem", *action, name), 1, rf"{name}: its file is no semaphore: .*\(EINVAL\)\n$")
+    assert file_of(name).read_bytes() == content
+    (record,) = json.loads(done("sem", "ls", name, "--json"))
+    assert record["value"] is None
+    assert done("sem", "ls", name).splitlines()[1].split()[:2] == [name, "-"]
+    assert json.loads(done("stat", f"/sem.{name[1:]}", "--json"))[0]["value"] is None
+
+
+def test_a_batch_goes_on_past_bytes_that_are_no_semaphore(names: list[str]) -> None:
+    plant(names[0], GARBAGE["all ones"])
+    done("sem", "create", names[1])
+    result = run(
+        "batch", "-k", stdin=f"sem post {names[0]}\nsem post {names[1]}\nsem value {names[1]}\n".encode()
+    )
+    assert (result.status, result.text) == (1, "1\n"), result
+
+
+def test_what_others_may_write_to_is_used_all_the_same(name: str, c: Servant) -> None:
+    assert c("sem_make", name, 2) == "0"
+    file_of(name).chmod(0o666)
+    assert done("sem", "value", name) == "2\n"
+    assert done("sem", "post", name) == ""
+    assert c("sem_value") == "3"
+    assert done("sem", "wait", name) == ""
+    assert done("sem", "wait", name, "--timeout", "20") == ""
+    assert done("sem", "wait", name, "--nonblock") == ""
+    failed(run("sem", "wait", name, "--nonblock"), 1, f"{name}: its value is 0 .*EAGAIN")
+    failed(run("sem", "wait", name, "--timeout", "0.2"), 124, f"{name}: timed out after 0.2 s")
+    assert c("sem_value") == "0"
+    with started("sem", "wait", name) as waiter:
+        waiter.until_in("poll")
+        assert c("sem_post") == "0"
+        assert waiter.end() == Result(0, b"", b"")
+    c.order("sem_wait")
+    until(c.asleep, "C waits")
+    assert done("sem", "post", name) == ""
+    assert c.answer() == "0"
+    plant(name, struct.pack("=QI20x", MAXIMUM, 128))
+    failed(run("sem", "post", name), 1, rf"{name}: .*EOVERFLOW")
+
+
+@pytest.mark.parametrize(
+    ("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGKILL, -9)]
+)
+def test_a_wait_in_another_process_ends_with_this_one(name: str, number: int, status: int) -> None:
+    """Nobody is left who would take the semaphore."""
+    done("sem", "create", name, "-m", "600")
+    file_of(name).chmod(0o666)
+    with started("sem", "wait", name) as waiter:
+        waiter.until_in("poll")
+        (helper,) = Path(f"/proc/{waiter.pid}/task/{waiter.pid}/children").read_text().split()
+        until(lambda: b"sem_wait" in Path(f"/proc/{helper}/cmdline").read_bytes(), "it has been started")
+        until(lambda: Path(f"/proc/{helper}/syscall").read_text().startswith(FUTEX), "it waits")
+        waiter.signal(number)
+        assert waiter.end(20) == Result(status, b"", b"")
+        until(lambda: not Path(f"/proc/{helper}").exists(), "it is gone")
+    done("sem", "post", name)
+    assert done("sem", "value", name) == "1\n", "nobody has taken it"
+
+
+def test_a_file_that_changes_all_the_time(name: str, tmp_path: Path) -> None:
+    """Whatever the C library meets, shmctl does not die of it."""
+    plant(name, bytes(32))
+    flipper = compile_c(FLIPPER, tmp_path, "flipper")
+    statuses = []
+    with subprocess.Popen([flipper, str(file_of(name))]) as process:
+        for number in range(30):
+            action = ["post"] if number % 2 else ["wait", "--timeout", "0.01"]
+            result = run("sem", *action, name)
+            assert result.status in (0, 1, 124), result
+            assert "internal error" not in result.errors and "futex" not in result.errors
+            statuses.append(result.errors)
+        process.kill()
+    assert any("ended its process (SIGABRT)" in each for each in statuses), statuses
+
+
+def test_a_semaphore_of_32_bit_programs_is_called_that(name: str) -> None:
+    plant(name, struct.pack("4I", 5 << 1, 128, 0, 0))
+    failed(run("sem", "post", name), 1, rf"{name}: it is a semaphore of 32-bit programs \(16 bytes\)")
+    assert done("sem", "ls", name).splitlines()[1].split()[:2] == [name, "-"]
+
+
+# -- a name that changes hands while it is made
+
+
+def test_what_has_taken_the_name_meanwhile_is_left_alone(name: str, tmp_path: Path) -> None:
+    """Between sem_open(3) and the look at the file somebody else puts a link there, which is an error."""
+    log = tmp_path / "log"
+    delay = ["-P", str(file_of(name)), "-e", "inject=openat:delay_enter=1500000", "-e", "trace=openat"]
+    argv = ["strace", "-f", "-qq", "-o", str(log), *delay, *shmctl_argv("sem", "create", name)]
+    with Background(argv) as creator:
+        until(file_of(name).exists, "it is made")
+        file_of(name).unlink()
+        file_of(name).symlink_to(tmp_path)
+        result = creator.end()
+    assert "O_PATH" in log.read_text()
+    assert result.status == 1, result
+    assert file_of(name).is_symlink()
+
+
+# -- the C library musl, whose semaphores have no prefix
+
+MUSL = """
+#include <fcntl.h>
+#include <semaphore.h>
+
+int main(int argc, char **argv)
+{
+    return sem_open(argv[1], O_CREAT | O_EXCL, 0600, 3) == SEM_FAILED;
+}
+"""
+
+
+def test_a_semaphore_of_musl_is_no_orphan(names: list[str], tmp_path: Path) -> None:
+    """By its name it is an object like any other, and nobody has it open between two uses."""
+    program = compile_c(MUSL, tmp_path, compiler="musl-gcc")
+    subprocess.run([program, names[0]], check=True)
+    assert path_of(names[0]).stat().st_size == 32
+    path_of(names[1]).write_bytes(b"an object of thirty-two bytes...")
+    path_of(names[2]).write_bytes(bytes(64))
+    judged = json.loads(done("leaks", "--min-age", "0", "--json", *names))
+    assert [each["verdict"] for each in judged] == ["kept", "orphan", "orphan"]
+    assert judged[0]["reasons"][-1] == "it may be a semaphore of a program built with musl, idle between uses"
+    done("gc", "--yes", "--min-age", "0", names[0])
+    assert path_of(names[0]).exists()
+    done("gc", "--yes", "--semaphores", "--min-age", "0", names[0])
+    assert not path_of(names[0]).exists()

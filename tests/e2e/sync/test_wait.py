@@ -5,7 +5,9 @@ import re
 import signal
 import statistics
 import struct
+import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -62,7 +64,7 @@ def test_exists_when_it_is_there_already(name: str) -> None:
 @pytest.mark.parametrize("option", [[], ["--exists"]], ids=["default", "--exists"])
 def test_exists_when_it_is_made_later(name: str, option: list[str], c: Servant) -> None:
     with started("wait", name, *option) as waiter:
-        waiter.until_in("select")
+        waiter.until_in("poll")
         assert c("make", name, 16) == "0"
         succeeded(waiter.end())
 
@@ -70,14 +72,27 @@ def test_exists_when_it_is_made_later(name: str, option: list[str], c: Servant) 
 def test_exists_when_it_is_moved_there(names: list[str]) -> None:
     fresh(names[0], b"x")
     with started("wait", names[1]) as waiter:
-        waiter.until_in("select")
+        waiter.until_in("poll")
         path_of(names[0]).rename(path_of(names[1]))
+        succeeded(waiter.end())
+
+
+def test_a_name_where_descriptors_are_many(name: str) -> None:
+    """select(2) ends at descriptor 1023."""
+    many = "import os, resource, sys\n"
+    many += "resource.setrlimit(resource.RLIMIT_NOFILE, (2048, 2048))\n"
+    many += "for _ in range(1100): os.set_inheritable(os.open('/dev/null', os.O_RDONLY), True)\n"
+    many += "os.execv(sys.argv[1], sys.argv[1:])"
+    argv = shmctl_argv("wait", name, "--timeout", "20")
+    with Background([sys.executable, "-c", many, *argv]) as waiter:
+        waiter.until_in("poll")
+        fresh(name, b"")
         succeeded(waiter.end())
 
 
 def test_other_names_do_not_matter(names: list[str]) -> None:
     with started("wait", names[0]) as waiter:
-        waiter.until_in("select")
+        waiter.until_in("poll")
         fresh(names[1], b"")
         fresh(names[0] + "x", b"")
         path_of(names[1]).unlink()
@@ -90,7 +105,7 @@ def test_other_names_do_not_matter(names: list[str]) -> None:
 def test_exists_for_a_name_that_is_not_utf8(name: str) -> None:
     raw = name.encode() + b"\xff \n'"
     with started("wait", b"--", raw) as waiter:
-        waiter.until_in("select")
+        waiter.until_in("poll")
         with open(b"/dev/shm" + raw, "xb"):
             pass
         succeeded(waiter.end())
@@ -100,7 +115,7 @@ def test_gone(name: str, c: Servant) -> None:
     assert done("wait", name, "--gone") == ""
     assert c("make", name, 16) == "0"
     with started("wait", name, "--gone") as waiter:
-        waiter.until_in("select")
+        waiter.until_in("poll")
         assert c("store", 0, 1) == "0"
         assert waiter.running
         assert c("unlink", name) == "0"
@@ -110,7 +125,7 @@ def test_gone(name: str, c: Servant) -> None:
 def test_gone_when_it_is_moved_away(names: list[str]) -> None:
     fresh(names[0], b"x")
     with started("wait", names[0], "--gone") as waiter:
-        waiter.until_in("select")
+        waiter.until_in("poll")
         path_of(names[0]).rename(path_of(names[1]))
         succeeded(waiter.end())
 
@@ -325,7 +340,7 @@ def test_a_struct_of_a_header(name: str, tmp_path: Path) -> None:
 def test_the_object_is_made_and_sized_later(name: str) -> None:
     """It has no size between shm_open and ftruncate: that is no reason to give up."""
     with started("wait", name, "--type", "int32", "-o", "4", "== 9", "--print") as waiter:
-        waiter.until_in("select")
+        waiter.until_in("poll")
         path_of(name).touch()
         waiter.until_in("nanosleep")
         os.truncate(path_of(name), 4)
@@ -335,6 +350,70 @@ def test_the_object_is_made_and_sized_later(name: str) -> None:
         waiter.until_mapped(name)
         done("write", name, "--type", "int32", "-o", "4", "9")
         succeeded(waiter.end(), "9\n")
+
+
+# -- a name that changes hands
+
+
+def unlinked_with_a_second_link(path: Path) -> None:
+    os.link(path, f"{path}-old")
+    path.unlink()
+
+
+HANDOVERS: dict[str, Callable[[Path], object]] = {
+    "renamed": lambda path: path.rename(f"{path}-old"),
+    "unlinked, with a second link": unlinked_with_a_second_link,
+    "unlinked": lambda path: path.unlink(),
+    "replaced, with a second link": lambda path: os.link(path, f"{path}-old"),
+}
+
+
+@pytest.mark.parametrize("handover", HANDOVERS.values(), ids=HANDOVERS)
+@pytest.mark.parametrize(
+    "options",
+    [["--type", "int32", "== 7"], ["--struct", PAIR, "first == 7"], ["--changed"]],
+    ids=lambda o: o[0],
+)
+def test_the_object_that_takes_the_name_is_waited_in(
+    name: str, options: list[str], handover: Callable[[Path], object]
+) -> None:
+    fresh(name, bytes(64))
+    with started("wait", name, *options) as waiter:
+        waiter.until_in("nanosleep")
+        handover(path_of(name))
+        time.sleep(0.05)
+        assert waiter.running, "until another one has it, the old one counts"
+        fresh(name + "-new", struct.pack("i", 7) + bytes(60))
+        path_of(name + "-new").rename(path_of(name))
+        succeeded(waiter.end(20))
+
+
+@pytest.mark.parametrize("handover", list(HANDOVERS.values())[:3], ids=list(HANDOVERS)[:3])
+@pytest.mark.parametrize(
+    "options",
+    [["--type", "int32", "== 7"], ["--struct", PAIR, "first == 7"], ["--changed"]],
+    ids=lambda o: o[0],
+)
+def test_while_nothing_has_the_name_the_old_object_counts(
+    name: str, options: list[str], handover: Callable[[Path], object], c: Servant
+) -> None:
+    assert c("make", name, 64) == "0"
+    with started("wait", name, *options) as waiter:
+        waiter.until_in("nanosleep")
+        handover(path_of(name))
+        time.sleep(0.05)
+        assert waiter.running
+        assert c("store", 0, 7) == "0"
+        succeeded(waiter.end(20))
+
+
+@pytest.mark.parametrize("handover", list(HANDOVERS.values())[:3], ids=list(HANDOVERS)[:3])
+def test_gone_is_a_matter_of_the_name(name: str, handover: Callable[[Path], object]) -> None:
+    fresh(name, bytes(64))
+    with started("wait", name, "--gone") as waiter:
+        waiter.until_in("poll")
+        handover(path_of(name))
+        succeeded(waiter.end(20))
 
 
 # -- time
@@ -523,7 +602,7 @@ def test_what_is_planted_under_the_name(name: str, kind: str, options: list[str]
 @pytest.mark.parametrize("kind", ["FIFO", "symbolic link"])
 def test_what_is_planted_while_it_waits(name: str, kind: str, tmp_path: Path) -> None:
     with started("wait", name, "--type", "int", "== 1") as waiter:
-        waiter.until_in("select")
+        waiter.until_in("poll")
         if kind == "FIFO":
             os.mkfifo(path_of(name))
         else:
@@ -535,7 +614,7 @@ def test_what_is_planted_while_it_waits(name: str, kind: str, tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("options", "call"),
     [
-        (["--exists"], "select"),
+        (["--exists"], "poll"),
         (["--type", "int", "== 1"], "nanosleep"),
         (["--type", "int", "== 1", "--spin"], None),
         (["--changed"], "nanosleep"),
@@ -570,7 +649,7 @@ def test_many_waiters_all_wake(name: str, c: Servant) -> None:
     waiters = [started("wait", name, "--type", "int32", "== 1", "--print") for _ in range(6)]
     try:
         for waiter in waiters:
-            waiter.until_in("select")
+            waiter.until_in("poll")
         assert c("make", name, 4) == "0"
         assert c("store", 0, 1) == "0"
         for waiter in waiters:
