@@ -18,7 +18,8 @@ from tests.support import PREFIX
 os.environ.pop("PYTHONUNBUFFERED", None)
 
 _CLONE_NEWNS = 0x20000
-_numbers = itertools.count()
+# As many digits as any, so that names sort as they come.
+_numbers = itertools.count(10_000)
 
 
 @pytest.fixture

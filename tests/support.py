@@ -92,6 +92,13 @@ def as_nobody(argv: Sequence[str | bytes]) -> list[str | bytes]:
     return [*AS_NOBODY, *argv]
 
 
+def let_all_in(folder: Path) -> None:
+    """Let every user into a temporary folder: pytest shuts those above it, one more where it has workers."""
+    for path in (folder, *folder.parents):
+        if path.stat().st_uid == os.geteuid() and path.is_relative_to(tempfile.gettempdir()):
+            path.chmod(path.stat().st_mode | 0o755)
+
+
 @functools.cache
 def python_for_all() -> str:
     """An interpreter with shmctl that every user may run: this one, or a copy in a readable folder."""

@@ -20,7 +20,7 @@ from tests.documents import ROOT
 from tests.e2e.inspect import holding
 from tests.e2e.inspect.holding import Holder, dead_pid, private_place
 from tests.scraping import Server, families, samples
-from tests.support import AS_NOBODY, NOBODY, TIMEOUT, compile_c, done, run_command
+from tests.support import AS_NOBODY, NOBODY, TIMEOUT, compile_c, done, let_all_in, run_command
 
 CONTRIB = ROOT / "contrib"
 ALERTS = CONTRIB / "prometheus/alerts.yml"
@@ -291,8 +291,7 @@ def test_it_makes_no_other_system_calls(service: Path, tmp_path: Path) -> None:
 @pytest.fixture(scope="module")
 def hold(tmp_path_factory: pytest.TempPathFactory) -> Holder:
     folder = tmp_path_factory.mktemp("hold")
-    for path in (folder, *folder.parents[:2]):
-        path.chmod(0o755)
+    let_all_in(folder)
     return Holder(compile_c(holding.HOLDER, folder, "holder"))
 
 

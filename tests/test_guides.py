@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from tests.documents import ROOT, SCRIPTS, check_session, fences, private_shm, session_of
-from tests.support import python_for_all, run_command
+from tests.support import let_all_in, python_for_all, run_command
 
 DOCS = ROOT / "docs"
 # The examples of the library are Python's: tests/library runs them.
@@ -40,8 +40,7 @@ def links(page: Path) -> list[str]:
 @pytest.fixture
 def for_all(tmp_path: Path) -> dict[str, str]:
     """An environment in which user nobody may run shmctl, too."""
-    for folder in (tmp_path, *tmp_path.parents[:2]):
-        folder.chmod(0o755)
+    let_all_in(tmp_path)
     command = tmp_path / ".bin" / "shmctl"
     command.parent.mkdir()
     command.write_text(f'#!/bin/sh\nexec {python_for_all()} -P -m shmctl "$@"\n')

@@ -11,7 +11,17 @@ import pytest
 
 from tests.documents import ROOT
 from tests.scraping import families, samples
-from tests.support import NOBODY, as_nobody, done, in_tiny_shm, python_for_all, run, run_command, shmctl_argv
+from tests.support import (
+    NOBODY,
+    as_nobody,
+    done,
+    in_tiny_shm,
+    let_all_in,
+    python_for_all,
+    run,
+    run_command,
+    shmctl_argv,
+)
 
 
 def test_what_it_prints_is_what_promtool_wants() -> None:
@@ -217,8 +227,7 @@ def test_a_full_file_system_leaves_what_was_there() -> None:
 
 @pytest.mark.needs_root
 def test_a_directory_of_somebody_else(tmp_path: Path) -> None:
-    for folder in (tmp_path, *tmp_path.parents[:2]):
-        folder.chmod(0o755)
+    let_all_in(tmp_path)
     path = tmp_path / "shmctl.prom"
     argv = as_nobody(shmctl_argv("metrics", "--output", str(path), python=python_for_all()))
     result = run_command(argv, env={"HOME": "/nonexistent"})

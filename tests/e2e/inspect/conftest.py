@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.e2e.inspect.holding import HOLDER, Holder, Place, PrivatePlace, private_place
-from tests.support import compile_c
+from tests.support import compile_c, let_all_in
 
 
 @pytest.fixture(scope="session")
@@ -13,8 +13,7 @@ def holder(tmp_path_factory: pytest.TempPathFactory) -> Holder:
     """Starts processes that hold an object."""
     folder = tmp_path_factory.mktemp("holder")
     # Other users run it, too.
-    for path in (folder, *folder.parents[:2]):
-        path.chmod(0o755)
+    let_all_in(folder)
     return Holder(compile_c(HOLDER, folder, "holder"))
 
 
