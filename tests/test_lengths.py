@@ -16,7 +16,6 @@ FILES = {
     "tests/e2e/inspect/test_doctor.py": "a row for each thing that can be wrong with a host",
     "tests/e2e/inspect/test_leaks.py": "one command, reason by reason",
     "tests/e2e/inspect/test_truth_table.py": "a row for each way to hold an object",
-    "tests/e2e/inspect/test_leaks.py": "one command, verdict by verdict",
     "tests/e2e/sync/test_run.py": "one command, each way in which CMD can end",
     "tests/e2e/sync/test_sem.py": "a test for each thing that can stand where a semaphore should be",
     "tests/e2e/sync/test_wait.py": "one command, condition by condition",
