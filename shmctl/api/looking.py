@@ -1,4 +1,4 @@
-"""Look at what is there, who uses it and what leaked, and remove it."""
+"""List, describe, judge and remove objects."""
 
 import builtins
 import os
@@ -51,7 +51,7 @@ def holders(name: str | bytes) -> Holders:
     """The processes that have an object open or mapped, this one left out, by PID. See proc(5).
 
     It takes privilege to see those of other users: the result's
-    ``uninspected`` tells how many processes kept shut.
+    ``uninspected`` is the number of processes that denied access.
 
     Raises `ShmError`: FileNotFoundError. Raises ValueError for a name that no
     object can have.

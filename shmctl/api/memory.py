@@ -1,4 +1,4 @@
-"""Objects, open: their bytes, their size, and their memory as a buffer."""
+"""Open objects: their bytes, size and memory as a buffer."""
 
 import errno
 import operator
@@ -196,8 +196,7 @@ class SharedMemory:
 
         ``reserve`` allocates memory for all of it; where that fails (ENOSPC)
         the size is as it was. Views of `buffer` must have been released:
-        BufferError. In other processes, whoever touches what was cut off gets
-        SIGBUS.
+        BufferError. Another process that touches the part cut off gets SIGBUS.
 
         Raises `ShmError`; ValueError for a size that cannot be.
         """

@@ -1,4 +1,4 @@
-"""The C library: the one ctypes.CDLL, with what its functions take and return."""
+"""The C library: the one ctypes.CDLL, and the signatures of its functions."""
 
 import ctypes
 

@@ -1,4 +1,4 @@
-"""Locks and leases on open objects: flock(2), and fcntl(2) for what the kernel knows of other users."""
+"""Locks and leases on open objects: flock(2), and F_SETLEASE of fcntl(2)."""
 
 import errno
 import fcntl

@@ -1,4 +1,4 @@
-"""Calls that copy between objects and descriptors without a mapping, and find what there is to copy."""
+"""Calls that copy data without a mapping, and find holes: sendfile(2), pread(2), lseek(2)."""
 
 import errno
 import fcntl

@@ -1,4 +1,4 @@
-"""Checks of how much /dev/shm may hold, how full it is, and what else limits it."""
+"""Checks of capacity, use and other limits."""
 
 from shmctl.core import proc
 from shmctl.core.inspect.doctor.cgroups import memory_limit
