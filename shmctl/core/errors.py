@@ -1,11 +1,11 @@
 """The two errors of the library: a call that the system refused, and an input that makes no sense.
 
-Both carry data; the command line makes the sentences.
+Both carry data; the command line makes the sentences. And notices: what is no error, and should be known.
 """
 
 import errno as _errno
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from typing import Any, Self
@@ -88,6 +88,25 @@ def failing_as(call: str, name: bytes | None, error_type: type[ShmError] = FileE
 
 STANDARD_OUTPUT = b"standard output"
 """The name of a FileError about it."""
+
+
+_tell: Callable[[bytes, str], None] | None = None
+
+
+def tell_by(tell: Callable[[bytes, str], None]) -> None:
+    """Hand each notice to ``tell``, with the name of the object that it is about."""
+    global _tell
+    _tell = tell
+
+
+def notify(name: bytes, text: str) -> None:
+    """Tell what the caller of a call should know that was not refused: a RuntimeWarning, unless `tell_by`."""
+    if _tell is not None:
+        _tell(name, text)
+        return
+    import warnings
+
+    warnings.warn(f"{os.fsdecode(name)!r}: {text}", RuntimeWarning, stacklevel=2)
 
 
 class InputError(ValueError):
