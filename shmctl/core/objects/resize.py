@@ -46,14 +46,20 @@ def extend(target: OpenObject, size: int, *, is_shared: bool = False) -> None:
     under the kernel's lease; otherwise the last byte is allocated, with the
     page that it stands in, which never shrinks anything. ``is_shared`` says
     that the descriptor itself may be in use elsewhere, in another thread or a
-    forked child: of that a lease knows nothing.
+    forked child: of that a lease knows nothing, and so it comes second.
     """
-    if not is_shared:
-        with alone_with(target.fd, target.name) as alone:
-            if alone:
-                if target.stat().st_size < size:
-                    posix.ftruncate(target.fd, size, target.name)
-                return
+    if is_shared:
+        try:
+            posix.posix_fallocate(target.fd, size - 1, 1, target.name)
+            return
+        except ShmError as error:
+            if error.errno != errno.ENOSPC:
+                raise
+    with alone_with(target.fd, target.name) as alone:
+        if alone:
+            if target.stat().st_size < size:
+                posix.ftruncate(target.fd, size, target.name)
+            return
     posix.posix_fallocate(target.fd, size - 1, 1, target.name)
 
 
