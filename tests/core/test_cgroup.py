@@ -1,7 +1,7 @@
-"""What memory control groups still allow: version 2's files as the kernel writes them, version 1's in a real group.
+"""What memory control groups still allow: from files as the kernel writes them, and in a real group.
 
-Machines that run these tests may have either version for memory. The real group here is made wherever one can be;
-the figures of the other version come from files.
+The real one is of the version that the machine has for memory. These tests were written where that is version 1;
+version 2 has been seen in files alone.
 """
 
 import os

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 
 from shmctl.core import posix
 from shmctl.core.errors import InputError, ShmError, notify
-from shmctl.core.locking import alone_with
 from shmctl.core.models import DEV_SHM, Directory
 from shmctl.core.names import Name
 from shmctl.core.objects.open import OpenObject, opened
@@ -55,6 +54,8 @@ def extend(target: OpenObject, size: int, *, is_shared: bool = False) -> None:
         except ShmError as error:
             if error.errno != errno.ENOSPC:
                 raise
+    from shmctl.core.locking import alone_with
+
     with alone_with(target.fd, target.name) as alone:
         if alone:
             if target.stat().st_size < size:
@@ -65,6 +66,8 @@ def extend(target: OpenObject, size: int, *, is_shared: bool = False) -> None:
 
 def end_at(target: OpenObject, size: int, end: int) -> None:
     """Cut an object of ``size`` bytes off at ``end``. Raises ShmError if it has been resized by another."""
+    from shmctl.core.locking import alone_with
+
     with alone_with(target.fd, target.name):
         now = target.stat().st_size
         if now == size:
@@ -109,6 +112,8 @@ class Growth:
         """
         if self._most == self._old:
             return
+        from shmctl.core.locking import alone_with
+
         target = self._target
         with alone_with(target.fd, target.name) as alone:
             now = target.stat().st_size
