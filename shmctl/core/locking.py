@@ -109,7 +109,8 @@ def alone_with(fd: int, name: Name) -> Iterator[bool]:
         yield granted
     finally:
         if granted:
-            release_lease(fd, name)
+            with suppress(ShmError):  # what was done under it is done, and it goes with the descriptor
+                release_lease(fd, name)
 
 
 def _set_lease(fd: int, lease: int, lease_name: str, name: Name | bytes) -> None:

@@ -1,7 +1,7 @@
 """What memory control groups still allow: from files as the kernel writes them, and in a real group.
 
-The real one is of the version that the machine has for memory. That was version 1 where these tests were written:
-version 2 has been seen in files alone.
+The real one is of the version that the machine has for memory. That was version 1 where these tests were
+written: version 2 has been seen in files alone.
 """
 
 import os

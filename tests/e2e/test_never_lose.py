@@ -289,7 +289,7 @@ def test_a_failure_leaves_what_another_has_grown(name: str) -> None:
         assert process.returncode == 143
     assert path_of(name).read_bytes()[2 * FAR :] == THEIRS
     assert err.startswith(f"shmctl: write: {name}: it stays 2000006 bytes long, up from 10: ".encode())
-    assert b"another process has resized it\n" in err
+    assert b"another process has changed it\n" in err
 
 
 def test_a_failure_leaves_what_another_has_open(name: str) -> None:
@@ -303,6 +303,24 @@ def test_a_failure_leaves_what_another_has_open(name: str) -> None:
         assert path_of(name).stat().st_size >= size
     assert path_of(name).read_bytes()[200_000:200_006] == THEIRS
     assert b"up from 10: others may have it open\n" in err
+
+
+def test_a_failure_leaves_what_another_has_stored_before_it(name: str) -> None:
+    """It stores far behind the old end; another one stores in between, and is done."""
+    path_of(name).write_bytes(bytes(10))
+    argv = shmctl_argv("write", name, "--grow", "-o", str(FAR))
+    with subprocess.Popen(argv, stdin=subprocess.PIPE, stderr=subprocess.PIPE, env=environment()) as process:
+        assert process.stdin
+        process.stdin.write(b"x" * 300_000)
+        process.stdin.flush()
+        until(lambda: path_of(name).stat().st_size > FAR, "it has grown")
+        with path_of(name).open("r+b") as file:
+            os.pwrite(file.fileno(), THEIRS, 20)
+        process.terminate()
+        err = process.communicate(timeout=TIMEOUT)[1]
+        assert process.returncode == 143
+    assert path_of(name).read_bytes()[20:26] == THEIRS
+    assert b"another process has changed it\n" in err
 
 
 class FailedError(Exception):

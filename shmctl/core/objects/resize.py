@@ -78,10 +78,14 @@ def end_at(target: OpenObject, size: int, end: int) -> None:
 
 
 class Growth:
-    """What this process makes of an object's size, so that it can undo that and nothing else."""
+    """What this process makes of an object's size, so that it can undo that and nothing else.
 
-    def __init__(self, target: OpenObject) -> None:
+    It stores from byte ``offset`` on.
+    """
+
+    def __init__(self, target: OpenObject, offset: int) -> None:
         self._target = target
+        self._offset = offset
         self._old = target.size
         # Where a signal comes in between, a call may or may not have done its work.
         self._least = self._most = target.size
@@ -105,7 +109,7 @@ class Growth:
         self.settle(size)
 
     def undo(self) -> None:
-        """Give the object its old size back, if it has still the one that this process gave it.
+        """Give the object its old size back, if all of it is still as this process left it.
 
         Linux has no call that truncates on a condition: so only under the kernel's lease, while nobody else
         has the object open. Otherwise its size stays, and that is said.
@@ -117,22 +121,34 @@ class Growth:
         target = self._target
         with alone_with(target.fd, target.name) as alone:
             now = target.stat().st_size
-            is_ours = self._least <= now <= self._most
+            is_ours = self._least <= now <= self._most and not self._is_used_before(now)
             if now > self._old and is_ours and alone:
                 posix.ftruncate(target.fd, self._old, target.name)
                 return
         if now > self._old:
-            why = "others may have it open" if is_ours else "another process has resized it"
+            why = "others may have it open" if is_ours else "another process has changed it"
             notify(target.name, f"it stays {now} bytes long, up from {self._old}: {why}")
+
+    def _is_used_before(self, end: int) -> bool:
+        """Whether somebody has stored between the old end and what this process stores."""
+        from shmctl.core.transfer import CHUNK, extents, pread
+
+        target, length = self._target, min(self._offset, end) - self._old
+        return any(
+            pread(target.fd, min(CHUNK, start + size - at), at, target.name).strip(b"\0")
+            for start, size, is_data in extents(target.fd, self._old, length, target.name)
+            if is_data
+            for at in range(start, start + size, CHUNK)
+        )
 
 
 @contextmanager
-def growing(target: OpenObject) -> Iterator[Growth]:
-    """A record of what the body makes of an object's size, undone when the body fails.
+def growing(target: OpenObject, offset: int) -> Iterator[Growth]:
+    """A record of what the body, which stores from ``offset`` on, makes of the size, undone when it fails.
 
     An object that was just made goes as a whole then.
     """
-    growth = Growth(target)
+    growth = Growth(target, offset)
     try:
         yield growth
     except BaseException:
@@ -163,7 +179,7 @@ def room(
     if end > old and not (grow or exact or target.created):
         raise does_not_fit(target.name, offset, f"{length} bytes", old)
     ranges = [(offset, length)] if only is None else only
-    with growing(target) as growth:
+    with growing(target, offset) as growth:
         if end > old and (only is not None or not length):
             growth.attempt(end, lambda: extend(target, end))
         growth.attempt(end, lambda: allocate(target, ranges))

@@ -120,7 +120,7 @@ def _copy_stream(pump: "_Pump", ready: int, fit: Fit) -> int:
     transfer.widen_pipe(source.fd, OFF_T_MAX if source.length is None else source.length)
     if ready > available:
         raise does_not_fit(target.name, offset, f"at least {ready} bytes", offset + available)
-    with growing(target) as pump.growth:
+    with growing(target, offset) as pump.growth:
         wanted = available if source.length is None else min(source.length, available)
         stored = pump.run(ready, wanted)
         if stored == available != source.length and source.read_into(pump.buffer[:1]):
