@@ -160,7 +160,7 @@ def sparse_file(path: Path, layout: list[tuple[int, int]], size: int = SIZE) -> 
     return path
 
 
-@pytest.fixture(params=LAYOUTS.values(), ids=LAYOUTS.keys())
+@pytest.fixture(params=list(LAYOUTS.values()), ids=list(LAYOUTS))
 def source(request: pytest.FixtureRequest, name: str) -> Path:
     """A sparse file on the same file system as the objects: so blocks compare."""
     return sparse_file(path_of(f"{name}-source"), request.param)

@@ -7,7 +7,7 @@ import os
 import re
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -106,7 +106,7 @@ def test_the_command_line(pulsing: str, form: list[str], capfd: pytest.CaptureFi
 def test_the_library(pulsing: str) -> None:
     seen = set()
     layout = shmctl.Struct("char a[40000]; int b;")
-    looks = [
+    looks: list[Callable[[shmctl.SharedMemory], object]] = [
         lambda box: box.read(),
         lambda box: box.read(60000, 8),
         lambda box: box.read(100, 60000),
