@@ -390,7 +390,7 @@ SHUTIL = {"shutil", "fnmatch", "bz2", "lzma", "zlib", "compression"}
 LEAN = {
     "version": (14, {"signal"}),
     "help": (14, {"signal", "locale", "textwrap", "click._textwrap"} | SHUTIL),
-    "create": (27, {"signal"}),
+    "create": (28, {"signal", "fcntl"}),
     "write a text": (33, {"signal", "ctypes", "struct", "fcntl"}),
     "read raw": (35, {"signal", "fcntl"}),
     "read --type": (37, {"signal", "ctypes", "struct", "fcntl"}),

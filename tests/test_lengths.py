@@ -22,6 +22,7 @@ FILES = {
     "tests/e2e/test_atomic.py": "creation and replacement under the same watchers",
     "tests/e2e/test_c_programs.py": "the C programs stand beside what shmctl does with them",
     "tests/e2e/test_environments.py": "a test for each environment, on the same jobs",
+    "tests/e2e/test_never_lose.py": "a race or a limit a test, with its C program",
     "tests/e2e/test_streams.py": "a test for each kind of descriptor at either end",
     "tests/e2e/test_trace.py": "reads two traces of every call, and compares them",
     "tests/fuzz/words.py": "the grammar of every command line",

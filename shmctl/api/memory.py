@@ -194,6 +194,8 @@ class SharedMemory:
     def resize(self, size: int, *, reserve: bool = False) -> None:
         """Grow it with zeros, or shrink it, for everybody who has it open: ftruncate(2).
 
+        Growing never shrinks it, whatever others do to its size meanwhile;
+        it allocates the page that the last byte stands in.
         ``reserve`` allocates memory for all of it; where that fails (ENOSPC)
         the size is as it was. Views of `buffer` must have been released:
         BufferError. Another process that touches the part cut off gets SIGBUS.
@@ -203,7 +205,7 @@ class SharedMemory:
         check_number("size", size)
         target = writable_target(self, "ftruncate")
         self._unmap()
-        set_size(target, target.size, size, reserve)
+        set_size(target, target.size, size, reserve, is_shared=True)
 
     @property
     def buffer(self) -> memoryview:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NoReturn, TypeVar
 
 import click
 
-from shmctl.core.errors import FileError, ShmError
+from shmctl.core.errors import FileError, ShmError, tell_by
 from shmctl.core.models import DEV_SHM
 from shmctl.core.names import Name, escape, printable
 
@@ -85,6 +85,14 @@ def at_line(number: int) -> Iterator[None]:
 def _shortened(text: str) -> str:
     """Shorten a long sentence in its middle."""
     return text if len(text) <= _LONGEST else f"{text[: _LONGEST // 2]} ... {text[-_LONGEST // 2 :]}"
+
+
+def notice(name: bytes, text: str) -> None:
+    """Print what should be known of an object, and is no error."""
+    error(f"{escape(name)}: {text}", command=current_command())
+
+
+tell_by(notice)
 
 
 def internal_error(problem: Exception, command: str | None) -> None:

@@ -1,6 +1,5 @@
 """shmctl lock."""
 
-import errno
 import os
 
 import click
@@ -11,10 +10,9 @@ from shmctl.cli.options import Combine, name_argument
 from shmctl.cli.parsing import CommandWithProgram
 from shmctl.cli.session import Session, pass_session
 from shmctl.cli.types import DURATION, completed_by
-from shmctl.core.errors import ShmError
-from shmctl.core.locking import flock, flock_within, try_flock
 from shmctl.core.names import Name
-from shmctl.core.objects.open import OpenObject, opened
+from shmctl.core.objects.lock import locked
+from shmctl.core.objects.open import opened
 from shmctl.core.rules import exclude
 
 
@@ -48,19 +46,11 @@ def command(
     --shared, and free again when CMD, and all that inherited it, have ended. CMD's status is
     returned.
     """
-    with opened(name, os.O_RDONLY, session.directory) as target:
-        _lock(target, exclusive=not shared, nonblock=nonblock, timeout=timeout)
+    with locked(
+        lambda: opened(name, os.O_RDONLY, session.directory),
+        exclusive=not shared,
+        timeout=timeout,
+        at_once=nonblock,
+    ) as target:
         status = run_child(argv, inherited=[target.fd])
     messages.end_with(status)
-
-
-def _lock(target: OpenObject, *, exclusive: bool, nonblock: bool, timeout: float | None) -> None:
-    if nonblock:
-        if not try_flock(target.fd, target.name, exclusive=exclusive):
-            raise ShmError("flock", target.name, errno.EAGAIN, detail="somebody else has the lock")
-    elif timeout is not None:
-        if not flock_within(target.fd, target.name, timeout, exclusive=exclusive):
-            detail = f"timed out after {timeout:g} s: somebody else has the lock"
-            raise ShmError("flock", target.name, errno.ETIMEDOUT, detail=detail)
-    else:
-        flock(target.fd, target.name, exclusive=exclusive)

@@ -1,8 +1,8 @@
-"""The errors of the library: failed system calls and invalid input. Both carry data, not sentences."""
+"""The errors of the library, failed system calls and invalid input, and its notices: data, not sentences."""
 
 import errno as _errno
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from typing import Any, Self
@@ -85,6 +85,25 @@ def failing_as(call: str, name: bytes | None, error_type: type[ShmError] = FileE
 
 STANDARD_OUTPUT = b"standard output"
 """The ``name`` of a FileError about standard output."""
+
+
+_tell: Callable[[bytes, str], None] | None = None
+
+
+def tell_by(tell: Callable[[bytes, str], None]) -> None:
+    """Send each notice to ``tell``, with the name of its object."""
+    global _tell
+    _tell = tell
+
+
+def notify(name: bytes, text: str) -> None:
+    """Report what is no error but should be known: a RuntimeWarning, unless `tell_by` chose a function."""
+    if _tell is not None:
+        _tell(name, text)
+        return
+    import warnings
+
+    warnings.warn(f"{os.fsdecode(name)!r}: {text}", RuntimeWarning, stacklevel=2)
 
 
 class InputError(ValueError):

@@ -238,6 +238,12 @@ def statvfs(directory: Directory = DEV_SHM) -> os.statvfs_result:
     return call(function, directory.path, lambda: os.statvfs(where), lambda _: f"{shown}, {{...}}")
 
 
+def free_space(fd: int, name: Name) -> float:
+    """Bytes left on the file system of an open object, infinity where it has no limit: fstatvfs(3)."""
+    found = call("fstatvfs", name, lambda: os.fstatvfs(fd), lambda _: f"{fd}, {{...}}")
+    return found.f_bavail * found.f_frsize if found.f_blocks else float("inf")
+
+
 def ftruncate(fd: int, length: int, name: Name) -> None:
     """Set an object's size in bytes, growing with zeros: ftruncate(2)."""
     call("ftruncate", name, lambda: os.ftruncate(fd, length), lambda _: f"{fd}, {length}")
