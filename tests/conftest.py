@@ -44,6 +44,15 @@ def sweep() -> Iterator[None]:
             shutil.rmtree(path) if os.path.isdir(path) and not os.path.islink(path) else os.unlink(path)
 
 
+@pytest.fixture(autouse=True, scope="session")
+def folder_for_all(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """A worker's folders lie one level deeper: tests with other users open their own, but not that."""
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        base = tmp_path_factory.getbasetemp()
+        for folder in (base, *base.parents[:2]):
+            folder.chmod(0o755)
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--quick", action="store_true", help="leave out the tests that are marked long")
 
