@@ -44,9 +44,12 @@ def sweep() -> Iterator[None]:
             shutil.rmtree(path) if os.path.isdir(path) and not os.path.islink(path) else os.unlink(path)
 
 
-@pytest.fixture(autouse=True, scope="session")
-def folder_for_all(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """A worker's folders lie one level deeper: tests with other users open their own, but not that."""
+@pytest.fixture(autouse=True)
+def open_folders(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """A worker's folders lie one level deeper: tests with other users open their own, but not that one.
+
+    For each test, because every pytest that starts shuts the uppermost again.
+    """
     if "PYTEST_XDIST_WORKER" in os.environ:
         base = tmp_path_factory.getbasetemp()
         for folder in (base, *base.parents[:2]):
