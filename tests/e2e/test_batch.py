@@ -256,7 +256,7 @@ def test_programs_do_not_eat_the_script(name: str) -> None:
 def test_100_000_lines_in_constant_memory(name: str) -> None:
     """Peak memory, in KiB, does not grow from 20,000 lines to 100,000.
 
-    The heap takes its final shape before, and grows by 300 KiB at most then; ten bytes kept of each line would show.
+    The heap grows by some 300 KiB after that; ten bytes kept of each line would show.
     """
     process = subprocess.Popen(shmctl_argv("batch"), stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     with process:
