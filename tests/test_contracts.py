@@ -168,8 +168,9 @@ def test_a_short_option_means_the_same_wherever_it_may() -> None:
     assert {short: names for short, names in meanings.items() if len(names) > 1} == {
         "-f": {"--format", "--force"},
         "-i": {"--input", "--interactive"},
-        "-n": {"--length", "--dry-run"},
-        "-o": {"--offset", "--columns"},
+        "-n": {"--length", "--dry-run", "--nonblock"},  # the last as in flock(1), and so below
+        "-o": {"--offset", "--columns", "--close"},
+        "-s": {"--size", "--shared"},
     }
 
 
