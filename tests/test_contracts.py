@@ -351,6 +351,8 @@ PATHS = {
     "sem ls --json": (["sem", "ls", "--json", "SEM"], {"json"} | SEMAPHORE),
     "run": (["run", "--size", "10", "--", "true"], set()),
     "run --name": (["run", "--name", "NEW", "--", "true"], set()),
+    "mv": (["mv", "NAME", "NEW"], {"ctypes"}),
+    "cp": (["cp", "NAME", "NEW"], set()),
     "rm": (["rm", "NAME"], set()),
     "rm PATTERN": (["rm", "NAME*"], set()),
     "unlink": (["unlink", "NAME"], set()),

@@ -44,6 +44,8 @@ COMMANDS = {
     "df": Entry("Look after", "Show what fills /dev/shm (statvfs, /proc)."),
     "metrics": Entry("Look after", "Show the totals of /dev/shm as Prometheus metrics (statvfs, /proc)."),
     "doctor": Entry("Look after", "Tell what makes shared memory unsafe or fragile on this host."),
+    "mv": Entry("Own", "Rename an object (renameat2)."),
+    "cp": Entry("Make and resize", "Copy an object (sendfile)."),
     "rm": Entry("Remove", "Remove objects by name or pattern (unlink)."),
     "unlink": Entry("Remove", "Remove one object (shm_unlink)."),
     "completion": Entry("Set up", "Print the script that makes a shell complete shmctl: bash, zsh or fish."),

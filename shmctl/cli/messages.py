@@ -38,13 +38,19 @@ _ABSENCES = (errno.ENOENT, errno.ENOTDIR, errno.ETIMEDOUT)
 _LOOKUP_CALLS = frozenset(
     {
         *("shm_open", "shm_unlink", "unlink", "open", "stat", "lstat", "fstat", "fstatat"),
-        *("linkat", "renameat", "sem_open", "sem_unlink"),
+        *("linkat", "renameat", "renameat2", "sem_open", "sem_unlink"),
     }
 )
 _HINTS = {
     ("create", "shm_open", errno.EEXIST): "--no-excl opens the object that exists; 'shmctl rm' removes it",
     ("create", "linkat", errno.EEXIST): "--replace swaps the object that exists for the new one",
     ("write", "linkat", errno.EEXIST): "--replace swaps the object that exists for the new one",
+    (
+        "mv",
+        "renameat2",
+        errno.EEXIST,
+    ): "--replace takes the name from the object that exists, --exchange swaps",
+    ("cp", "linkat", errno.EEXIST): "--replace swaps the object that exists for the copy",
     ("sem", "sem_open", errno.EEXIST): "--no-excl leaves one that exists as it is",
     ("run", "shm_open", errno.EEXIST): "without --name the object gets a name that nobody has",
     ("write", "shm_open", errno.ENOENT): "--create makes the object",

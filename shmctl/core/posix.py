@@ -325,6 +325,35 @@ def rename(old: Name, new: Name, directory: Directory) -> None:
     )
 
 
+RENAME_NOREPLACE, RENAME_EXCHANGE = 1, 2
+_RENAME_FLAGS = {0: "0", RENAME_NOREPLACE: "RENAME_NOREPLACE", RENAME_EXCHANGE: "RENAME_EXCHANGE"}
+_AT_FDCWD = -100
+
+
+def rename_with(old: Name, new: Name, flags: int, directory: Directory = DEV_SHM) -> None:
+    """Give the object ``old`` the name ``new`` by the rules of ``flags``: renameat2(2).
+
+    RENAME_NOREPLACE: EEXIST where ``new`` exists. RENAME_EXCHANGE: each gets
+    the other's name. Errors carry the name ``old`` for ENOENT, else ``new``.
+    """
+    fd = _AT_FDCWD if directory.fd is None else directory.fd
+    shown = "AT_FDCWD, " if directory.fd is None else ""
+    paths = _path(old, directory), _path(new, directory)
+    try:
+        call(
+            "renameat2",
+            new,
+            lambda: _c_call("renameat2", fd, paths[0], fd, paths[1], flags),
+            lambda _: (
+                f"{shown}{_shown(old, directory)}, {shown}{_shown(new, directory)}, {_RENAME_FLAGS[flags]}"
+            ),
+        )
+    except ShmError as error:
+        if error.errno == errno.ENOENT and not flags & RENAME_EXCHANGE:
+            raise ShmError("renameat2", old, errno.ENOENT) from error
+        raise
+
+
 def mmap(fd: int, length: int, prot: int, offset: int, name: Name) -> int:
     """Map ``length`` bytes, not 0, from ``offset`` on, a page multiple: mmap(2). Returns the address.
 
