@@ -5,7 +5,7 @@ Both carry data; the command line makes the sentences.
 
 import errno as _errno
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
 from typing import Any, Self
@@ -93,9 +93,16 @@ STANDARD_OUTPUT = b"standard output"
 class InputError(ValueError):
     """What was asked for makes no sense, whatever the system would say to it.
 
-    ``hint`` is a next step for a person.
+    ``hint`` is a next step for a person; ``transcript`` has the lines of
+    another program that says what is wrong, such as a compiler.
     """
+
+    transcript: Sequence[str] = ()
 
     def __init__(self, message: str, hint: str | None = None) -> None:
         super().__init__(message)
         self.hint = hint
+
+
+class UnknownTypeError(InputError):
+    """A type's name stands alone, and nothing says where the type is defined."""
