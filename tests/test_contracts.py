@@ -309,6 +309,8 @@ PATHS = {
     "read --hex": (["read", "NAME", "--hex"], MAPPING),
     "read --type": (["read", "NAME", "--type", "int32"], MAPPING),
     "read --json": (["read", "NAME", "--json"], {"json"} | MAPPING),
+    "layout": (["layout", "int a; char b[8];"], set()),
+    "layout --json": (["layout", "int a;", "--json"], {"json"}),
     "stat": (["stat", "NAME"], set()),
     "stat --format": (["stat", "NAME", "--format", "%n %s"], set()),
     "stat --json": (["stat", "NAME", "--json"], {"json"}),
@@ -393,7 +395,7 @@ LEAN = {
     "create": (27, {"signal"}),
     "write a text": (33, {"signal", "ctypes", "struct", "fcntl"}),
     "read raw": (35, {"signal", "fcntl"}),
-    "read --type": (37, {"signal", "ctypes", "struct", "fcntl"}),
+    "read --type": (38, {"signal", "ctypes", "struct", "fcntl"}),
     "stat --json": (28, {"signal", "json", "shlex", "pwd", "grp"}),
     "unlink": (22, {"signal"}),
 }

@@ -173,7 +173,7 @@ def has_program(pid: int) -> bool:
 
 
 def program(pid: int) -> tuple[bytes, bytes]:
-    """A path that opens the program that a process runs, wherever it lies, and its own path. Raises OSError."""
+    """A path that opens the program of a process, wherever it lies, and its own path. Raises OSError."""
     path = _path(pid, "exe")
     return path, os.readlink(path).removesuffix(b" (deleted)")
 

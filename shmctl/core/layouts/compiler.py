@@ -19,6 +19,7 @@ from shmctl.core.layouts.layout import Layout
 from shmctl.core.layouts.lookup import Library
 from shmctl.core.layouts.model import ArrayType
 from shmctl.core.layouts.values import escape, quote
+from shmctl.core.rights import FIXED_PATH, is_on_behalf
 
 SECONDS = 20
 """How long a compilation may take."""
@@ -37,7 +38,6 @@ _TYPE = re.compile(r"(?:[A-Za-z_]\w*|::|[<>,*&()\[\] ]|[0-9]+)+", re.ASCII)
 _USE_KEYWORD = re.compile(
     r"use '(?P<gcc>struct|union|enum)' keyword|must use '(?P<clang>struct|union|enum)' tag"
 )
-_SUDO = "SUDO_UID"
 # What could make another program of a compiler: a user's own business, not that of sudo's caller.
 _STEERING = (
     "GCC_EXEC_PREFIX",
@@ -84,7 +84,7 @@ def is_cpp(header: str | None, options: Options) -> bool:
 
 def find_compiler(cpp: bool) -> list[str] | None:
     """The compiler's words: ``$CC`` or ``$CXX`` split as make does, or the first one found; None: none is."""
-    given = None if _SUDO in os.environ else os.environ.get("CXX" if cpp else "CC")
+    given = None if is_on_behalf() else os.environ.get("CXX" if cpp else "CC")
     if given and given.split():
         words = given.split()
         if _on_path(words[0]) is None:
@@ -97,7 +97,8 @@ def find_compiler(cpp: bool) -> list[str] | None:
 def _on_path(program: str) -> str | None:
     if "/" in program:
         return program if os.access(program, os.X_OK) else None
-    for folder in os.environ.get("PATH", os.defpath).split(":"):
+    folders = FIXED_PATH if is_on_behalf() else os.environ.get("PATH", os.defpath)
+    for folder in folders.split(":"):
         path = os.path.join(folder or ".", program)
         if os.access(path, os.X_OK) and os.path.isfile(path):
             return path
@@ -274,7 +275,7 @@ def _refusal(messages: Sequence[str], name: str, shown: str, source: str, words:
 @contextmanager
 def private_folder() -> Iterator[str]:
     """A directory that nobody else may enter, and that goes with all that is in it."""
-    parent = os.environ.get("TMPDIR") or "/tmp"
+    parent = (not is_on_behalf() and os.environ.get("TMPDIR")) or "/tmp"
     path = f"{parent}/shmctl-{os.getpid()}-{os.urandom(8).hex()}"
     with failing_as("mkdir", os.fsencode(path), FileError):
         os.mkdir(path, 0o700)
@@ -354,7 +355,8 @@ def _wait(pid: int) -> int:
 
 def _environment(folder: str) -> Mapping[str, str]:
     env = {**os.environ, "LC_ALL": "C", "TMPDIR": folder}
-    if _SUDO in os.environ:
+    if is_on_behalf():
+        env["PATH"] = FIXED_PATH
         for name in _STEERING:
             env.pop(name, None)
     return env

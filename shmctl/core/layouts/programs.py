@@ -98,5 +98,5 @@ def _is_same(path: bytes, code: proc.MappedCode) -> bool:
         status = os.stat(path)
     except OSError:
         return False
-    # A file system may give a mapping another device number than stat(2); the kernel's own link needs no check.
+    # A file system may give a mapping another device number than stat(2); the kernel's link needs no check.
     return status.st_ino == code.inode and (path == code.paths[0] or status.st_dev == code.device)

@@ -102,7 +102,8 @@ def test_folders_and_macros(header: str, tmp_path: Path) -> None:
             compiled(header, "point", define=[bad])
 
 
-def test_no_name_becomes_an_option(tmp_path: Path) -> None:
+def test_no_name_becomes_an_option(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
     for name in ("-c.h", "-o x.h", "@file.h", "a b.h", "=.h", "$(touch x).h", "é.h"):
         (tmp_path / name).write_text("struct s { int a; };")
         assert compiled(str(tmp_path / name), "s").size == 4
@@ -110,7 +111,7 @@ def test_no_name_becomes_an_option(tmp_path: Path) -> None:
         folder.mkdir()
         (folder / "i.h").write_text("struct i { int a; };")
         (tmp_path / "uses.h").write_text("#include <i.h>\n")
-        assert compiled(str(tmp_path / "uses.h"), "i", include=[str(folder)]).size == 4
+        assert compiled(str(tmp_path / "uses.h"), "i", include=[folder.name]).size == 4
     (tmp_path / 'q".h').write_text("struct s { int a; };")
     with pytest.raises(InputError, match="a quote or a line break"):
         compiled(str(tmp_path / 'q".h'), "s")
@@ -177,7 +178,12 @@ def test_which_compiler(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None
     monkeypatch.setenv("CC", "gcc -m64  -O1")
     assert find_compiler(cpp=False) == ["gcc", "-m64", "-O1"]
     monkeypatch.setenv("SUDO_UID", "1000")
-    assert find_compiler(cpp=False) == ["cc"], "sudo's caller does not choose what root runs"
+    path = os.environ["PATH"]
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert find_compiler(cpp=False) == ["cc"], (
+        "sudo's caller does not choose what root runs"
+    )
+    monkeypatch.setenv("PATH", path)
     monkeypatch.delenv("SUDO_UID")
     monkeypatch.setenv("CC", "no-such-compiler")
     with pytest.raises(InputError, match="CC: there is no program no-such-compiler"):

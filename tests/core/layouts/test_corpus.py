@@ -30,7 +30,7 @@ PACKAGES = (
     *("libspa-0.2-dev", "libibverbs-dev"),
 )
 FULL = os.environ.get("SHMCTL_CORPUS") == "full"
-SECONDS = 3600 if FULL else 12
+SECONDS = 3600 if FULL else 8
 
 
 def shape(type_: Type) -> Shape:
