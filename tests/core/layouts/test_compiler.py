@@ -112,6 +112,9 @@ def test_no_name_becomes_an_option(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         (folder / "i.h").write_text("struct i { int a; };")
         (tmp_path / "uses.h").write_text("#include <i.h>\n")
         assert compiled(str(tmp_path / "uses.h"), "i", include=[folder.name]).size == 4
+    (tmp_path / "-").mkdir()
+    (tmp_path / "-" / "i.h").write_text("struct i { int a; };")
+    assert compiled(str(tmp_path / "uses.h"), "i", include=["-"]).size == 4
     (tmp_path / 'q".h').write_text("struct s { int a; };")
     with pytest.raises(InputError, match="a quote or a line break"):
         compiled(str(tmp_path / 'q".h'), "s")
@@ -180,9 +183,7 @@ def test_which_compiler(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None
     monkeypatch.setenv("SUDO_UID", "1000")
     path = os.environ["PATH"]
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert find_compiler(cpp=False) == ["cc"], (
-        "sudo's caller does not choose what root runs"
-    )
+    assert find_compiler(cpp=False) == ["cc"], "sudo's caller does not choose what root runs"
     monkeypatch.setenv("PATH", path)
     monkeypatch.delenv("SUDO_UID")
     monkeypatch.setenv("CC", "no-such-compiler")
