@@ -1,8 +1,8 @@
-"""POSIX shared-memory objects from Python, as ``shmctl`` has them in the shell.
+"""POSIX shared-memory objects for Python programs: the library behind the ``shmctl`` command.
 
-Make objects and open them (`create`, `open`), list and describe them (`list`, `stat`), find out who uses
-them and what has leaked (`holders`, `leaks`), remove them (`unlink`); share C structures with programs in
-any language (`Struct`), wait for values (`wait`), and take turns (`lock`, `Semaphore`).
+Create and open objects (`create`, `open`), list and describe them (`list`, `stat`), find their users and
+leaks (`holders`, `leaks`), remove them (`unlink`), share C structures with programs in any language
+(`Struct`), wait for values (`wait`), and synchronise processes (`lock`, `Semaphore`).
 
 >>> import shmctl
 >>> layout = shmctl.Struct("int data; int new_data;")
@@ -13,19 +13,19 @@ any language (`Struct`), wait for values (`wait`), and take turns (`lock`, `Sema
 {'data': 42, 'new_data': 1}
 >>> shmctl.unlink("/box")
 
-A name is a str or bytes: ``"/box"``, ``"box"`` and ``"/dev/shm/box"`` are the same object. What the system
-refuses is a `ShmError`, which is also the class that Python itself would raise, such as FileNotFoundError;
-what makes no sense is a ValueError. Nothing here is registered anywhere, and no object is removed unless you
-say so.
+A name is a str or bytes: ``"/box"``, ``"box"`` and ``"/dev/shm/box"`` are the same object. A failed system
+call raises `ShmError`, which is also the class that Python itself would raise, such as FileNotFoundError; an
+invalid argument raises ValueError. The library registers nothing, and removes no object unless you ask.
 """
 
 __version__ = "0.1.0"
-# In the order in which the documentation has them.
+# In the order of the documentation.
 __all__ = [  # noqa: RUF022
     "create",
     "open",
     "SharedMemory",
     "unlink",
+    "rename",
     "list",
     "stat",
     "Info",
@@ -46,7 +46,7 @@ __all__ = [  # noqa: RUF022
 
 _HOMES = {
     "api.findings": ("Holder", "Holders", "Judgement"),
-    "api.looking": ("holders", "leaks", "list", "stat", "unlink"),
+    "api.looking": ("holders", "leaks", "list", "rename", "stat", "unlink"),
     "api.memory": ("SharedMemory", "create", "open"),
     "api.records": ("Info",),
     "api.semaphores": ("Semaphore",),
@@ -58,10 +58,10 @@ _HOMES = {
     "core.layouts.fields": ("Field",),
 }
 
-TYPE_CHECKING = False  # as type checkers know it; importing typing would take longer than all the rest
+TYPE_CHECKING = False  # type checkers know the name; importing typing would take longer than the rest
 if TYPE_CHECKING:
     from shmctl.api.findings import Holder, Holders, Judgement
-    from shmctl.api.looking import holders, leaks, list, stat, unlink
+    from shmctl.api.looking import holders, leaks, list, rename, stat, unlink
     from shmctl.api.memory import SharedMemory, create, open
     from shmctl.api.records import Info
     from shmctl.api.semaphores import Semaphore
@@ -72,10 +72,10 @@ if TYPE_CHECKING:
     from shmctl.core.layouts.fields import Field
     from shmctl.core.models import Kind
 
-else:  # type checkers would take any name that is misspelt for one of these
+else:  # a type checker would accept any misspelt name through __getattr__
 
     def __getattr__(name: str) -> object:
-        """Load what is asked for: the command imports this package too, and starts without the library."""
+        """Load a public name on first use: the command, which needs none of them, imports this package."""
         for home, names in _HOMES.items():
             if name in names:
                 from importlib import import_module

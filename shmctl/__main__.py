@@ -1,4 +1,4 @@
-"""The command's entry: as little as possible, so that Ctrl-C is quiet from the first moment on."""
+"""The command's entry point: as little as possible, so that Ctrl-C is quiet from the start."""
 
 import gc
 import os
@@ -11,9 +11,9 @@ def main() -> NoReturn:
     """Run shmctl with the process's arguments, and end the process."""
     interrupt = signal.getsignal(signal.SIGINT)
     if interrupt is signal.default_int_handler:
-        # While modules load, an interrupt has nothing to clean up.
+        # While modules load there is nothing to clean up.
         signal.signal(signal.SIGINT, signal.SIG_DFL)
-    # All that loads now stays to the end: looking through it for garbage would be in vain.
+    # Everything loaded from here on lives until exit: collecting garbage now finds none.
     gc.disable()
     if "_SHMCTL_COMPLETE" in os.environ:
         from shmctl.cli.completion.shells import answer
@@ -25,7 +25,7 @@ def main() -> NoReturn:
     gc.freeze()
     gc.enable()
     status = run_process(sys.argv[1:])
-    # All is written and closed: tearing the interpreter down would only take time.
+    # Output is flushed and files are closed: tearing down the interpreter only costs time.
     os._exit(status)
 
 

@@ -168,8 +168,9 @@ def test_a_short_option_means_the_same_wherever_it_may() -> None:
     assert {short: names for short, names in meanings.items() if len(names) > 1} == {
         "-f": {"--format", "--force"},
         "-i": {"--input", "--interactive"},
-        "-n": {"--length", "--dry-run"},
-        "-o": {"--offset", "--columns"},
+        "-n": {"--length", "--dry-run", "--nonblock"},  # the last as in flock(1), and so below
+        "-o": {"--offset", "--columns", "--close"},
+        "-s": {"--size", "--shared"},
     }
 
 
@@ -352,6 +353,8 @@ PATHS = {
     "sem ls --json": (["sem", "ls", "--json", "SEM"], {"json"} | SEMAPHORE),
     "run": (["run", "--size", "10", "--", "true"], set()),
     "run --name": (["run", "--name", "NEW", "--", "true"], set()),
+    "mv": (["mv", "NAME", "NEW"], {"ctypes"}),
+    "cp": (["cp", "NAME", "NEW"], set()),
     "rm": (["rm", "NAME"], set()),
     "rm PATTERN": (["rm", "NAME*"], set()),
     "unlink": (["unlink", "NAME"], set()),
@@ -392,7 +395,7 @@ SHUTIL = {"shutil", "fnmatch", "bz2", "lzma", "zlib", "compression"}
 LEAN = {
     "version": (14, {"signal"}),
     "help": (14, {"signal", "locale", "textwrap", "click._textwrap"} | SHUTIL),
-    "create": (27, {"signal"}),
+    "create": (28, {"signal", "fcntl"}),
     "write a text": (33, {"signal", "ctypes", "struct", "fcntl"}),
     "read raw": (35, {"signal", "fcntl"}),
     "read --type": (38, {"signal", "ctypes", "struct", "fcntl"}),

@@ -65,8 +65,10 @@ def run(tree: Path, *argv: str | Path) -> tuple[int, str]:
 def check(tree: Path) -> tuple[int, str]:
     files = ["tests/test_contracts.py", "tests/test_man.py"]
     return run(
-        tree, sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "-k", CHECKS, *files
-    )
+        tree, sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "-k", CHECKS, *files,
+        # or it would shut the folder of the tests that run meanwhile
+        f"--basetemp={tree.parent / 'tests'}",
+    )  # fmt: skip
 
 
 def test_the_guide_has_its_steps() -> None:

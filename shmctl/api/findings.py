@@ -1,4 +1,4 @@
-"""What the library finds out about an object: who uses it, and what is to be thought of it."""
+"""Holders of objects, and verdicts on them."""
 
 from dataclasses import dataclass
 from typing import Self
@@ -30,7 +30,7 @@ class Holder:
 
 
 class Holders(tuple[Holder, ...]):
-    """The holders that were found, and how many processes would not be inspected.
+    """The holders found, and the number of processes that denied access.
 
     Where ``uninspected`` is not 0, an empty one does not prove that nobody uses the object.
     """
@@ -50,8 +50,8 @@ class Holders(tuple[Holder, ...]):
 class Judgement:
     """A verdict on an object, with its reasons in words.
 
-    ``software`` has made it, going by its name, and ``creator_pid`` stands in
-    the name; each is None where nothing tells.
+    ``software`` is the program whose naming scheme it matches, and ``creator_pid``
+    the PID in the name; each is None if unknown.
     """
 
     info: Info

@@ -1,4 +1,4 @@
-"""Objects, open: their bytes, their size, and their memory as a buffer."""
+"""Open objects: their bytes, size and memory as a buffer."""
 
 import errno
 import operator
@@ -194,17 +194,18 @@ class SharedMemory:
     def resize(self, size: int, *, reserve: bool = False) -> None:
         """Grow it with zeros, or shrink it, for everybody who has it open: ftruncate(2).
 
+        Growing never shrinks it, whatever others do to its size meanwhile;
+        it allocates the page that the last byte stands in.
         ``reserve`` allocates memory for all of it; where that fails (ENOSPC)
         the size is as it was. Views of `buffer` must have been released:
-        BufferError. In other processes, whoever touches what was cut off gets
-        SIGBUS.
+        BufferError. Another process that touches the part cut off gets SIGBUS.
 
         Raises `ShmError`; ValueError for a size that cannot be.
         """
         check_number("size", size)
         target = writable_target(self, "ftruncate")
         self._unmap()
-        set_size(target, target.size, size, reserve)
+        set_size(target, target.size, size, reserve, is_shared=True)
 
     @property
     def buffer(self) -> memoryview:

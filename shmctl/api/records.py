@@ -1,4 +1,4 @@
-"""What the library tells of an object."""
+"""The record of an object."""
 
 import os
 from dataclasses import dataclass

@@ -1,16 +1,15 @@
 """Wait for objects and for the values in them, and take turns."""
 
-import errno
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import get_args
 
 from shmctl.api.structs import Struct, layout_of
-from shmctl.core import locking
-from shmctl.core.errors import InputError, ShmError
+from shmctl.core.errors import InputError
 from shmctl.core.layouts.values import Value
 from shmctl.core.names import parse_name
+from shmctl.core.objects.lock import locked
 from shmctl.core.objects.open import opened
 from shmctl.core.rules import find_problem, given_of
 from shmctl.core.sizes import check_seconds
@@ -91,7 +90,8 @@ def lock(name: str | bytes, *, shared: bool = False, timeout: float | None = Non
     """Hold an object's lock, the one of flock(1), ``shmctl lock`` and flock(2), while the body runs.
 
     It is advisory, exclusive unless ``shared``, and keeps threads apart as
-    well as processes. The object has to exist.
+    well as processes. The object has to exist. It is the one that has the
+    name once the lock is had: where another takes the name meanwhile, that one.
 
     Raises `ShmError`: TimeoutError after ``timeout`` seconds (None and
     infinity: never; 0 and less: at once), FileNotFoundError, PermissionError.
@@ -103,10 +103,5 @@ def lock(name: str | bytes, *, shared: bool = False, timeout: float | None = Non
     """
     parsed = parse_name(name)
     limit = None if timeout is None else check_seconds("timeout", timeout)
-    with opened(parsed, os.O_RDONLY) as target:
-        if limit is None:
-            locking.flock(target.fd, parsed, exclusive=not shared)
-        elif not locking.flock_within(target.fd, parsed, limit, exclusive=not shared):
-            detail = f"timed out after {limit:g} s: somebody else has the lock"
-            raise ShmError("flock", parsed, errno.ETIMEDOUT, detail=detail)
+    with locked(lambda: opened(parsed, os.O_RDONLY), exclusive=not shared, timeout=limit):
         yield

@@ -1,4 +1,4 @@
-"""Where a server listens: an address and a port."""
+"""The address and port that a server listens on."""
 
 import re
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ LOOPBACK = "127.0.0.1"
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """A host, by number or name, and a TCP port; port 0 stands for any that is free."""
+    """A host (number or name) and a TCP port; with port 0 the kernel picks a free one."""
 
     host: str
     port: int
@@ -25,9 +25,9 @@ _ADDRESS = re.compile(
 
 
 def parse_address(text: str) -> Address:
-    """What ``127.0.0.1:9100``, ``[::1]:9100``, ``localhost:9100``, ``:9100`` and ``9100`` mean.
+    """Parse ``127.0.0.1:9100``, ``[::1]:9100``, ``localhost:9100``, ``:9100`` or ``9100``.
 
-    Without a host it is the loopback address. Raises InputError.
+    The default host is the loopback address. Raises InputError.
     """
     match = _ADDRESS.fullmatch(text) if text.isascii() else None
     if match is None:

@@ -1,4 +1,4 @@
-"""What ``batch`` runs: lines from a descriptor, and the words of a line as a shell has them."""
+"""The lines of a ``batch``: reading them, splitting them into words, running them."""
 
 import errno
 import os
@@ -18,7 +18,7 @@ from shmctl.core.errors import FileError, InputError, failing_as
 
 _READ_SIZE = 64 * 1024
 LINE_MAX = 16 << 20
-"""A longer line is refused, so that no input takes all the memory."""
+"""The longest line in bytes; the limit bounds memory."""
 
 _WORD = re.compile(r"[^ \t\r\n]+")
 _PIECE = re.compile(
@@ -32,7 +32,7 @@ _NEEDS_CARE = re.compile(r"""['"\\#\0]""")
 
 @contextmanager
 def opened_script(script: str) -> Iterator[tuple[int, bytes]]:
-    """The script's descriptor and name; no command that it runs can read from it, too."""
+    """Open the script; yields its descriptor and name. The commands it runs cannot read from it."""
     with opened_input(script) as source:
         if script != "-":
             yield source.fd, source.name
@@ -49,19 +49,19 @@ def opened_script(script: str) -> Iterator[tuple[int, bytes]]:
             finally:
                 _close(null)
         finally:
-            # Nothing more is read from it: a process that ends now can do without.
+            # The process reads nothing more from it.
             with suppress(OSError):
                 os.dup2(fd, source.fd)
             _close(fd)
 
 
 def _close(fd: int) -> None:
-    with suppress(OSError):  # nothing was written through it
+    with suppress(OSError):  # opened for reading
         os.close(fd)
 
 
 def read_lines(fd: int, name: bytes) -> Iterator[bytes]:
-    """The lines of a stream, without their newlines, each as soon as it is there.
+    """Yield each line of a stream, without its newline, as soon as it is complete.
 
     Raises FileError, and InputError for a line of more than LINE_MAX bytes.
     """
@@ -90,9 +90,9 @@ def _read(fd: int, name: bytes) -> bytes:
 
 
 def split_words(line: str) -> list[str]:
-    """The words of a line, quoted as in sh(1), without its comment; raises InputError.
+    """Return the words of a line, quoted as in sh(1), without its comment. Raises InputError.
 
-    Nothing is expanded: ``$``, ``*`` and ``~`` stand for themselves.
+    Nothing is expanded: ``$``, ``*`` and ``~`` are literal.
     """
     if not _NEEDS_CARE.search(line):
         return _WORD.findall(line)
@@ -116,9 +116,9 @@ def split_words(line: str) -> list[str]:
 
 
 def run_line(root: click.Context, line: str) -> int:
-    """Run one line of the batch that runs below ``root``; returns its exit status.
+    """Run one line below the context ``root``; returns its exit status.
 
-    Raises Interrupted where a signal has ended it.
+    Raises Interrupted if a signal ended it.
     """
     try:
         words = split_words(line)
@@ -126,7 +126,7 @@ def run_line(root: click.Context, line: str) -> int:
         return end(problem, None)
     if not words:
         return ExitStatus.DONE
-    # Most lines have no global options: those are not worth a context of the group.
+    # Most lines have no global options, and need no context of the group.
     status = run(words, root.obj) if words[0].startswith("-") else _run_command(root, words)
     if Interrupted.last:
         raise Interrupted.last

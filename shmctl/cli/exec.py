@@ -1,4 +1,4 @@
-"""Run another program: signals are passed on to it, and its status comes back."""
+"""Run another program, pass signals on to it, and return its status."""
 
 import errno
 import os
@@ -30,7 +30,7 @@ def run_child(
     end it and it is stopped; those of the keyboard reach it anyway.
     """
     waited_for = _PASSED_ON | {signal.SIGCHLD}
-    # Ignored, which is inherited, it would never come.
+    # An ignored SIGCHLD, which is inherited, would never arrive.
     child_handler = signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, waited_for)
     try:
@@ -42,7 +42,7 @@ def run_child(
             return _wait(pid, waited_for)
         return _explain(argv[0], pid)
     finally:
-        with suppress(OSError):  # other programs do not inherit it from a process that ends now
+        with suppress(OSError):  # this process is about to end
             for fd in inherited:
                 os.set_inheritable(fd, False)
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
@@ -54,7 +54,7 @@ def _spawn(
 ) -> int | OSError:
     if not argv[0]:
         return FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
-    # What Python ignores for itself, and what we catch, has its usual meaning for the program.
+    # The program gets the default action of signals that Python ignores or this process handles.
     defaults = [signal.SIGPIPE, signal.SIGXFSZ]
     try:
         return os.posix_spawnp(
@@ -70,7 +70,7 @@ def _spawn(
 
 def _wait(pid: int, waited_for: frozenset[signal.Signals]) -> int:
     while True:
-        # A thread that does not block SIGCHLD may have been given it, and then it does not come again.
+        # Another thread may have received SIGCHLD, and it is not sent again.
         info = signal.sigtimedwait(waited_for, _SECONDS_BETWEEN_LOOKS)
         if info is None or info.si_signo == signal.SIGCHLD:
             with failing_as("waitpid", None):
@@ -81,7 +81,7 @@ def _wait(pid: int, waited_for: frozenset[signal.Signals]) -> int:
         elif info.si_code != _SI_KERNEL or info.si_signo not in _FROM_KEYBOARD:
             os.kill(pid, info.si_signo)
             if info.si_signo in _ENDING:
-                # A stopped program gets no other signal before it goes on: as timeout(1) does.
+                # A stopped process handles signals only once it continues: timeout(1) does the same.
                 os.kill(pid, signal.SIGCONT)
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Entry(NamedTuple):
-    """A command: the section of the help it stands in, and what it does in a line."""
+    """A command's section in the help, and its one-line summary."""
 
     section: str
     summary: str
@@ -47,6 +47,8 @@ COMMANDS = {
     "df": Entry("Look after", "Show what fills /dev/shm (statvfs, /proc)."),
     "metrics": Entry("Look after", "Show the totals of /dev/shm as Prometheus metrics (statvfs, /proc)."),
     "doctor": Entry("Look after", "Tell what makes shared memory unsafe or fragile on this host."),
+    "mv": Entry("Own", "Rename an object (renameat2)."),
+    "cp": Entry("Make and resize", "Copy an object (sendfile)."),
     "rm": Entry("Remove", "Remove objects by name or pattern (unlink)."),
     "unlink": Entry("Remove", "Remove one object (shm_unlink)."),
     "completion": Entry("Set up", "Print the script that makes a shell complete shmctl: bash, zsh or fish."),
@@ -57,11 +59,11 @@ class LazyGroup(Group):
     """Imports a command's module when the command is asked for: start-up time is a feature."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """All commands, in the order of the table."""
+        """Return all command names, in the order of the table."""
         return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """The command of that name, or None."""
+        """Return the command of that name, or None."""
         if cmd_name not in COMMANDS:
             return None
         command = import_module(f"shmctl.commands.{cmd_name}").command
@@ -69,7 +71,7 @@ class LazyGroup(Group):
         return command
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> "list[CompletionItem]":
-        """Options, or commands from the table, of which none is imported for it."""
+        """Complete options, or command names from the table without importing any command."""
         if incomplete.startswith("-"):
             return super().shell_complete(ctx, incomplete)
         from click.shell_completion import CompletionItem
@@ -81,7 +83,7 @@ class LazyGroup(Group):
         ]
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """The commands, section by section."""
+        """Write the commands, section by section."""
         sections: dict[str, list[tuple[str, str]]] = {}
         for name, entry in COMMANDS.items():
             sections.setdefault(entry.section, []).append((name, entry.summary))
@@ -133,7 +135,7 @@ def cli(ctx: click.Context, trace: bool, target_pid: int | None, color: str | No
 
     Make them, write and read them, see who owns them and how large they are, and remove them.
     """
-    # A line of a batch has the session of the batch, but for what its own options say.
+    # A batch line starts from the batch's session; its own options override it.
     session = ctx.obj or Session()
     if target_pid is not None:
         from shmctl.core.target import directory_of
@@ -150,7 +152,7 @@ def cli(ctx: click.Context, trace: bool, target_pid: int | None, color: str | No
 
 
 def _print_trace(line: str) -> None:
-    """After what was printed so far, as it happened. A call's outcome reaches who made it in any case."""
+    """Write a line of the trace after the output so far. A write error leaves the call's outcome alone."""
     try:
         messages.flush_output()
         sys.stderr.write(line + "\n")

@@ -1,4 +1,4 @@
-"""The one place where errors end: they become a sentence and an exit status."""
+"""Run a command; turn every error into a message and an exit status."""
 
 import codecs
 import errno
@@ -20,19 +20,19 @@ from shmctl.core.names import printable, spelled_out
 
 
 def run_process(args: Sequence[str]) -> int:
-    """Run one command as this process's whole work; returns its exit status."""
+    """Run one command as the whole work of this process; returns its exit status."""
     _open_closed_streams()
     _buffer_output()
-    # What a handler raises inside a callback cannot go up from there; `Interrupted.last` remembers it.
+    # An exception raised by a handler inside a callback is lost; `Interrupted.last` keeps it.
     sys.unraisablehook = lambda _: None
     interrupts.take_over_signals()
     return run(args)
 
 
 def run(args: Sequence[str], session: object = None) -> int:
-    """Run one command and report what goes wrong; returns its exit status.
+    """Run one command and report its errors; returns its exit status.
 
-    What the global options leave open, ``session`` says.
+    ``session`` has the defaults of the global options.
     """
     context: click.Context | None = None
     try:
@@ -47,14 +47,14 @@ def run(args: Sequence[str], session: object = None) -> int:
 
 
 def end(problem: BaseException, command: str | None) -> int:
-    """Report why a command ended early; its exit status."""
+    """Report why a command ended early; returns its exit status."""
     try:
         if isinstance(problem, click.exceptions.Exit):
             sys.stdout.flush()
             return problem.exit_code
         return _explain(problem, command)
     except OSError as error:
-        # Standard output, or standard error, cannot take any more.
+        # Standard output or standard error cannot be written.
         return _output_failed(error, command)
 
 
@@ -100,33 +100,33 @@ def _usage_error(problem: click.ClickException, command: str | None) -> None:
 
 
 def _output_failed(error: OSError, command: str | None) -> int:
-    """Standard output is gone or full: a closed pipe ends the process by SIGPIPE, as it would a C program."""
+    """Report that standard output is full; a closed pipe ends the process by SIGPIPE, as in C."""
     if error.errno == errno.EPIPE:
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)
         os.kill(os.getpid(), signal.SIGPIPE)
     _discard_output()
-    with suppress(OSError):  # standard error may be what cannot take any more
+    with suppress(OSError):  # standard error may be full as well
         failure = FileError("write", STANDARD_OUTPUT, error.errno or errno.EIO, error.strerror)
         messages.failure(command, failure)
     return ExitStatus.FAILED
 
 
 def _file_failed(error: OSError, command: str | None) -> int:
-    """A file of the system, such as one below /proc, cannot be used."""
+    """Report that a system file, such as one below /proc, cannot be used."""
     path = error.filename if isinstance(error.filename, str | bytes) else str(error.filename)
     messages.failure(command, FileError("open", os.fsencode(path), error.errno or errno.EIO, error.strerror))
     return ExitStatus.FAILED
 
 
 def _discard_output() -> None:
-    """Forget what standard output could not take, so that nothing tries again."""
-    sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - it stands in for the real one to the end
+    """Drop buffered output that cannot be written, so that nothing writes it again."""
+    sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - it replaces standard output until the process ends
 
 
 def _open_closed_streams() -> None:
-    """Keep an object from getting descriptor 0, 1 or 2, where a stray message would be written into it.
+    """Open closed standard streams, so that no object gets descriptor 0, 1 or 2 and with it messages.
 
-    Each stands open on /dev/null, the wrong way round: using it still fails.
+    Each is open on /dev/null in the wrong direction: using it still fails.
     """
     for stream, fd, oflag in (
         ("stdin", 0, os.O_WRONLY),
@@ -138,7 +138,7 @@ def _open_closed_streams() -> None:
             mode = "r" if fd == 0 else "w"
             setattr(sys, stream, open(fd, mode, encoding="utf-8", errors="surrogateescape", closefd=False))  # noqa: SIM115 - as above
     for output in (sys.stdout, sys.stderr):
-        # A locale that cannot spell a name must not end in a traceback.
+        # A name that the locale cannot encode must not end in a traceback.
         if output.encoding != "utf-8":
             output.reconfigure(errors=_SPELLED_OUT)  # type: ignore[union-attr]
 
@@ -147,7 +147,7 @@ _SPELLED_OUT = "shmctl.spelled-out"
 
 
 def _spell_out(error: UnicodeError) -> tuple[str, int]:
-    """What the locale has no character for becomes its bytes, written as in names."""
+    """Replace a character that the locale cannot encode with its escaped bytes."""
     assert isinstance(error, UnicodeEncodeError)  # noqa: S101 - tells the type checker what codecs cannot
     return spelled_out(error.object[error.start : error.end]), error.end
 
@@ -156,9 +156,9 @@ codecs.register_error(_SPELLED_OUT, _spell_out)
 
 
 def _buffer_output() -> None:
-    """Have a write that is cut short be gone on with, and fail where it cannot.
+    """Buffer standard output, so that a short write is continued or fails.
 
-    Without a buffer (PYTHONUNBUFFERED) Python takes a part for the whole: a full disk would go unnoticed.
+    Without a buffer (PYTHONUNBUFFERED) Python ignores short writes, and a full disk goes unnoticed.
     """
     if isinstance(sys.stdout.buffer, io.RawIOBase):
         encoding, errors = sys.stdout.encoding, sys.stdout.errors

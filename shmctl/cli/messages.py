@@ -1,4 +1,4 @@
-"""What the user hears when something goes wrong: the one place where errors become sentences."""
+"""Messages on standard error: the one place where errors become sentences."""
 
 import errno
 import os
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NoReturn, TypeVar
 
 import click
 
-from shmctl.core.errors import FileError, ShmError
+from shmctl.core.errors import FileError, ShmError, tell_by
 from shmctl.core.models import DEV_SHM
 from shmctl.core.names import Name, escape, printable
 
@@ -23,7 +23,7 @@ Result = TypeVar("Result")
 
 
 class ExitStatus(IntEnum):
-    """Every status that shmctl ends with of its own accord."""
+    """The exit statuses of shmctl itself."""
 
     DONE = 0
     FAILED = 1
@@ -32,19 +32,25 @@ class ExitStatus(IntEnum):
     INTERRUPTED = 130
 
 
-# What a missing /dev/shm looks like; a waiting command waits for it, too.
+# The errors of a missing /dev/shm.
 _ABSENCES = (errno.ENOENT, errno.ENOTDIR, errno.ETIMEDOUT)
-# For these calls the name says it all; others are named in the message.
+# The object's name says enough for these calls; messages name the others.
 _LOOKUP_CALLS = frozenset(
     {
         *("shm_open", "shm_unlink", "unlink", "open", "stat", "lstat", "fstat", "fstatat"),
-        *("linkat", "renameat", "sem_open", "sem_unlink"),
+        *("linkat", "renameat", "renameat2", "sem_open", "sem_unlink"),
     }
 )
 _HINTS = {
     ("create", "shm_open", errno.EEXIST): "--no-excl opens the object that exists; 'shmctl rm' removes it",
     ("create", "linkat", errno.EEXIST): "--replace swaps the object that exists for the new one",
     ("write", "linkat", errno.EEXIST): "--replace swaps the object that exists for the new one",
+    (
+        "mv",
+        "renameat2",
+        errno.EEXIST,
+    ): "--replace takes the name from the object that exists, --exchange swaps",
+    ("cp", "linkat", errno.EEXIST): "--replace swaps the object that exists for the copy",
     ("sem", "sem_open", errno.EEXIST): "--no-excl leaves one that exists as it is",
     ("run", "shm_open", errno.EEXIST): "without --name the object gets a name that nobody has",
     ("write", "shm_open", errno.ENOENT): "--create makes the object",
@@ -52,9 +58,9 @@ _HINTS = {
     ("rm", "unlink", errno.EISDIR): "rmdir(1) removes directories",
 }
 _DIRECTORY_HINT = "'shmctl doctor' tells what is wrong with it"
-# Where in a script the command stands that is running.
+# The line of the script that is running: ``line 3: ``.
 _place = ""
-_LONGEST = 2400  # room for two names of bytes that must all be escaped
+_LONGEST = 2400  # room for two names with every byte escaped
 _NO_SPACE_HINT = "'shmctl ls --sort allocated --reverse' shows what takes the memory"
 
 
@@ -71,14 +77,14 @@ def error(
     text += _shortened(printable(prefix + message)) + "\n"
     if hint:
         text += _shortened(printable(f"hint: {hint}")) + "\n"
-    # In one piece, so that no other program's line gets between.
+    # One write, so that no other program's output comes between.
     sys.stderr.write(text)
     sys.stderr.flush()
 
 
 @contextmanager
 def at_line(number: int) -> Iterator[None]:
-    """Begin what is printed meanwhile with the line of the script that it is about."""
+    """Prefix messages with the script's line number while the body runs."""
     global _place
     before = _place
     _place = f"{before}line {number}: "
@@ -89,12 +95,20 @@ def at_line(number: int) -> Iterator[None]:
 
 
 def _shortened(text: str) -> str:
-    """A sentence that quotes at length keeps its ends, which say what it is about."""
+    """Shorten a long sentence in its middle."""
     return text if len(text) <= _LONGEST else f"{text[: _LONGEST // 2]} ... {text[-_LONGEST // 2 :]}"
 
 
+def notice(name: bytes, text: str) -> None:
+    """Print what should be known of an object, and is no error."""
+    error(f"{escape(name)}: {text}", command=current_command())
+
+
+tell_by(notice)
+
+
 def internal_error(problem: Exception, command: str | None) -> None:
-    """Print where a defect of shmctl itself showed, in a line that a report can quote."""
+    """Report a defect of shmctl itself in one line that a bug report can quote."""
     from traceback import extract_tb
 
     last = extract_tb(problem.__traceback__)[-1]
@@ -135,7 +149,7 @@ def _is_size_limited() -> bool:
 
 
 def uninspected(processes: Sequence["Uninspected"], *, by_pid: bool = False) -> None:
-    """Say in one line which processes could not be inspected, and why, if any."""
+    """Report in one line the processes that could not be inspected, and why."""
     from shmctl.core.proc import is_mounted, uninspected_text
 
     if not is_mounted():
@@ -145,7 +159,7 @@ def uninspected(processes: Sequence["Uninspected"], *, by_pid: bool = False) -> 
 
 
 def no_lease(problem: str | None) -> None:
-    """Say why the kernel cannot be asked who uses an object, if it cannot."""
+    """Report why the kernel's lease cannot tell whether an object is in use, if it cannot."""
     if problem:
         error(
             f"the kernel cannot be asked who uses an object: {problem}",
@@ -155,7 +169,7 @@ def no_lease(problem: str | None) -> None:
 
 
 def try_each(operands: Iterable[Operand], action: Callable[[Operand], Result]) -> tuple[list[Result], bool]:
-    """What ``action`` returns for each operand; one that fails is reported. Also whether any failed."""
+    """Return the results of ``action`` for each operand, and whether any failed; failures are reported."""
     results: list[Result] = []
     failed = False
     for operand in operands:
@@ -168,14 +182,14 @@ def try_each(operands: Iterable[Operand], action: Callable[[Operand], Result]) -
 
 
 def for_each(operands: Iterable[Operand], action: Callable[[Operand], None]) -> None:
-    """Do ``action`` with every operand; report each that fails, go on, and end with status 1 if any did."""
+    """Run ``action`` on every operand, report each failure and go on; exit with status 1 if any failed."""
     _, failed = try_each(operands, action)
     if failed:
         fail()
 
 
 def missing(names: Sequence[Name]) -> bool:
-    """Report names that do not exist; whether there are any."""
+    """Report names that do not exist; returns whether there are any."""
     for name in names:
         failure(current_command(), ShmError("fstatat", name, errno.ENOENT))
     return bool(names)
@@ -187,35 +201,35 @@ def end_with(status: int) -> NoReturn:
 
 
 def fail() -> NoReturn:
-    """End the command with status 1; what went wrong has been said."""
+    """End the command with status 1, after its errors have been reported."""
     raise click.exceptions.Exit(ExitStatus.FAILED)
 
 
 def current_command() -> str | None:
-    """The name of the command that is running."""
+    """Return the name of the running command."""
     context = click.get_current_context(silent=True)
     return context.command_path.split()[1] if context else None
 
 
 def flush_output() -> None:
-    """Write out standard output now, so that what follows on standard error comes after it."""
+    """Flush standard output, so that messages on standard error come after it."""
     sys.stdout.flush()
 
 
 class UmaskNotice:
-    """Tells once, of all the objects of one command, that the umask took bits away from ``wanted``."""
+    """Reports, once per command, that the umask cleared bits of the mode ``wanted``."""
 
     def __init__(self, wanted: int) -> None:
         self._wanted = wanted
         self._checked = False
 
     def __call__(self, target: "OpenObject") -> None:
-        """Compare the mode of an object that was just made with what was wanted."""
+        """Check the mode of a new object."""
         if target.created and not self._checked:
             self.compare(target.name, target.stat().st_mode)
 
     def compare(self, name: Name, st_mode: int) -> None:
-        """The same, for a mode that is known."""
+        """Check a mode that is known."""
         missing = self._wanted & ~st_mode & 0o777
         if missing and not self._checked:
             error(

@@ -1,4 +1,4 @@
-"""Serve metrics by HTTP, to as many as ask, none of whom can keep the others waiting."""
+"""Serve metrics over HTTP; a slow client does not block the others."""
 
 import errno
 import socket
@@ -25,14 +25,14 @@ if TYPE_CHECKING:
 COMMAND = "metrics"
 PATH = "/metrics"
 PATIENCE = 30.0
-"""How many seconds a client may take, from its connection to the end of the answer."""
+"""The longest a client may take, in seconds, from its connection to the end of the response."""
 CONNECTIONS = 64
-"""How many clients are served at a time. One more ends the oldest connection."""
+"""The number of clients served at once; one more closes the oldest connection."""
 _PLAIN = ("Content-Type", "text/plain; charset=utf-8")
 
 
 class MetricsServer(ThreadingWSGIServer):
-    """A thread for each connection, and an end to connections that last too long."""
+    """An HTTP server with one thread a connection and a time limit for each."""
 
     request_queue_size = 64
 
@@ -56,25 +56,25 @@ class MetricsServer(ThreadingWSGIServer):
         self.address = Address(address.host, self.server_port)
 
     def server_bind(self) -> None:
-        """Bind, without the search for a host's name that may wait for a name server."""
+        """Bind without the reverse look-up of the host name, which may wait for a name server."""
         TCPServer.server_bind(self)
         self.server_name, self.server_port = str(self.server_address[0]), int(self.server_address[1])
         self.setup_environ()
 
     def process_request(self, request: Any, client_address: Any) -> None:
-        """Begin to serve a client."""
+        """Start serving a client."""
         if len(self._since) >= self._connections:
             self._end_connection(next(iter(self._since)))
         self._since[request] = time.monotonic()
         super().process_request(request, client_address)
 
     def shutdown_request(self, request: Any) -> None:
-        """Done with a client."""
+        """Forget a client that has been served."""
         self._since.pop(request, None)
         super().shutdown_request(request)
 
     def service_actions(self) -> None:
-        """Now and then: be done with those who take too long."""
+        """Close connections that exceed the time limit."""
         latest = time.monotonic() - self._patience
         for request, since in list(self._since.items()):
             if since < latest:
@@ -83,18 +83,18 @@ class MetricsServer(ThreadingWSGIServer):
     def _end_connection(self, request: socket.socket) -> None:
         self._since.pop(request, None)
         try:
-            # Whoever waits for it, or writes to it, is told so and closes it.
+            # Its thread gets an error or the end of the stream, and closes it.
             request.shutdown(socket.SHUT_RDWR)
         except OSError:
             return
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client went away."""
+        """Ignore a client that disconnected."""
 
 
 class _Handler(WSGIRequestHandler):
     def log_message(self, format: str, *args: Any) -> None:
-        """Every scrape is not worth a line."""
+        """Log nothing."""
 
 
 def _resolve(address: Address) -> tuple[int, tuple[Any, ...]]:
@@ -115,7 +115,7 @@ def _cannot_listen(address: Address, error: OSError) -> FileError:
 
 
 class _Gathering:
-    """Gives the totals of a directory; says what keeps it from that once, not at each scrape."""
+    """Collects the totals of a directory; reports a repeated error once, not at each scrape."""
 
     def __init__(self, directory: Directory, rules: Rules) -> None:
         self._directory = directory
@@ -141,7 +141,7 @@ class _Gathering:
 
 
 def metrics_application(collector: TotalsCollector) -> "WSGIApplication":
-    """What answers: metrics at /metrics, a pointer there at /, and nothing else."""
+    """Return the WSGI application: metrics at /metrics, a pointer to them at /, else 404."""
     registry = CollectorRegistry()
     registry.register(collector)
     metrics = make_wsgi_app(registry)
@@ -171,7 +171,7 @@ def _answer(metrics: "WSGIApplication", environ: "WSGIEnvironment") -> _Answer:
         return told.append
 
     try:
-        # To the library HEAD is no method.
+        # The library does not know HEAD.
         body = b"".join(metrics({**environ, "REQUEST_METHOD": "GET"}, note))
         return told[0], told[1], body
     except Exception as problem:
@@ -182,8 +182,8 @@ def _answer(metrics: "WSGIApplication", environ: "WSGIEnvironment") -> _Answer:
 def serve(address: Address, directory: Directory, rules: Rules, common: Mapping[str, str]) -> None:
     """Serve the metrics of ``directory``, with the ``common`` labels on each, until a signal ends it.
 
-    Says on standard error where it listens. Raises FileError where it
-    cannot, and InputError for a host that nobody knows.
+    Reports the address on standard error. Raises FileError if it cannot
+    listen there, and InputError for an unknown host.
     """
     application = metrics_application(TotalsCollector(_Gathering(directory, rules), common))
     with MetricsServer(address, application) as server:

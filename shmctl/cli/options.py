@@ -17,12 +17,12 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 def name_argument(function: Function) -> Function:
-    """One NAME."""
+    """Add the argument NAME."""
     return click.argument("name", type=NAME)(function)
 
 
 def names_argument(function: Function) -> Function:
-    """One NAME or more, as ``names``."""
+    """Add the argument NAME..., as ``names``."""
     return click.argument("names", metavar="NAME...", type=NAME, nargs=-1, required=True)(function)
 
 
@@ -137,14 +137,14 @@ def source_options(function: Function) -> Function:
 
 
 def _with_options(function: Function, *decorators: Callable[[Function], Function]) -> Function:
-    """The options in the order of the list."""
+    """Add the options, in the order of the list."""
     for decorator in reversed(decorators):
         function = decorator(function)
     return function
 
 
 def field_completer(ending: str) -> "Completer":
-    """Completes the fields of the --struct that was declared before, each with ``ending``."""
+    """Return a completer for the fields of the --struct given before, each followed by ``ending``."""
 
     def complete(ctx: click.Context, param: click.Parameter, incomplete: str) -> "list[CompletionItem]":
         from shmctl.cli.completion.candidates import complete_fields

@@ -1,9 +1,8 @@
-"""Commands that click parses, with what people expect of a Unix command added to it.
+"""Click commands that parse as users of Unix commands expect.
 
-A negative number is a value, the options of shmctl end where CMD begins, and a
-line of a batch costs no more than the options that it has. All of it is done to
-the words before click sees them, by click's public API, which is the same from
-8.1.3 on.
+A negative number is a value, options end where CMD begins, and a batch line costs
+only the options that it has. The words are rearranged before click sees them; only
+click's public API is used, which is the same from 8.1.3 on.
 """
 
 import re
@@ -19,19 +18,16 @@ _NEGATIVE_NUMBER = re.compile(r"-(0[xX]|[0-9.])")
 
 
 class Helped(click.Command):
-    """Has a ``--help`` as click's own, which would look for a translation that nobody has made.
-
-    Looking for it takes a millisecond at each start, whether help is wanted or not.
-    """
+    """Has click's ``--help`` without the search for a translation, a millisecond at each start."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._help_params: list[click.Option] = []
 
     def get_help_option(self, ctx: click.Context) -> click.Option | None:
-        """The one help option: click compares parameters by identity."""
+        """Return the one help option: click compares parameters by identity."""
         if not self._help_params:
-            # Some versions of click have the names in the order of a set.
+            # Some versions of click return the names in random order.
             names = sorted(self.get_help_option_names(ctx), key=len)
             self._help_params.append(
                 click.Option(
@@ -53,14 +49,14 @@ def _show_help(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
 
 
 class Group(Helped, click.Group):
-    """Shows its help where nothing follows its name, and for ``help [COMMAND]``."""
+    """A group that prints its help if no command is given, and for ``help [COMMAND]``."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         # Click's own help for a bare group ends with status 0 or 2, depending on its version.
         super().__init__(*args, **{**kwargs, "no_args_is_help": False})
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """As click does; without a word it is a usage error, of which the help is the message."""
+        """Parse as click does; without a command, print the help as a usage error."""
         if not args and not ctx.resilient_parsing:
             click.echo(ctx.get_help(), err=True)
             ctx.exit(ExitStatus.USAGE)
@@ -69,7 +65,7 @@ class Group(Helped, click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """The command that the first word names, and the words for it; raises UsageError."""
+        """Return the command that the first word names, and its words. Raises UsageError."""
         name, *rest = args
         command = self.get_command(ctx, name)
         if command is not None:
@@ -77,7 +73,7 @@ class Group(Helped, click.Group):
         if name == "help":
             return self._resolve_help(ctx, rest)
         if ctx.resilient_parsing:
-            # A shell asks what may follow a command that does not exist: nothing.
+            # Nothing completes an unknown command.
             return name, click.Command(name, add_help_option=False), rest
         raise click.UsageError(f"no such command '{name}'{self._did_you_mean(ctx, name)}", ctx)
 
@@ -89,7 +85,7 @@ class Group(Helped, click.Group):
         if not ctx.resilient_parsing:
             click.echo(ctx.get_help())
             ctx.exit()
-        # A shell asks what may follow: what may stand in the place of 'help'.
+        # 'help' is completed with the names of commands.
         return None, None, []
 
     def _did_you_mean(self, ctx: click.Context, name: str) -> str:
@@ -100,7 +96,7 @@ class Group(Helped, click.Group):
 
 
 class OptionWithBareValue(click.Option):
-    """Has a value, ``bare``, where none is given: at the end of a line, or before another option."""
+    """An option with an optional value: ``bare`` at the end of a line or before another option."""
 
     def __init__(self, *args: Any, bare: str, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -130,11 +126,11 @@ class _Line:
 
     @property
     def words(self) -> list[str]:
-        """The line as click takes it without a doubt about what is an option."""
+        """The words in an order that click parses unambiguously."""
         return [*self.options, "--", *self.operands] if self.sound else self.options
 
     def take(self, spelling: _Spelling | None, word: str) -> None:
-        """Take a flag, or an option that there is not."""
+        """Add a flag, or an unknown option."""
         self.options.append(word)
         if spelling is None:
             self.sound = False
@@ -144,7 +140,7 @@ class _Line:
     def take_with_value(
         self, spelling: _Spelling, name: str, attached: str | None, others: deque[str]
     ) -> None:
-        """Take an option with the value that is attached to it, or else is the next word."""
+        """Add an option with its value: attached, or the next word."""
         self.given.add(spelling.option.name)
         if attached is None and others and (spelling.bare is None or not _looks_like_option(others[0])):
             attached = others.popleft()
@@ -154,7 +150,7 @@ class _Line:
 
 
 class Command(Helped):
-    """Hands click only the parameters that a line is about, and keeps the values of the others.
+    """A command that lets click process only the parameters that a line gives, and caches the other values.
 
     A batch parses thousands of lines for the same few commands. Taking the value of each option
     that is not given through its type would be most of the time, and it stays the same: none of our
@@ -163,9 +159,9 @@ class Command(Helped):
     """
 
     takes_numbers = False
-    """Whether ``-5`` is a value, not an option."""
+    """Whether ``-5`` is a value rather than an option."""
     takes_program = False
-    """Whether the last argument is a command line, in which nothing is an option of ours."""
+    """Whether the last argument is a command line, whose options are not shmctl's."""
 
     def __init__(
         self, *args: Any, finish: Callable[[click.Context], None] | None = None, **kwargs: Any
@@ -180,11 +176,11 @@ class Command(Helped):
         self._defaults: dict[str, Any] = {}
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """As click does, but for what is settled."""
+        """Parse as click does, except for cached values."""
         try:
             return self._parse(ctx, args)
         except click.UsageError as problem:
-            # Click leaves it out where an option lacks its value, and then no hint could name the command.
+            # Click omits the context if an option lacks its value; the hint needs it to name the command.
             problem.ctx = problem.ctx or ctx
             raise
 
@@ -195,7 +191,7 @@ class Command(Helped):
         if ctx.resilient_parsing or not line.sound:
             return super().parse_args(ctx, line.words)
         given = line.given
-        # Options that share a name, as --raw and --hex do, agree on one value: all of them, or none.
+        # Options that share a name, such as --raw and --hex, are processed together.
         considered = [p for p in self._all_params if p.name in given or p.name not in self._settled]
         self._some.params = considered
         rest = self._some.parse_args(ctx, line.words)
@@ -223,7 +219,7 @@ class Command(Helped):
             self._operands_end = len(self._all_params) - len(options)
 
     def _split(self, args: Sequence[str]) -> _Line:
-        """Tell options, their values and operands apart by the rules of getopt_long(3)."""
+        """Separate options, their values and operands by the rules of getopt_long(3)."""
         line = _Line()
         words = deque(args)
         while words and line.sound:
@@ -246,7 +242,7 @@ class Command(Helped):
         name, equals, value = word.partition("=")
         spelling = self._spellings.get(name)
         if spelling is None or not spelling.takes_value:
-            # Click has the message for a flag with a value.
+            # Click reports a flag with a value.
             line.take(spelling, word)
         else:
             line.take_with_value(spelling, name, value if equals else None, others)
@@ -268,26 +264,26 @@ def _looks_like_option(word: str) -> bool:
 
 
 class _SomeParams(click.Command):
-    """Those parameters of a command that a line is about."""
+    """The parameters of a command that a line gives."""
 
     def get_params(self, ctx: click.Context) -> list[click.Parameter]:
-        """No more than these: click's own would add --help, and look for a spelling that is there twice."""
+        """Return these alone: click would add --help and check for duplicate spellings."""
         return self.params
 
 
 class CommandWithValues(Command):
-    """Takes ``-5`` for a value, not for an option."""
+    """A command that takes ``-5`` as a value."""
 
     takes_numbers = True
 
 
 class CommandWithProgram(Command):
-    """Ends its own options where CMD begins, as env(1), nice(1) and timeout(1) do: ``--`` is optional."""
+    """A command whose options end where CMD begins, as in env(1) and timeout(1): ``--`` is optional."""
 
     takes_program = True
 
     def get_params(self, ctx: click.Context) -> list[click.Parameter]:
-        """All; where a shell asks what may follow a word of CMD, no option of ours."""
+        """Return all parameters; after a word of CMD, a shell completes no options of shmctl."""
         params = super().get_params(ctx)
         arguments: list[click.Parameter] = [param for param in params if isinstance(param, click.Argument)]
         return arguments if ctx.resilient_parsing and ctx.params.get(arguments[-1].name) else params

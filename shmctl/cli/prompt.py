@@ -1,4 +1,4 @@
-"""A prompt with a line editor, history, and completion of whatever a command line takes."""
+"""The prompt of ``batch``: line editing, history and completion."""
 
 import os
 import re
@@ -24,10 +24,10 @@ _SPECIAL = re.compile(r"([^\w@%+=:,./-])")
 
 @contextmanager
 def line_editor(root: click.Context) -> Iterator[Callable[[], str | None]]:
-    """A function that asks for a line; it gives None at the end of input."""
+    """Yield a function that reads a line; it returns None at the end of input."""
     try:
         import readline
-    except ImportError:  # a Python built without it
+    except ImportError:  # Python may be built without readline
         yield _ask
         return
     history = _history_file()
@@ -77,7 +77,7 @@ class _Completer:
         return self._found[state] if state < len(self._found) else None
 
     def _complete(self, before: str, begin: int) -> list[str]:
-        """What may stand from ``begin`` on, escaped as the line has it."""
+        """Return the completions from ``begin`` on, escaped as the line needs it."""
         last = _LAST_WORD.search(before)
         start = last.start() if last else len(before)
         try:
@@ -94,7 +94,7 @@ class _Completer:
 def _values(item: CompletionItem, incomplete: str) -> list[str]:
     if item.type in ("plain", PARTIAL):
         return [item.value] if item.value.isprintable() else []
-    # What was typed of the path, which may stand after --input=.
+    # The path so far, which may follow --input=.
     option = incomplete.removesuffix(item.value)
     paths = sorted(glob(glob_escape(item.value) + "*"))
     return [option + path + ("/" if os.path.isdir(path) else "") for path in paths]

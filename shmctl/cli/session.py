@@ -1,4 +1,4 @@
-"""What holds for every command: the directory, colour, and where output goes."""
+"""The session: settings that all commands share."""
 
 import os
 import sys
@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 
 
 class Session(NamedTuple):
-    """What holds for every command: where the objects live, whether to use colour, what may be read.
+    """Where the objects are, whether to use colour, and what standard input holds.
 
-    ``scripts`` counts the batches around the command; one whose script comes by standard input has it
-    for itself (``script_is_input``).
+    ``scripts`` is the number of nested batches; ``script_is_input`` is true if standard input holds
+    the commands.
     """
 
     directory: Directory = DEV_SHM
@@ -29,9 +29,9 @@ class Session(NamedTuple):
 
     @property
     def on_terminal(self) -> bool:
-        """Whether tables and panels are wanted: standard output is a terminal, or colour is always wanted.
+        """Whether to draw tables and panels: standard output is a terminal, or --color is always.
 
-        A dumb terminal (TERM), which a screen reader or an editor may be, gets what a pipe gets.
+        A dumb terminal (TERM), such as a screen reader or an editor, gets what a pipe gets.
         """
         return self.color == "always" or (sys.stdout.isatty() and os.environ.get("TERM") != "dumb")
 
@@ -43,7 +43,7 @@ class Session(NamedTuple):
         return self.on_terminal and not os.environ.get("NO_COLOR")
 
     def output(self, sizes: str | None = None, *, headings: bool = True) -> "Output":
-        """Standard output, with sizes as "bytes", "human", or as suits who reads."""
+        """Return standard output with sizes as "bytes", "human", or (None) human on a terminal."""
         from shmctl.render.output import Output
 
         for_people = self.on_terminal or sys.stdout.isatty()
@@ -51,7 +51,7 @@ class Session(NamedTuple):
         return Output(sys.stdout, self.on_terminal, self.in_color, human, headings)
 
     def paged(self, output: "Output | None" = None) -> "AbstractContextManager[Output]":
-        """`output`, through a pager if it turns out to be longer than the screen."""
+        """Return `output`, through a pager if it is longer than the screen."""
         from shmctl.render.pager import paged
 
         return paged(output or self.output())
@@ -63,7 +63,7 @@ pass_session = click.make_pass_decorator(Session, ensure=True)
 def progress_on(
     description: str, total: int | None, *, wanted: bool = True
 ) -> "AbstractContextManager[Progress]":
-    """A progress bar for a copy of ``total`` bytes; see `progress_bar`."""
+    """Return a progress bar for a copy of ``total`` bytes; see `progress_bar`."""
     from shmctl.render.progress import progress_bar
 
     session = click.get_current_context().find_object(Session)

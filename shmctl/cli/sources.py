@@ -1,4 +1,4 @@
-"""What ``write`` stores: one source out of those that the options name, checked before anything is opened."""
+"""The sources of ``write``: values, a file or standard input, checked before anything is opened."""
 
 import os
 from collections.abc import Callable, Iterator, Sequence
@@ -50,7 +50,7 @@ def parse_hex(text: str) -> bytes:
 
 
 class Data(NamedTuple):
-    """What to store, and where: the one source that is given, or else standard input."""
+    """The data to store, and its offset: one source, else standard input."""
 
     values: tuple[str, ...]
     type_name: str | None
@@ -83,7 +83,7 @@ DATA_RULES = (
 
 
 def choose_writer(data: Data, fit: Fit, name: Name, session: Session) -> Writer:
-    """What stores ``data``; input is checked here, before anything is opened."""
+    """Return a writer for ``data``; values are checked now, before anything is opened."""
     offset, length, byte = data.offset, data.length, data.byte
     if data.layout is not None:
         return _layout_writer(data.layout, data, fit, name, session)
@@ -128,7 +128,7 @@ def _layout_writer(source: LayoutSource, data: Data, fit: Fit, name: Name, sessi
 
 
 def _struct_writer(layout: "Layout", offset: int, assignments: Sequence[str], fit: Fit) -> Writer:
-    # What is out of range or unknown shows now; what bit-fields keep of their bytes, only then.
+    # Finds unknown fields and values out of range; bit-fields need the object's bytes later.
     planned = layout.stores(assignments, lambda start, length: bytes(length))
 
     def write(target: OpenObject) -> int:
@@ -167,7 +167,7 @@ def _rows_writer(layout: "Layout", data: Data, fit: Fit) -> Writer:
 
 
 def _count_bytes(stores: Sequence[Store]) -> int:
-    """How many bytes the stores change, each counted once however often it is stored."""
+    """Return the number of bytes that the stores change, each counted once."""
     count = end = 0
     for start, data in sorted(stores):
         stop = start + len(data)
@@ -205,5 +205,5 @@ def opened_input(path: str, length: int | None = None) -> "Iterator[Source]":
     try:
         yield Source(fd, name, length)
     finally:
-        with suppress(OSError):  # what was read has been read
+        with suppress(OSError):  # opened for reading
             os.close(fd)

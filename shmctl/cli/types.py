@@ -1,4 +1,4 @@
-"""Parameter types: what becomes of the text of an argument or option, and how it completes."""
+"""Parameter types: how arguments and options are parsed and completed."""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     ParamType = click.ParamType[Any]
 else:
-    ParamType = click.ParamType  # which older versions of click do not let be subscripted
+    ParamType = click.ParamType  # older versions of click do not support subscripts
 
 
 class Parsed(ParamType):
@@ -31,7 +31,7 @@ class Parsed(ParamType):
 
 
 class NameType(Parsed):
-    """An object's name, completed from what is there."""
+    """An object's name, completed from /dev/shm."""
 
     def __init__(self) -> None:
         super().__init__("name", parse_name)
@@ -39,7 +39,7 @@ class NameType(Parsed):
     def shell_complete(
         self, ctx: click.Context, param: click.Parameter, incomplete: str
     ) -> "list[CompletionItem]":
-        """The objects whose names begin with what is typed, in the spelling that was begun."""
+        """Complete object names, in the spelling that the user began."""
         return _complete_names(ctx, incomplete)
 
 
@@ -51,7 +51,7 @@ class FileType(ParamType):
     def shell_complete(
         self, ctx: click.Context, param: click.Parameter, incomplete: str
     ) -> "list[CompletionItem]":
-        """What the shell finds."""
+        """Leave completion to the shell."""
         from click.shell_completion import CompletionItem
 
         return [CompletionItem(incomplete, type="file")]
@@ -65,7 +65,7 @@ class PatternType(ParamType):
     def shell_complete(
         self, ctx: click.Context, param: click.Parameter, incomplete: str
     ) -> "list[CompletionItem]":
-        """As for a name."""
+        """Complete object names."""
         return _complete_names(ctx, incomplete)
 
 
@@ -88,12 +88,12 @@ def completed_by(name: str) -> "Completer":
 
 
 def parse_interval(text: str) -> float:
-    """A duration that is long enough to see something."""
+    """Parse the interval of --watch, 0.05 seconds at least."""
     return max(parse_duration(text), 0.05)
 
 
 def user_id(text: str) -> int:
-    """The user ID of a login name or a number."""
+    """Return the user ID of a login name or number."""
     import pwd
 
     try:
@@ -104,7 +104,7 @@ def user_id(text: str) -> int:
 
 
 def group_id(text: str) -> int:
-    """The group ID of a group's name or a number."""
+    """Return the group ID of a group name or number."""
     import grp
 
     try:
@@ -115,7 +115,7 @@ def group_id(text: str) -> int:
 
 
 def _number_or_fail(text: str, what: str) -> int:
-    # The largest ID stands for "leave it alone" in chown(2).
+    # The largest ID means "unchanged" in chown(2).
     if text.isascii() and text.isdigit() and len(text) <= 10 and int(text) < 2**32 - 1:
         return int(text)
     raise click.UsageError(f"unknown {what} '{text}'")

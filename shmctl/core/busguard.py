@@ -1,10 +1,9 @@
-"""Survive SIGBUS: the signal that a load or store gets where a mapped page has gone, or cannot be had.
+"""Survive SIGBUS, which a load or store raises if its page was truncated or cannot be allocated.
 
 Another process may shrink an object at any moment, and /dev/shm may be full:
-no check beforehand can rule that out. While a `BusGuard` stands, a fault in
-its range is answered by mapping a page of zeros there, so that the access
-ends, and by noting that it happened. A fault anywhere else goes to whatever
-handled SIGBUS before.
+no check can rule that out. While a `BusGuard` is active, a fault in its range
+maps a page of zeros there, so that the access completes, and is recorded. A
+fault elsewhere goes to the previous handler of SIGBUS.
 """
 
 import ctypes
@@ -34,9 +33,9 @@ class _SigAction(ctypes.Structure):
 
 
 class BusGuard:
-    """While entered, faults in ``length`` bytes at ``address`` are survived.
+    """While entered, survives faults in ``length`` bytes at ``address``.
 
-    ``pages`` are the addresses where pages of zeros stand in for lost ones.
+    ``pages`` are the addresses of the pages of zeros that replaced lost ones.
     """
 
     def __init__(self, address: int, length: int) -> None:
@@ -60,24 +59,24 @@ class BusGuard:
             _standing.remove(self)
 
     def tripped(self) -> bool:
-        """Whether a fault has been survived: what was loaded is void, and what was stored is lost."""
+        """Whether a fault occurred: loaded data is invalid, and stored data is lost."""
         return bool(self.pages)
 
     def covers(self, address: int) -> bool:
-        """Whether ``address`` is in its range, which reaches to the end of the last page."""
+        """Whether ``address`` is in the range, extended to the end of its last page."""
         return self._start <= address < -(-self._end // PAGE_SIZE) * PAGE_SIZE
 
 
-# A signal handler may use objects in between; it must not take our handler for the previous one.
+# Reentrant: a signal handler may use objects while this lock is held.
 _lock = threading.RLock()
-# A forked child has none of the other threads, so that nobody would ever release what one of them holds.
+# A forked child has no other threads: a lock that one of them held would never be released.
 os.register_at_fork(before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_lock.release)
 _standing: list[BusGuard] = []
 _previous = _SigAction()
 
 
 def _on_fault(signal_number: int, info: int, context: int) -> None:
-    """The signal comes from the very instruction that touches memory: Python runs here as in any callback."""
+    """Handle SIGBUS. The faulting instruction raises it synchronously, so Python code may run here."""
     address: int = ctypes.c_size_t.from_address(info + _SI_ADDR_OFFSET).value
     for guard in _standing:
         if guard.covers(address):
@@ -86,7 +85,7 @@ def _on_fault(signal_number: int, info: int, context: int) -> None:
             flags = _MAP_PRIVATE | _MAP_FIXED | _MAP_ANONYMOUS
             libc.mmap(page, PAGE_SIZE, PROT_READ | PROT_WRITE, flags, -1, 0)
             return
-    # Not ours: the instruction faults again, and gets what it would have got without us.
+    # Not in a guarded range: the instruction faults again, with the previous handler.
     libc.sigaction(signal.SIGBUS, ctypes.byref(_previous), None)
 
 

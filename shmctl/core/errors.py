@@ -1,27 +1,24 @@
-"""The two errors of the library: a call that the system refused, and an input that makes no sense.
-
-Both carry data; the command line makes the sentences.
-"""
+"""The errors of the library, failed system calls and invalid input, and its notices: data, not sentences."""
 
 import errno as _errno
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
 from typing import Any, Self
 
 
 class ShmError(OSError):
-    """A system call failed, or would have done the wrong thing.
+    """A system call failed, or was not made because it would do harm.
 
     ``call`` is the function that failed (``shm_open``), ``errno`` its error
     number, ``name`` the object's or file's name in bytes (``None`` where
     there is none). ``detail`` replaces the text of ``errno`` where shmctl
     knows more, and ``hint`` is a next step for a person.
 
-    As everywhere in Python, the error number decides what else it is: with
-    ENOENT a FileNotFoundError, with EEXIST a FileExistsError, with EACCES or
-    EPERM a PermissionError, with ETIMEDOUT a TimeoutError, and so on.
+    The error number also decides the class, as everywhere in Python: ENOENT is
+    a FileNotFoundError, EEXIST a FileExistsError, EACCES and EPERM are a
+    PermissionError, ETIMEDOUT is a TimeoutError, and so on.
     """
 
     def __new__(cls, call: str, name: bytes | None, errno: int, *_: object, **__: object) -> Self:  # noqa: D102
@@ -58,7 +55,7 @@ class ShmError(OSError):
 
 @cache
 def _standard(cls: type[Any], errno: int) -> type[Any]:
-    """``cls``, and with it the class that Python itself raises for ``errno``."""
+    """Return a subclass of ``cls`` and of the class that Python raises for ``errno``."""
     standard = type(OSError(errno, ""))
     if issubclass(cls, standard):
         return cls
@@ -66,18 +63,18 @@ def _standard(cls: type[Any], errno: int) -> type[Any]:
 
 
 def shrunk(call: str, name: bytes) -> ShmError:
-    """The error for bytes that were there when the object was opened, and have been cut off since."""
+    """Return the error for bytes that another process cut off after the object was opened."""
     detail = "the object was shrunk by another process meanwhile"
     return ShmError(call, name, _errno.EFAULT, detail=detail)
 
 
 class FileError(ShmError):
-    """A call failed on a file or stream beside the objects; ``name`` is its path, or says what it is."""
+    """A call failed on a file or stream that is no object; ``name`` is its path or describes it."""
 
 
 @contextmanager
 def failing_as(call: str, name: bytes | None, error_type: type[ShmError] = FileError) -> Iterator[None]:
-    """Let a plain OSError of the body come as one that says which ``call`` it was, and on what."""
+    """Turn an OSError of the body into one that names the ``call`` and the file."""
     try:
         yield
     except ShmError:
@@ -87,11 +84,30 @@ def failing_as(call: str, name: bytes | None, error_type: type[ShmError] = FileE
 
 
 STANDARD_OUTPUT = b"standard output"
-"""The name of a FileError about it."""
+"""The ``name`` of a FileError about standard output."""
+
+
+_tell: Callable[[bytes, str], None] | None = None
+
+
+def tell_by(tell: Callable[[bytes, str], None]) -> None:
+    """Send each notice to ``tell``, with the name of its object."""
+    global _tell
+    _tell = tell
+
+
+def notify(name: bytes, text: str) -> None:
+    """Report what is no error but should be known: a RuntimeWarning, unless `tell_by` chose a function."""
+    if _tell is not None:
+        _tell(name, text)
+        return
+    import warnings
+
+    warnings.warn(f"{os.fsdecode(name)!r}: {text}", RuntimeWarning, stacklevel=2)
 
 
 class InputError(ValueError):
-    """What was asked for makes no sense, whatever the system would say to it.
+    """The input is invalid.
 
     ``hint`` is a next step for a person; ``transcript`` has the lines of
     another program that says what is wrong, such as a compiler.

@@ -1,4 +1,4 @@
-"""Files beside the objects: those that shmctl writes for other programs to read."""
+"""Write files for other programs to read."""
 
 import errno
 import os
@@ -13,16 +13,16 @@ _REFUSALS = {stat.S_IFDIR: errno.EISDIR, stat.S_IFLNK: errno.ELOOP}
 
 
 def replace_file(path: bytes, data: bytes, mode: int) -> None:
-    """Make ``path`` a regular file of ``data``, in one step: rename(2).
+    """Replace the regular file ``path`` with ``data`` atomically: rename(2).
 
-    Who reads it sees the old content or the new. Nothing but a regular file
-    is replaced: no link, which is not followed either, and no device, to
-    which /dev/stdout may lead. Raises FileError, everything being as it was.
+    A reader sees the old content or the new. Links are neither followed nor
+    replaced, nor are devices, which /dev/stdout may be. Raises FileError and
+    then changes nothing.
     """
     try:
         _refuse_what_is_no_file(path)
         with signals_blocked():
-            # Hidden, not to be guessed, and of a length that fits whatever the file is called.
+            # Hidden, unpredictable, and short enough for any directory.
             temporary = os.path.join(os.path.dirname(path), b".shmctl-" + os.urandom(8).hex().encode())
             fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
             try:

@@ -1,6 +1,6 @@
-"""Events of a directory: inotify(7), of which Python's standard library has nothing.
+"""Events of a directory: inotify(7), which Python's standard library lacks.
 
-Four calls are not worth a dependency that starts another program to find the C library.
+Four calls are not worth a dependency.
 """
 
 import ctypes
@@ -16,7 +16,7 @@ _BUFFER_SIZE = 65536
 
 
 def open_watch(path: bytes, mask: int) -> int:
-    """A descriptor that is readable once an event of ``mask`` happened in the directory. Raises OSError."""
+    """Return a descriptor that is readable after an event of ``mask`` in the directory. Raises OSError."""
     fd = libc.inotify_init1(os.O_CLOEXEC | os.O_NONBLOCK)
     if fd < 0:
         raise OSError(ctypes.get_errno(), "inotify_init1")
@@ -28,7 +28,7 @@ def open_watch(path: bytes, mask: int) -> int:
 
 
 def read_names(fd: int) -> Iterator[bytes]:
-    """The names in the events so far; an empty one stands for the directory itself, or for lost events."""
+    """Yield the names of pending events; an empty name is the directory itself, or lost events."""
     try:
         data = os.read(fd, _BUFFER_SIZE)
     except BlockingIOError:

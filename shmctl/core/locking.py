@@ -1,9 +1,12 @@
-"""Locks and leases on open objects: flock(2), and fcntl(2) for what the kernel knows of other users."""
+"""Locks and leases on open objects: flock(2), and F_SETLEASE of fcntl(2)."""
 
 import errno
 import fcntl
+import os
 import signal
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 
 from shmctl.core.errors import ShmError
 from shmctl.core.names import Name
@@ -35,9 +38,8 @@ def try_flock(fd: int, name: Name, *, exclusive: bool) -> bool:
     return True
 
 
-def flock_within(fd: int, name: Name, seconds: float, *, exclusive: bool) -> bool:
-    """Try for the lock of `flock`, again and again, for as long as ``seconds``; whether it was had."""
-    deadline = time.monotonic() + seconds
+def flock_until(fd: int, name: Name, deadline: float, *, exclusive: bool) -> bool:
+    """Try for the lock of `flock` until ``deadline``, a time of time.monotonic(); whether it was had."""
     pause = 0.0005
     while not try_flock(fd, name, exclusive=exclusive):
         left = deadline - time.monotonic()
@@ -46,6 +48,18 @@ def flock_within(fd: int, name: Name, seconds: float, *, exclusive: bool) -> boo
         time.sleep(min(pause, left))
         pause = min(pause * 2, 0.01)
     return True
+
+
+def inherited_lock(st: os.stat_result) -> int | None:
+    """A descriptor that this process was started with and that has the lock of the object ``st`` is of."""
+    from shmctl.core import proc
+
+    with suppress(FileNotFoundError):  # without /proc
+        for fd in map(int, proc.descriptors(None)):
+            with suppress(OSError):  # the one that reads the directory is closed by now
+                if os.path.samestat(os.fstat(fd), st) and proc.has_flock(fd):
+                    return fd
+    return None
 
 
 def take_lease(fd: int, name: Name | bytes) -> bool:
@@ -80,6 +94,24 @@ def lease_stands(fd: int, name: Name | bytes) -> bool:
 def release_lease(fd: int, name: Name | bytes) -> None:
     """Let waiting openers go on: F_SETLEASE, F_UNLCK in fcntl(2)."""
     _set_lease(fd, fcntl.F_UNLCK, "F_UNLCK", name)
+
+
+@contextmanager
+def alone_with(fd: int, name: Name) -> Iterator[bool]:
+    """Whether nobody else has the object open or mapped; if so, nobody can open it until the body ends.
+
+    Where the kernel cannot say (not the owner's process, leases switched off), the answer is no.
+    """
+    try:
+        granted = take_lease(fd, name)
+    except ShmError:
+        granted = False
+    try:
+        yield granted
+    finally:
+        if granted:
+            with suppress(ShmError):  # what was done under it is done, and it goes with the descriptor
+                release_lease(fd, name)
 
 
 def _set_lease(fd: int, lease: int, lease_name: str, name: Name | bytes) -> None:

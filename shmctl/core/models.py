@@ -1,8 +1,7 @@
-"""The records that the library hands out.
+"""The records of the library.
 
-Named tuples, as are the other records that every command needs: building a
-frozen dataclass takes a quarter of a millisecond at each start, and loading
-dataclasses itself more than one.
+Named tuples, because every command loads them: defining a frozen dataclass takes
+a quarter of a millisecond at start-up, importing dataclasses more than one.
 """
 
 import os
@@ -15,11 +14,11 @@ from shmctl.core.names import Name, is_semaphore
 
 
 class Directory(NamedTuple):
-    """Where the objects live.
+    """The directory of the objects.
 
-    ``fd``, when given, is an open descriptor of it, and every name is looked
-    up from there; otherwise ``path`` is, as shm_open(3) does. ``pid`` is the
-    process that it was reached through, if any.
+    Names are resolved relative to the open descriptor ``fd``, if given, else
+    below ``path``, as shm_open(3) does. ``pid`` is the process whose /dev/shm
+    it is, if --target chose one.
     """
 
     path: bytes = b"/dev/shm"
@@ -27,7 +26,7 @@ class Directory(NamedTuple):
     pid: int | None = None
 
     def path_of(self, name: Name) -> bytes:
-        """The path of an object's file, for messages and for calls without ``fd``."""
+        """Return the path of an object's file."""
         return self.path + name
 
 
@@ -35,7 +34,7 @@ DEV_SHM = Directory()
 
 
 class Kind(StrEnum):
-    """What stands in the directory: an object (the first two) or something else."""
+    """The kind of a directory entry: an object (the first two) or something else."""
 
     SHM = "shm"
     SEMAPHORE = "semaphore"
@@ -46,7 +45,7 @@ class Kind(StrEnum):
 
     @property
     def is_object(self) -> bool:
-        """Whether shm_open(3) or sem_open(3) could have made it."""
+        """Whether shm_open(3) or sem_open(3) could have created it."""
         return self in (Kind.SHM, Kind.SEMAPHORE)
 
 
@@ -62,12 +61,12 @@ _TYPE_NAMES = {
 
 
 def type_name(st_mode: int) -> str:
-    """What a file is, in words: ``a FIFO``."""
+    """Return the file type in words: ``a FIFO``."""
     return _TYPE_NAMES.get(stat.S_IFMT(st_mode), "a regular file")
 
 
 class ObjectInfo(NamedTuple):
-    """One entry of the directory, as fstat(2) describes it."""
+    """A directory entry and its metadata (fstat(2))."""
 
     name: Name
     directory: Directory
@@ -80,39 +79,39 @@ class ObjectInfo(NamedTuple):
 
     @property
     def kind(self) -> Kind:
-        """What it is."""
+        """The kind of the entry."""
         if stat.S_ISREG(self.st.st_mode):
             return Kind.SEMAPHORE if is_semaphore(self.name) else Kind.SHM
         return _KINDS.get(stat.S_IFMT(self.st.st_mode), Kind.OTHER)
 
     @property
     def size(self) -> int:
-        """Its length in bytes."""
+        """The size in bytes."""
         return self.st.st_size
 
     @property
     def allocated(self) -> int:
-        """The bytes of memory that it takes: st_blocks blocks of 512."""
+        """The allocated memory in bytes: st_blocks times 512."""
         return self.st.st_blocks * 512
 
     @property
     def permissions(self) -> int:
-        """Its permission bits, without the file type."""
+        """The permission bits, without the file type."""
         return stat.S_IMODE(self.st.st_mode)
 
     @property
     def owner(self) -> str:
-        """Its owner's login name, or the number where the user database has none."""
+        """The owner's login name, or the number if the user database has none."""
         return user_name(self.st.st_uid)
 
     @property
     def group(self) -> str:
-        """Its group's name, or the number where the group database has none."""
+        """The group's name, or the number if the group database has none."""
         return group_name(self.st.st_gid)
 
 
 class Store(NamedTuple):
-    """``data`` to be stored ``offset`` bytes from where the caller counts."""
+    """``data`` to store at ``offset``, relative to the caller's base."""
 
     offset: int
     data: bytes
@@ -120,7 +119,7 @@ class Store(NamedTuple):
 
 @cache
 def login_name(uid: int) -> str | None:
-    """The login name of ``uid`` (getpwuid(3)); None where the user database has none."""
+    """Return the login name of ``uid`` (getpwuid(3)), or None."""
     import pwd
 
     try:
@@ -130,13 +129,13 @@ def login_name(uid: int) -> str | None:
 
 
 def user_name(uid: int) -> str:
-    """The login name of ``uid``, or the number as text."""
+    """Return the login name of ``uid``, or the number as text."""
     return login_name(uid) or str(uid)
 
 
 @cache
 def group_entry(gid: int) -> str | None:
-    """The name of group ``gid`` (getgrgid(3)); None where the group database has none."""
+    """Return the name of group ``gid`` (getgrgid(3)), or None."""
     import grp
 
     try:
@@ -146,5 +145,5 @@ def group_entry(gid: int) -> str | None:
 
 
 def group_name(gid: int) -> str:
-    """The name of group ``gid``, or the number as text."""
+    """Return the name of group ``gid``, or the number as text."""
     return group_entry(gid) or str(gid)

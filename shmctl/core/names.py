@@ -1,4 +1,4 @@
-"""Object names: bytes with one leading slash, and their safe spelling for people."""
+"""Object names: bytes with one leading slash, and their escaped form."""
 
 import os
 import re
@@ -17,9 +17,9 @@ _LETTER_ESCAPES = {"\n": r"\n", "\t": r"\t", "\r": r"\r", "\\": r"\\"}
 
 
 def parse_name(text: str | bytes) -> Name:
-    """The name that ``shmtest``, ``/shmtest`` and ``/dev/shm/shmtest`` all mean.
+    """Parse ``shmtest``, ``/shmtest`` or ``/dev/shm/shmtest``; returns ``b"/shmtest"``.
 
-    Raises InputError for a name that no object can have.
+    Raises InputError for an invalid name.
     """
     given = os.fsencode(text)
     bare = given.removeprefix(SHELL_PREFIX.encode())
@@ -46,12 +46,12 @@ def _problem(bare: bytes) -> str | None:
 
 
 def is_semaphore(name: Name) -> bool:
-    """Whether sem_open(3) made it, going by the name alone (sem_overview(7))."""
+    """Whether the name is a semaphore's (sem_overview(7))."""
     return name.startswith(SEMAPHORE_PREFIX)
 
 
 def escape(data: bytes | str, keep: str = "") -> str:
-    """``data`` as one word that is safe on a terminal and in a column.
+    """Escape ``data`` into one word that is safe on a terminal and in a column.
 
     White space, quotes, backslashes, and all that is not printable UTF-8
     become ``\\n``, ``\\x20`` and so on; characters in ``keep`` stay.
@@ -63,7 +63,7 @@ def escape(data: bytes | str, keep: str = "") -> str:
 
 
 def printable(text: str) -> str:
-    """A sentence made safe for a terminal: only what would not print is escaped."""
+    """Escape only the unprintable characters of a sentence."""
     return text if text.isprintable() else escape(text, keep=" '\"\\")
 
 

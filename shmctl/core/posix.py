@@ -238,6 +238,12 @@ def statvfs(directory: Directory = DEV_SHM) -> os.statvfs_result:
     return call(function, directory.path, lambda: os.statvfs(where), lambda _: f"{shown}, {{...}}")
 
 
+def free_space(fd: int, name: Name) -> float:
+    """Bytes left on the file system of an open object, infinity where it has no limit: fstatvfs(3)."""
+    found = call("fstatvfs", name, lambda: os.fstatvfs(fd), lambda _: f"{fd}, {{...}}")
+    return found.f_bavail * found.f_frsize if found.f_blocks else float("inf")
+
+
 def ftruncate(fd: int, length: int, name: Name) -> None:
     """Set an object's size in bytes, growing with zeros: ftruncate(2)."""
     call("ftruncate", name, lambda: os.ftruncate(fd, length), lambda _: f"{fd}, {length}")
@@ -317,6 +323,35 @@ def rename(old: Name, new: Name, directory: Directory) -> None:
         lambda: os.rename(old[1:], new[1:], src_dir_fd=directory.fd, dst_dir_fd=directory.fd),
         lambda _: f"{_shown(old, directory)}, {_shown(new, directory)}",
     )
+
+
+RENAME_NOREPLACE, RENAME_EXCHANGE = 1, 2
+_RENAME_FLAGS = {0: "0", RENAME_NOREPLACE: "RENAME_NOREPLACE", RENAME_EXCHANGE: "RENAME_EXCHANGE"}
+_AT_FDCWD = -100
+
+
+def rename_with(old: Name, new: Name, flags: int, directory: Directory = DEV_SHM) -> None:
+    """Give the object ``old`` the name ``new`` by the rules of ``flags``: renameat2(2).
+
+    RENAME_NOREPLACE: EEXIST where ``new`` exists. RENAME_EXCHANGE: each gets
+    the other's name. Errors carry the name ``old`` for ENOENT, else ``new``.
+    """
+    fd = _AT_FDCWD if directory.fd is None else directory.fd
+    shown = "AT_FDCWD, " if directory.fd is None else ""
+    paths = _path(old, directory), _path(new, directory)
+    try:
+        call(
+            "renameat2",
+            new,
+            lambda: _c_call("renameat2", fd, paths[0], fd, paths[1], flags),
+            lambda _: (
+                f"{shown}{_shown(old, directory)}, {shown}{_shown(new, directory)}, {_RENAME_FLAGS[flags]}"
+            ),
+        )
+    except ShmError as error:
+        if error.errno == errno.ENOENT and not flags & RENAME_EXCHANGE:
+            raise ShmError("renameat2", old, errno.ENOENT) from error
+        raise
 
 
 def mmap(fd: int, length: int, prot: int, offset: int, name: Name) -> int:

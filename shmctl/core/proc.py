@@ -277,8 +277,8 @@ def _kcmp(one: int, other: int) -> int | None:
     return None if answer < 0 else answer
 
 
-def descriptors(pid: int) -> list[bytes]:
-    """The numbers of a process's descriptors. Raises OSError."""
+def descriptors(pid: int | None) -> list[bytes]:
+    """The numbers of the descriptors of a process, or of this one. Raises OSError."""
     return os.listdir(_path(pid, "fd"))
 
 
@@ -293,6 +293,11 @@ def descriptor_info(pid: int, fd: bytes) -> tuple[int, int | None]:
     if match is None:
         return 0, None
     return int(match[1], 8), None if match[2] is None else int(match[2])
+
+
+def has_flock(fd: int) -> bool:
+    """Whether a descriptor of this process has a lock of flock(2). Raises OSError."""
+    return b"FLOCK" in _read(None, f"fdinfo/{fd}")
 
 
 def descriptor_stat(pid: int, fd: bytes) -> os.stat_result:

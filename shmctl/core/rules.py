@@ -1,6 +1,6 @@
-"""What may go with what in a request: declared once, checked alike by the command line and the library.
+"""Rules for combining parameters, declared once for the command line and the library.
 
-A rule names parameters: ``length``, or one value of a parameter: ``state=changed``. Whoever checks rules
+A rule names parameters: ``length``, or one value of a parameter: ``state=changed``. The caller
 spells the parameters as its users know them, ``--length`` or ``length=``.
 """
 

@@ -1,4 +1,4 @@
-"""Signals that wait while something must not be left half done."""
+"""Block signals while an operation must not be interrupted half-way."""
 
 import signal
 from collections.abc import Callable, Iterator
@@ -9,7 +9,7 @@ _SIGNALS = frozenset((signal.SIGINT, signal.SIGTERM, signal.SIGHUP))
 
 @contextmanager
 def signals_blocked() -> Iterator[Callable[[], None]]:
-    """Hold back the signals that end a program; the function that is given lets them come earlier.
+    """Block SIGINT, SIGTERM and SIGHUP; yields a function that unblocks them early.
 
     A handler that raises does so in that function, or at the end of the body.
     """
@@ -25,5 +25,5 @@ def signals_blocked() -> Iterator[Callable[[], None]]:
 
 
 def block_signals() -> None:
-    """Hold back the signals that end a program, to the end of the `signals_blocked` that this is in."""
+    """Block those signals again, until the end of the enclosing `signals_blocked`."""
     signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)

@@ -1,4 +1,4 @@
-"""Sizes, durations and modes as people write them, and sizes as people read them."""
+"""Parse sizes, durations and modes; format sizes for people."""
 
 import math
 import re
@@ -10,7 +10,7 @@ OFF_T_MAX = 2**63 - 1
 DURATION_MAX = 4e9
 """The longest duration, in seconds: over a hundred years. Clocks that count nanoseconds reach no thousand."""
 _LETTERS = "KMGTPE"
-# Compiled when there is something to match: most commands parse one of them, or none.
+# Compiled on first use: most commands parse one of them, or none.
 _SIZE = r"(?:0[xX]([0-9a-fA-F]+)|([0-9]+)(?:([KMGTPE])(i?B)?)?)"
 _DURATION = r"([0-9]+(?:\.[0-9]*)?|\.[0-9]+)([smhd]?)"
 _SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
@@ -19,7 +19,7 @@ _MODE_MAX = 0o7777
 
 
 def parse_size(text: str) -> int:
-    """Bytes meant by ``100``, ``4K`` = ``4KiB`` = 4096, ``4KB`` = 4000, ``0x1000``.
+    """Parse a size; returns bytes: ``100``, ``4K`` = ``4KiB`` = 4096, ``4KB`` = 4000, ``0x1000``.
 
     Raises InputError for anything else, and for more than off_t holds.
     """
@@ -41,7 +41,7 @@ def parse_size(text: str) -> int:
 
 
 def parse_duration(text: str) -> float:
-    """Seconds meant by ``0.5``, ``30s``, ``10m``, ``2h``, ``3d``, DURATION_MAX at most. Raises InputError."""
+    """Parse ``0.5``, ``30s``, ``10m``, ``2h`` or ``3d`` into seconds (DURATION_MAX at most)."""
     match = re.fullmatch(_DURATION, text)
     if not match:
         raise InputError(f"invalid duration '{text}'", hint="durations look like 0.5, 30s, 10m, 2h or 3d")
@@ -57,7 +57,7 @@ def check_seconds(what: str, seconds: float) -> float:
 
 
 def parse_mode(text: str) -> int:
-    """Permission bits meant by ``600``, ``0600`` or ``0o600``: octal always. Raises InputError."""
+    """Parse the octal permission bits ``600``, ``0600`` or ``0o600``. Raises InputError."""
     match = re.fullmatch(_MODE, text)
     if not match or int(match[1], 8) > _MODE_MAX:
         raise InputError(f"invalid mode '{text}'", hint="modes are octal, as in chmod(1): 600, 0644, 0o666")

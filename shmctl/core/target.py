@@ -1,4 +1,4 @@
-"""The /dev/shm that another process sees, in whatever mount namespace and root it lives."""
+"""The /dev/shm of another process, in its mount namespace and root directory."""
 
 import errno
 import os
@@ -23,8 +23,8 @@ def directory_of(pid: int) -> Iterator[Directory]:
 def open_directory_of(pid: int) -> tuple[bytes, int]:
     """The path of process ``pid``'s /dev/shm, and a descriptor of it that the caller closes.
 
-    Each step from its root is opened by itself and follows no link, so that
-    nothing the process has planted leads out. Raises FileError.
+    Each step from its root is opened separately and follows no link, so that a
+    planted link leads nowhere. Raises FileError.
     """
     root_path = proc.root_path(pid)
     root = _open_root(pid, root_path)

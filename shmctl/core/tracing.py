@@ -1,4 +1,4 @@
-"""Calls written down as strace(1) writes them: the text behind ``--trace``."""
+"""System calls in the format of strace(1), for ``--trace``."""
 
 import errno as _errno
 import os
@@ -27,19 +27,19 @@ _LETTERS = {9: r"\t", 10: r"\n", 11: r"\v", 12: r"\f", 13: r"\r", 34: r"\"", 92:
 
 
 def trace_to(write_line: LineWriter | None) -> LineWriter | None:
-    """Hand each call, as one line of text, to ``write_line``; ``None`` ends it. Returns the one before."""
+    """Send each call, as a line of text, to ``write_line`` (None: stop). Returns the previous function."""
     global _write_line
     before, _write_line = _write_line, write_line
     return before
 
 
 def is_tracing() -> bool:
-    """Whether anybody reads along."""
+    """Whether calls are traced."""
     return _write_line is not None
 
 
 def emit(line: str) -> None:
-    """Write one line, where anybody reads along."""
+    """Write a line to the trace, if there is one."""
     if _write_line is not None:
         _write_line(line)
 
@@ -53,7 +53,7 @@ def call(
     shown_as: str | None = None,
     returned: Callable[[Any], object] | None = None,
 ) -> Result:
-    """Do ``action``, which is the C library's or the kernel's ``function``, and trace it.
+    """Run ``action``, which calls the C library's or kernel's ``function``, and trace it.
 
     ``arguments`` gives the text between the parentheses, from what came back
     (None after a failure); it is asked only while tracing, which names the

@@ -1,13 +1,16 @@
-"""Calls that copy between objects and descriptors without a mapping, and find what there is to copy."""
+"""Calls that copy data without a mapping, and find holes: sendfile(2), pread(2), lseek(2)."""
 
 import errno
 import fcntl
 import os
+from collections.abc import Iterator
 from contextlib import suppress
+from typing import NamedTuple
 
 from shmctl.core import tracing
-from shmctl.core.errors import ShmError
+from shmctl.core.errors import ShmError, shrunk
 from shmctl.core.names import Name
+from shmctl.core.posix import fstat
 from shmctl.core.tracing import call, trace_failure
 
 CHUNK = 256 * 1024
@@ -18,6 +21,14 @@ SENDFILE_COUNT = 16 << 20
 
 WIDE_PIPE = 1 << 20
 """What a pipe may hold by everybody's wish, unless the administrator says otherwise (pipe(7))."""
+
+
+class Extent(NamedTuple):
+    """``length`` bytes from byte ``offset`` on that are all data, or all a hole."""
+
+    offset: int
+    length: int
+    is_data: bool
 
 
 def seek(fd: int, offset: int, name: Name) -> None:
@@ -38,10 +49,35 @@ def seek_data(fd: int, offset: int, name: Name) -> int | None:
 
 
 def seek_hole(fd: int, offset: int, name: Name) -> int:
-    """Where the next hole, or the end, begins, at or after ``offset``: lseek(2), SEEK_HOLE."""
-    return call(
-        "lseek", name, lambda: os.lseek(fd, offset, os.SEEK_HOLE), lambda _: f"{fd}, {offset}, SEEK_HOLE"
-    )
+    """Where the next hole, or the end, begins, at or after ``offset``: lseek(2), SEEK_HOLE.
+
+    Raises ShmError where the object ends before ``offset`` by now.
+    """
+    try:
+        return call(
+            "lseek", name, lambda: os.lseek(fd, offset, os.SEEK_HOLE), lambda _: f"{fd}, {offset}, SEEK_HOLE"
+        )
+    except ShmError as error:
+        if error.errno == errno.ENXIO:
+            raise shrunk("lseek", name) from error
+        raise
+
+
+def extents(fd: int, offset: int, length: int, name: Name) -> Iterator[Extent]:
+    """The range in order, as stretches of data and holes. Raises ShmError where the object ends within it."""
+    end = offset + length
+    while offset < end:
+        data = seek_data(fd, offset, name)
+        data = end if data is None else min(data, end)
+        if data > offset:
+            if fstat(fd, name).st_size < data:
+                raise shrunk("lseek", name)  # past the end it looks like a hole, too
+            yield Extent(offset, data - offset, False)
+        if data < end:
+            hole = min(seek_hole(fd, data, name), end)
+            yield Extent(data, hole - data, True)
+            data = hole
+        offset = data
 
 
 def pread(fd: int, length: int, offset: int, name: Name) -> bytes:
@@ -87,6 +123,11 @@ def sendfile(out_fd: int, fd: int, offset: int | None, count: int, name: Name) -
         place = "NULL" if offset is None else f"[{offset}] => [{offset + copied}]"
         tracing.emit(f"sendfile({out_fd}, {fd}, {place}, {count}) = {copied}")
     return copied
+
+
+def appends(fd: int) -> bool:
+    """Whether all that is written to ``fd`` goes to the end of its file: F_GETFL in fcntl(2)."""
+    return bool(fcntl.fcntl(fd, fcntl.F_GETFL) & os.O_APPEND)
 
 
 def widen_pipe(fd: int, amount: int) -> None:

@@ -1,1 +1,1 @@
-"""Records in, text out: renderers gather nothing."""
+"""Renderers: records in, text out."""

@@ -1,4 +1,4 @@
-"""What an examination found: a row a check."""
+"""The findings of doctor, a row a check."""
 
 from collections import Counter
 from collections.abc import Sequence

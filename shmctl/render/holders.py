@@ -1,4 +1,4 @@
-"""Who holds what: processes, and objects without a name."""
+"""Holders, and objects without a name."""
 
 from collections.abc import Sequence
 from typing import Any

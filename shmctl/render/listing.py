@@ -1,4 +1,4 @@
-"""The listing of objects: what columns there are, and how each is written."""
+"""The listing of objects: its columns, and how each is written."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from operator import attrgetter

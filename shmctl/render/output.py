@@ -1,4 +1,4 @@
-"""Where text goes, and for whom: a person at a terminal, or a program behind a pipe."""
+"""Output for a person at a terminal, or for a program behind a pipe."""
 
 import io
 from typing import NamedTuple, TextIO

@@ -1,4 +1,4 @@
-"""What is longer than the screen goes through a pager, as git's output does."""
+"""Page output that is longer than the screen, as git does."""
 
 import os
 import shlex

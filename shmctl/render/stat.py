@@ -1,4 +1,4 @@
-"""All that the system knows of one object: a record, lines, or a panel."""
+"""An object's metadata: a record, lines, or a panel."""
 
 import os
 from collections.abc import Mapping, Sequence

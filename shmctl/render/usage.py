@@ -1,4 +1,4 @@
-"""What fills a /dev/shm: rows that add up, and a bar on a terminal."""
+"""The use of a /dev/shm: rows that add up, and a bar on a terminal."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any

@@ -1,4 +1,4 @@
-"""Verdicts with their reasons, the plan to remove orphans, and what became of it."""
+"""Verdicts with their reasons, the plan to remove orphans, and its results."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -31,7 +31,7 @@ def judgement_record(judgement: Judgement, holders: Sequence[int]) -> dict[str, 
 
 
 def removal_record(removal: Removal) -> dict[str, Any]:
-    """What became of an orphan."""
+    """Return the record of a removal."""
     record = judgement_record(removal.judgement, [])
     return {**record, "removed": removal.left is None, "freed": removal.freed, "left": removal.left}
 

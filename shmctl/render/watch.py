@@ -1,4 +1,4 @@
-"""The same view again and again: in place on a terminal, frame after frame in a pipe."""
+"""Repeat a view: in place on a terminal, frame after frame in a pipe."""
 
 import os
 import sys

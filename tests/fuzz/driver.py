@@ -101,9 +101,14 @@ def check(args: Words, stdin: bytes, status: int, out: bytes, err: bytes) -> Non
     if (
         asks_json
         and status == 0
+        # else it may be the value of that option
+        and not args[args.index("--json") - 1].startswith("-")
         and not any(word.startswith(("-h", "--h")) and word != "--hex" for word in args)
     ):
-        json.loads(out)
+        try:
+            json.loads(out)
+        except ValueError as error:
+            raise AssertionError(f"{args!r} printed no JSON: {error}: {out[-500:]!r}") from error
 
 
 def says_why(args: Words, out: bytes) -> bool:

@@ -1,4 +1,4 @@
-"""Remove orphans, and only what is still one at that very moment."""
+"""Remove orphans, and only while they still are orphans."""
 
 import errno
 import os
@@ -15,7 +15,7 @@ from shmctl.core.objects.describe import explained, is_same
 
 @dataclass(frozen=True, slots=True)
 class Removal:
-    """What became of an orphan: ``freed`` bytes of memory, or why it was ``left``.
+    """The result for an orphan: ``freed`` bytes of memory, or the reason why it was ``left``.
 
     ``error`` is the call that failed, if one did.
     """

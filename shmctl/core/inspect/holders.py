@@ -1,4 +1,4 @@
-"""Which processes have objects open or mapped, from /proc: matched by device and inode, never by path."""
+"""The processes that have objects open or mapped, matched by device and inode, never by path."""
 
 import errno
 import os
@@ -38,7 +38,7 @@ class Holder(NamedTuple):
 
 
 class Scan(NamedTuple):
-    """All holders that were found, and the processes that could not be inspected."""
+    """The holders found, and the processes that could not be inspected."""
 
     holders: list[Holder]
     uninspected: list[proc.Uninspected]
@@ -95,7 +95,7 @@ def find_unlinked(scan: Scan, device: int, named: Collection[int]) -> list[Unlin
 
 
 def _look_through(holders: list[Holder]) -> tuple[os.stat_result | None, bytes]:
-    """What a holder's descriptor shows of an object, or else its mapping, which takes more privilege."""
+    """Return an object's metadata and path from a holder's descriptor, else from a mapping."""
     for holder in holders:
         if holder.st is not None:
             return holder.st, holder.path
@@ -113,7 +113,7 @@ def _look_through(holders: list[Holder]) -> tuple[os.stat_result | None, bytes]:
 
 
 class _Held:
-    """What has been found so far of one process and one object."""
+    """The findings so far on one process and one object."""
 
     __slots__ = ("access", "fds", "first_mapping", "mapped", "path", "st")
 

@@ -1,4 +1,4 @@
-"""What stands in the directory: readdir(3) and fstatat(2)."""
+"""List the directory: readdir(3) and fstatat(2)."""
 
 import fnmatch
 import os
@@ -14,12 +14,12 @@ _GLOB_CHARACTERS = re.compile(rb"[*?\[]")
 
 
 def any_name(name: Name) -> bool:
-    """The test that all names pass."""
+    """Return true for every name."""
     return True
 
 
 def scan(directory: Directory = DEV_SHM, matches: Callable[[Name], bool] = any_name) -> Iterator[ObjectInfo]:
-    """Every entry whose name ``matches``, in no order. One that vanishes meanwhile is left out."""
+    """Yield every entry whose name ``matches``, in no order. Entries that vanish meanwhile are left out."""
     with posix.closing(posix.open_directory(directory), directory.path) as fd:
         with failing_as("readdir", directory.path):
             entries = os.listdir(fd)
@@ -69,7 +69,7 @@ def select(
     larger: int | None = None,
     modified_before: float | None = None,
 ) -> Iterator[ObjectInfo]:
-    """The entries that pass every test given.
+    """Return the entries that pass every filter.
 
     Without ``everything`` and without ``kinds`` only objects pass. ``larger``
     is in bytes; ``modified_before`` in seconds since the epoch.
@@ -89,7 +89,7 @@ def select(
 
 
 def missing_names(patterns: Sequence[str], found: Iterable[ObjectInfo]) -> list[Name]:
-    """The plain names among the patterns that nothing bears."""
+    """Return the plain names among the patterns that do not exist."""
     names = [parse_name(pattern) for pattern in patterns if not is_pattern(pattern)]
     there = {info.name for info in found} if names else set()
     return [name for name in names if name not in there]

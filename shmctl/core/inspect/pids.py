@@ -1,4 +1,4 @@
-"""Which PIDs are alive, in whatever PID namespace they are counted."""
+"""The live processes, by their PID in each PID namespace."""
 
 import os
 from collections.abc import Iterator
@@ -8,7 +8,7 @@ from shmctl.core.errors import FileError
 
 
 class PidTable:
-    """The processes of the host as they are at first use, by each PID that any namespace knows them by."""
+    """The processes as of first use, by each PID that they have in any namespace."""
 
     def __init__(self) -> None:
         self._start_times: dict[int, float] | None = None
@@ -17,7 +17,7 @@ class PidTable:
 
     @property
     def blind_spot(self) -> str | None:
-        """Why a process may live without being in the table; None if none can."""
+        """Return why a live process may be missing from the table, or None."""
         self._load()
         return self._blind_spot
 

@@ -1,4 +1,4 @@
-"""One look at a directory, of which every command shows a part."""
+"""One look at a directory, which all commands filter."""
 
 from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 
 
 class Snapshot:
-    """What stands in a directory, who holds it, what fills it, and the verdicts.
+    """The entries of a directory, their holders, memory use and verdicts.
 
-    Each part is made when it is first asked for, once, and from the parts
-    that are there already: so all that is shown of one snapshot agrees, and
-    nobody pays for what is not shown. A snapshot grows stale: look anew with
-    a new one. Where a part cannot be had, asking for it raises ShmError.
+    Each part is computed on first use, once, from the parts that exist already:
+    everything shown from one snapshot agrees, and a command pays only for what
+    it shows. Take a new snapshot to look again. Raises ShmError if a part cannot
+    be read.
 
     ``matches`` narrows the entries down to names that match; what it takes
     to judge those is looked at beyond them. ``rules`` are those of the
@@ -50,7 +50,7 @@ class Snapshot:
         snapshot.entries = list(infos)
         return snapshot
 
-    # What stands in the directory
+    # Entries
 
     @cached_property
     def entries(self) -> list[ObjectInfo]:
@@ -80,7 +80,7 @@ class Snapshot:
 
     @cached_property
     def below(self) -> "list[os.stat_result]":
-        """What stands below the directory's directories, on the same file system."""
+        """The files in subdirectories, on the same file system."""
         from shmctl.core.inspect.usage import inside_directories
 
         return list(inside_directories(self.directory, self.everything, self.device))
@@ -99,11 +99,11 @@ class Snapshot:
 
         return posix.statvfs(self.directory)
 
-    # Who holds it
+    # Holders
 
     @cached_property
     def processes(self) -> "Scan":
-        """Who holds any file of the file system, whether it has a name or not."""
+        """The holders of every file on the file system, with or without a name."""
         from shmctl.core.inspect.holders import scan_processes
 
         return self._shared_processes() if self._shared_processes else scan_processes(self.devices)
@@ -115,7 +115,7 @@ class Snapshot:
 
     @cached_property
     def holders(self) -> "Scan":
-        """Who holds what stands in the directory; among others, where `processes` are looked at anyway."""
+        """The holders of the entries, and of other files if `processes` was computed already."""
         from shmctl.core.inspect.holders import find_holders
 
         return self.processes if self._shared_processes else find_holders(self.everything)
@@ -139,14 +139,14 @@ class Snapshot:
         named = {info.st.st_ino for info in self.everything} | {st.st_ino for st in self.below}
         return find_unlinked(self.processes, self.device, named)
 
-    # What fills it
+    # Memory use
 
     @cached_property
     def usage(self) -> "Usage":
-        """Capacity and use, to the byte."""
+        """The capacity and its use, exact to the byte."""
         from shmctl.core.inspect.usage import measure
 
-        # The look through /proc takes longest: how full it is, is asked after that.
+        # The scan of /proc takes longest: statvfs comes after it.
         unlinked = self.unlinked
         return measure(
             self.directory,
@@ -157,11 +157,11 @@ class Snapshot:
             uninspected=self.processes.uninspected,
         )
 
-    # The verdicts
+    # Verdicts
 
     @cached_property
     def test(self) -> "UsageTest":
-        """Tells whether an object is in use; takes `holders` only where the kernel cannot be asked."""
+        """The test whether an object is in use; it scans /proc only if the kernel's lease does not answer."""
         from shmctl.core.inspect.lease import UsageTest
 
         return UsageTest(self.directory, lambda: self.holders)

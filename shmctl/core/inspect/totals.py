@@ -1,4 +1,4 @@
-"""What a /dev/shm has in sum: few enough numbers to be recorded every minute, on every host."""
+"""The totals of a /dev/shm: few enough numbers to record every minute on every host."""
 
 import time
 from collections import defaultdict
@@ -12,10 +12,10 @@ from shmctl.core.models import Directory, Kind, login_name
 from shmctl.core.names import printable
 
 TOP = 20
-"""How many owners, and how much software, are told apart; the rest is summed up."""
+"""The number of owners and of software listed separately; the rest is summed up."""
 REST = "other"
 UNRECOGNISED = "unknown"
-"""Stands for the software of an object whose name no family has."""
+"""The software of an object that matches no family."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +43,8 @@ class Totals:
     software beyond the `TOP` that take most memory are summed up as `REST`.
     ``unlinked`` objects have no name; of them the size of ``unmeasured`` many
     cannot be told. ``other_allocated`` is the memory of what is no object:
-    directories, what stands in them, links. ``started`` is in seconds since
-    the epoch, ``seconds`` is what it took.
+    directories, their files, links. ``started`` is in seconds since the epoch,
+    ``seconds`` the duration.
     """
 
     usage: Usage
@@ -66,7 +66,7 @@ def sum_up(directory: Directory, rules: Rules) -> Totals:
     families file that makes no sense.
     """
     started, clock = time.time(), time.monotonic()
-    # A process that does this for weeks must hear of new users.
+    # A server that runs for weeks must notice new users.
     login_name.cache_clear()
     (snapshot,) = snapshots([directory], rules)
     judgements, usage = snapshot.distinct_judgements, snapshot.usage

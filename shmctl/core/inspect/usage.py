@@ -1,4 +1,4 @@
-"""What fills a /dev/shm, to the byte."""
+"""The use of a /dev/shm, exact to the byte."""
 
 import errno
 import os
@@ -22,7 +22,7 @@ _DEEPEST = 100
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Capacity and use of one tmpfs in bytes, its inodes, and what the use consists of.
+    """Capacity and use of one tmpfs in bytes, its inodes, and the parts of the use.
 
     ``by_kind`` and ``unlinked`` add up to ``used`` together with
     ``unexplained``, which may be negative where memory was given back
@@ -55,7 +55,7 @@ def measure(
     unlinked: Sequence[Unlinked],
     uninspected: Sequence[proc.Uninspected],
 ) -> Usage:
-    """Add up what the tmpfs of ``directory`` holds.
+    """Measure the tmpfs of ``directory``.
 
     ``named`` are its entries, each inode once, and ``below`` is what stands
     in its directories.
@@ -72,7 +72,7 @@ def measure(
             by_kind[INSIDE_DIRECTORIES] += st.st_blocks * 512
             by_owner[user_name(st.st_uid)] += st.st_blocks * 512
     explained = sum(by_kind.values()) + sum(each.allocated or 0 for each in unlinked)
-    # A tmpfs without a limit does not say how much of it is used.
+    # A tmpfs without a limit does not report its use.
     used = (vfs.f_blocks - vfs.f_bfree) * vfs.f_frsize if vfs.f_blocks else explained
     return Usage(
         path=directory.path,
@@ -91,7 +91,7 @@ def measure(
 
 
 def _is_whole(directory: Directory) -> bool:
-    """Whether nothing else is on its file system, as far as the mount table shows that."""
+    """Whether the file system has nothing outside the directory, as far as the mount table shows."""
     try:
         mount = mount_of(directory, read_mounts())
     except OSError:
@@ -102,7 +102,7 @@ def _is_whole(directory: Directory) -> bool:
 def inside_directories(
     directory: Directory, entries: Iterable[ObjectInfo], device: int
 ) -> Iterator[os.stat_result]:
-    """What stands below the directories among ``entries``, on the same file system: libraries make some.
+    """Yield the files below the directories among ``entries``, on the same file system.
 
     Nothing is followed and nothing but a directory is opened, which os.fwalk
     does not promise; and it stops 100 levels down, for anybody can dig deeper.
@@ -124,7 +124,7 @@ def _below(fd: int, name: str, st: os.stat_result, device: int, levels: int) -> 
     try:
         inner = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=fd)
     except OSError:
-        return  # it is gone, or not for us to look into
+        return  # it is gone, or may not be read
     try:
         for entry, inside in _entries(inner, device):
             yield inside

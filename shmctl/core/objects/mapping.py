@@ -2,16 +2,18 @@
 
 import ctypes
 import errno
+import os
 import sys
 from collections.abc import Iterator
 from types import TracebackType
 
 from shmctl.core import posix, tracing, transfer
 from shmctl.core.busguard import BusGuard
-from shmctl.core.errors import ShmError, shrunk
+from shmctl.core.errors import ShmError, failing_as, shrunk
 from shmctl.core.names import Name
 
 _NATIVE = sys.byteorder
+_LARGEST_SCALAR = 8
 _UNSIGNED = {1: ctypes.c_uint8, 2: ctypes.c_uint16, 4: ctypes.c_uint32, 8: ctypes.c_uint64}
 
 
@@ -21,8 +23,9 @@ class Mapping:
     ``offset`` may be any byte: the mapping begins with the page it stands in.
     ``length`` is not 0. One, two, four or eight bytes that are aligned in the
     object are loaded or stored by a single instruction. Where a page has gone,
-    because another process shrank the object, or cannot be had, because
-    /dev/shm is full, a ShmError comes instead of SIGBUS.
+    because another process shrank the object, a ShmError comes instead of
+    SIGBUS. That is the only reason there is: memory is allocated before it is
+    stored into, and a hole that is loaded from is read by a call instead.
     """
 
     def __init__(self, fd: int, offset: int, length: int, prot: int, name: Name) -> None:
@@ -56,7 +59,7 @@ class Mapping:
         # Loading from a hole allocates a page, which a full /dev/shm cannot give; pread(2) needs none.
         data = transfer.pread(self._fd, length, self._offset + start, self._name)
         if len(data) < length:
-            raise self._bus_error()
+            raise shrunk("mmap", self._name)
         return data
 
     def store(self, start: int, data: bytes) -> None:
@@ -69,7 +72,7 @@ class Mapping:
             ctypes.memmove(address, data, len(data))
         if self._guard.tripped():
             self._trace_stand_ins()
-            raise self._bus_error()
+            raise shrunk("mmap", self._name)
 
     @staticmethod
     def _load(address: int, length: int) -> bytes:
@@ -86,12 +89,67 @@ class Mapping:
             tracing.emit(f"mmap({arguments}, -1, 0) = {page:#x}")
         self._traced = len(self._guard.pages)
 
-    def _bus_error(self) -> ShmError:
-        """What SIGBUS would have meant: memory that is gone, or memory that is not to be had."""
-        end = self._offset + self._mapped - (self._start - self._address)
-        if posix.fstat(self._fd, self._name).st_size < end:
-            return shrunk("mmap", self._name)
-        return ShmError("mmap", self._name, errno.ENOSPC)
+
+def _page(offset: int) -> int:
+    return offset // posix.PAGE_SIZE
+
+
+class LiveRange:
+    """``length`` bytes of an open object from byte ``offset`` on, looked at again and again.
+
+    What is there is loaded through a mapping. A hole is read by pread(2):
+    loading from it would allocate it.
+    """
+
+    def __init__(self, fd: int, offset: int, length: int, name: Name) -> None:
+        self._fd = fd
+        self._offset = offset
+        self._name = name
+        self._mapping = Mapping(fd, offset, length, posix.PROT_READ, name)
+        self._data = range(0)  # the bytes that were no hole when that was last asked
+
+    def __enter__(self) -> "LiveRange":
+        self._mapping.__enter__()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._mapping.__exit__(kind, error, traceback)
+
+    def load(self, start: int, length: int) -> bytes:
+        """``length`` bytes from byte ``start`` of the range on. Raises ShmError if they have gone."""
+        begin = self._offset + start
+        while True:
+            is_known = start in self._data and start + length <= self._data.stop
+            if is_known or self._is_data(start, length):
+                return self._mapping.load(start, length)
+            # No news to a trace: as often as it is asked here.
+            with failing_as("pread", self._name, ShmError):
+                data = os.pread(self._fd, length, begin)
+            if len(data) < length:
+                raise shrunk("pread", self._name)
+            is_scalar = length <= _LARGEST_SCALAR and _page(begin) == _page(begin + length - 1)
+            if not (is_scalar and any(data)):
+                return data
+            # It has just been stored, and the copy may have met the store half done.
+
+    def forget(self) -> None:
+        """Ask again what is data and what is a hole."""
+        self._data = range(0)
+
+    def _is_data(self, start: int, length: int) -> bool:
+        begin = self._offset + start
+        try:
+            if os.lseek(self._fd, begin, os.SEEK_DATA) > begin:
+                return False
+            end = os.lseek(self._fd, begin, os.SEEK_HOLE)
+        except OSError as error:
+            if error.errno == errno.ENXIO:
+                return False
+            raise ShmError("lseek", self._name, error.errno or errno.EIO) from error
+        self._data = range(start, end - self._offset)
+        return end >= begin + length
 
 
 def windows(offset: int, length: int, size: int = 8 << 20) -> Iterator[tuple[int, int]]:

@@ -31,13 +31,6 @@ class OpenObject(NamedTuple):
         """fstat(2), now."""
         return posix.fstat(self.fd, self.name)
 
-    def locked(self, *, exclusive: bool) -> "OpenObject":
-        """Wait for its lock (flock(2)); the object as it is then."""
-        from shmctl.core import locking
-
-        locking.flock(self.fd, self.name, exclusive=exclusive)
-        return self._replace(size=self.stat().st_size)
-
 
 @contextmanager
 def opened(name: Name, oflag: int, directory: Directory = DEV_SHM) -> Iterator[OpenObject]:

@@ -6,20 +6,24 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from shmctl.core import posix, transfer
-from shmctl.core.errors import ShmError, shrunk
+from shmctl.core.errors import ShmError
 from shmctl.core.models import DEV_SHM, Directory
 from shmctl.core.names import Name
 from shmctl.core.objects.open import OpenObject, opened
 from shmctl.core.transfer import CHUNK
 
-_MUCH = 4 << 20  # as much may have holes worth the calls that find them
-
 
 @contextmanager
 def readable(name: Name, directory: Directory = DEV_SHM, *, lock: bool = False) -> Iterator[OpenObject]:
     """An object open for reading, under a shared flock(2) if ``lock``."""
+    if lock:
+        from shmctl.core.objects.lock import locked
+
+        with locked(lambda: opened(name, os.O_RDONLY, directory), exclusive=False) as target:
+            yield target
+        return
     with opened(name, os.O_RDONLY, directory) as target:
-        yield target.locked(exclusive=False) if lock else target
+        yield target
 
 
 def extent(target: OpenObject, offset: int, length: int | None) -> int:
@@ -32,18 +36,19 @@ def extent(target: OpenObject, offset: int, length: int | None) -> int:
 
 
 def read_bytes(target: OpenObject, offset: int, length: int) -> bytes:
-    """Exactly ``length`` bytes at ``offset``, through a mapping. Raises ShmError where there are fewer."""
+    """Exactly ``length`` bytes at ``offset``, through a mapping. Raises ShmError where there are fewer.
+
+    Holes come as zeros and are not touched: a load would allocate them.
+    """
     check_end(target, offset, length)
     if not length:
         return b""
     from shmctl.core.objects.mapping import Mapping
 
     with Mapping(target.fd, offset, length, posix.PROT_READ, target.name) as mapping:
-        if length < _MUCH:
-            return mapping.load(0, length)
-        pieces = _extents(target, offset, length)
         return b"".join(
-            mapping.load(start - offset, size) if is_data else bytes(size) for start, size, is_data in pieces
+            mapping.load(start - offset, size) if is_data else bytes(size)
+            for start, size, is_data in transfer.extents(target.fd, offset, length, target.name)
         )
 
 
@@ -62,7 +67,7 @@ def chunks(target: OpenObject, offset: int, length: int) -> Iterator[bytes]:
     """
     from shmctl.core.objects.mapping import Mapping, windows
 
-    for start, size, is_data in _extents(target, offset, length):
+    for start, size, is_data in transfer.extents(target.fd, offset, length, target.name):
         if not is_data:
             yield from (bytes(min(CHUNK, size - begin)) for begin in range(0, size, CHUNK))
             continue
@@ -70,20 +75,3 @@ def chunks(target: OpenObject, offset: int, length: int) -> Iterator[bytes]:
             with Mapping(target.fd, window, window_size, posix.PROT_READ, target.name) as mapping:
                 for begin in range(0, window_size, CHUNK):
                     yield mapping.load(begin, min(CHUNK, window_size - begin))
-
-
-def _extents(target: OpenObject, offset: int, length: int) -> Iterator[tuple[int, int, bool]]:
-    """The range as (offset, length, whether it is allocated) pieces."""
-    end = offset + length
-    while offset < end:
-        data = transfer.seek_data(target.fd, offset, target.name)
-        data = end if data is None else min(data, end)
-        if data > offset:
-            if target.stat().st_size < data:
-                raise shrunk("lseek", target.name)  # past the end it looks like a hole, too
-            yield offset, data - offset, False
-        if data < end:
-            hole = min(transfer.seek_hole(target.fd, data, target.name), end)
-            yield data, hole - data, True
-            data = hole
-        offset = data

@@ -4,19 +4,20 @@ import errno
 import os
 import stat
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from typing import NamedTuple
 
-from shmctl.core import posix, transfer
+from shmctl.core import transfer
 from shmctl.core.errors import STANDARD_OUTPUT, FileError, ShmError, failing_as
 from shmctl.core.names import Name
 from shmctl.core.objects.open import OpenObject
-from shmctl.core.objects.resize import does_not_fit, room
+from shmctl.core.objects.resize import Growth, Range, does_not_fit, end_at, growing, missing_in, room
 from shmctl.core.objects.write import Fit, check_range
 from shmctl.core.sizes import OFF_T_MAX
 from shmctl.core.transfer import CHUNK, SENDFILE_COUNT, WIDE_PIPE
 
 Progress = Callable[[int], None]
+_FARTHEST_LOOK = 64 << 20
 
 
 class Source(NamedTuple):
@@ -54,6 +55,35 @@ class Source(NamedTuple):
             total = already + max(0, st.st_size - os.lseek(self.fd, 0, os.SEEK_CUR))
         return total if self.length is None else min(total, self.length)
 
+    def data(self, already: int, amount: int) -> list[Range] | None:
+        """The (offset, length) ranges of data in a file's ``amount`` bytes; None where there is no hole.
+
+        Offsets count from the ``already`` read bytes on. As cp(1) does, only a file that has fewer blocks
+        than bytes is looked through.
+        """
+        with failing_as("lseek", self.name):
+            st = os.fstat(self.fd)
+            if not stat.S_ISREG(st.st_mode) or st.st_blocks * 512 >= st.st_size:
+                return None
+            now = os.lseek(self.fd, 0, os.SEEK_CUR)
+            try:
+                found = list(self._data(now - already, now - already + amount))
+            finally:
+                os.lseek(self.fd, now, os.SEEK_SET)
+        return None if found == [(0, amount)] else found
+
+    def _data(self, begin: int, end: int) -> Iterator[Range]:
+        at = begin
+        try:
+            while at < end and (start := os.lseek(self.fd, at, os.SEEK_DATA)) < end:
+                at = min(os.lseek(self.fd, start, os.SEEK_HOLE), end)
+                yield start - begin, at - start
+        except OSError as error:
+            if error.errno == errno.EINVAL:  # its file system does not tell
+                yield at - begin, end - at
+            elif error.errno != errno.ENXIO:
+                raise
+
 
 def copy_in(
     target: OpenObject, offset: int, source: Source, fit: Fit, progress: Progress = lambda _: None
@@ -63,95 +93,142 @@ def copy_in(
     Where the amount can be known first (a regular file, or a short stream)
     and does not fit, nothing is stored. A file's bytes are copied inside the
     kernel, and others go through one buffer and pwrite(2): calls that stop
-    where a mapping would die of SIGBUS. ``progress`` is told the bytes stored
-    so far.
+    where a mapping would die of SIGBUS. Where a file has a hole, the object
+    takes no memory either. ``progress`` is told the bytes stored so far.
     """
     buffer = memoryview(bytearray(WIDE_PIPE))
     ready = source.fill(buffer[:CHUNK])
     pump = _Pump(target, offset, source, buffer, progress)
     amount = ready if ready < CHUNK else source.amount(ready)
-    if amount is not None:
-        check_range(target.name, offset, amount)
-        with room(target, offset, amount, grow=fit.grow, exact=fit.exact):
-            # More than what has been read can be known to come from a file only.
-            return pump.run(ready, amount, is_file=amount > ready)
+    if amount is None:
+        return _copy_stream(pump, ready, fit)
+    check_range(target.name, offset, amount)
+    data = source.data(ready, amount)
+    only = None if data is None else [(offset + start, length) for start, length in data]
+    with room(target, offset, amount, grow=fit.grow, exact=fit.exact, only=only):
+        if data is not None:
+            return pump.run_sparsely(data, ready, amount)
+        # More than what has been read can be known to come from a file only.
+        return pump.run(ready, amount, is_file=amount > ready)
+
+
+def _copy_stream(pump: "_Pump", ready: int, fit: Fit) -> int:
+    """Store a stream whose length nothing tells, as far as it fits. Returns the bytes stored."""
+    target, offset, source = pump.target, pump.offset, pump.source
+    may_grow = fit.grow or fit.exact or target.created
+    available = (OFF_T_MAX if may_grow else max(target.size, offset)) - offset
     transfer.widen_pipe(source.fd, OFF_T_MAX if source.length is None else source.length)
-    with _open_end(target, offset, fit) as available:
-        if ready > available:
-            raise does_not_fit(target.name, offset, f"at least {ready} bytes", offset + available)
+    if ready > available:
+        raise does_not_fit(target.name, offset, f"at least {ready} bytes", offset + available)
+    with growing(target, offset) as pump.growth:
         wanted = available if source.length is None else min(source.length, available)
         stored = pump.run(ready, wanted)
-        if stored == available != source.length and source.read_into(buffer[:1]):
+        if stored == available != source.length and source.read_into(pump.buffer[:1]):
             excess = f"more than {stored} bytes (the first {stored} were stored)"
             raise does_not_fit(target.name, offset, excess, offset + available)
         if fit.exact and target.size > offset + stored:
-            posix.ftruncate(target.fd, offset + stored, target.name)
+            end_at(target, target.size, offset + stored)
     return stored
 
 
-@contextmanager
-def _open_end(target: OpenObject, offset: int, fit: Fit) -> Iterator[int]:
-    """How many bytes of a stream of unknown length may be stored.
-
-    When the body fails, an object that has grown gets its old size back.
-    """
-    old = target.size
-    may_grow = fit.grow or fit.exact or target.created
-    try:
-        yield (OFF_T_MAX if may_grow else max(old, offset)) - offset
-    except BaseException:
-        if may_grow and target.stat().st_size > old:
-            posix.ftruncate(target.fd, old, target.name)
-        raise
-
-
 class _Pump:
-    """One copy from a source into an object."""
+    """One copy from a source into an object; ``growth`` is told what it makes of the object's size."""
 
     def __init__(
         self, target: OpenObject, offset: int, source: Source, buffer: memoryview, progress: Progress
     ) -> None:
-        self._target = target
-        self._offset = offset
-        self._source = source
-        self._buffer = buffer
+        self.target = target
+        self.offset = offset
+        self.source = source
+        self.buffer = buffer
+        self.growth: Growth | None = None
         self._progress = progress
         self._stored = 0
+        self._looked_to = 0
 
     def run(self, ready: int, wanted: int, *, is_file: bool = False) -> int:
         """Store the buffer's ``ready`` bytes, then go on until ``wanted`` are stored or the source ends."""
         while ready and self._stored < wanted:
-            self._store(self._buffer[: min(ready, wanted - self._stored)])
+            self._store(self.buffer[: min(ready, wanted - self._stored)])
             self._progress(self._stored)
             if is_file:
                 self._send(wanted)
                 is_file = False
-            ready = self._source.read_into(self._buffer[: wanted - self._stored])
+            ready = self.source.read_into(self.buffer[: wanted - self._stored])
         return self._stored
+
+    def run_sparsely(self, data: list[Range], ready: int, amount: int) -> int:
+        """Store a file's ranges of ``data``, of which ``ready`` bytes have been read, and zeros between them.
+
+        Zeros go only where the object has other data: a hole stays one.
+        """
+        with failing_as("lseek", self.source.name):
+            begin = os.lseek(self.source.fd, 0, os.SEEK_CUR) - ready
+        for start, length in [*data, (amount, 0)]:
+            self._store_zeros(start)
+            with failing_as("lseek", self.source.name):
+                os.lseek(self.source.fd, begin + start, os.SEEK_SET)
+            self._send(start + length)
+            # Nothing is left, unless the kernel could not do it, or somebody has made the file shorter.
+            self.run(self.source.read_into(self.buffer[: start + length - self._stored]), start + length)
+            if self._stored < start + length:
+                break
+        return self._stored
+
+    def _store_zeros(self, end: int) -> None:
+        offset, length = self.offset + self._stored, end - self._stored
+        zeros = memoryview(bytes(min(length, CHUNK)))
+        for start, size, is_data in transfer.extents(self.target.fd, offset, length, self.target.name):
+            if is_data:
+                for begin in range(0, size, CHUNK):
+                    self._stored = start + begin - self.offset
+                    self._store(zeros[: size - begin])
+        self._stored = end
 
     def _send(self, wanted: int) -> None:
         """Copy inside the kernel, as far as that goes: for what is left, a read or a store says why."""
-        target = self._target
-        transfer.seek(target.fd, self._offset + self._stored, target.name)
+        target = self.target
+        transfer.seek(target.fd, self.offset + self._stored, target.name)
         count = 1
         with suppress(OSError):
             while count and self._stored < wanted:
                 size = min(SENDFILE_COUNT, wanted - self._stored)
-                count = transfer.sendfile(target.fd, self._source.fd, None, size, target.name)
+                count = transfer.sendfile(target.fd, self.source.fd, None, size, target.name)
                 self._stored += count
                 self._progress(self._stored)
 
     def _store(self, data: memoryview) -> None:
         while data:
-            try:
-                count = transfer.pwrite(self._target.fd, data, self._offset + self._stored, self._target.name)
-            except ShmError as error:
-                what = "No space left on /dev/shm" if error.errno == errno.ENOSPC else error.strerror
-                detail = f"{what} after {self._stored} bytes"
-                number = error.errno or errno.EIO
-                raise ShmError("pwrite", self._target.name, number, detail=detail) from error
+            begin = self.offset + self._stored
+            if self.growth:
+                self._look_ahead(begin)
+                self.growth.expect(begin + len(data))
+            count = self._pwrite(data, begin)
+            if self.growth:
+                self.growth.settle(begin + count)
             self._stored += count
             data = data[count:]
+
+    def _look_ahead(self, offset: int) -> None:
+        """Now and then, see that a memory cgroup lets the stream go on; the more often, the less is left."""
+        if offset < self._looked_to:
+            return
+        from shmctl.core import cgroup
+
+        allowance = cgroup.spare()
+        if allowance.left < WIDE_PIPE:
+            missing = missing_in(self.target, [(offset, WIDE_PIPE)], WIDE_PIPE)
+            if missing > allowance.left:
+                raise cgroup.exceeded(missing, allowance, self.target.name)
+        self._looked_to = offset + max(WIDE_PIPE, int(min(_FARTHEST_LOOK, allowance.left // 4)))
+
+    def _pwrite(self, data: memoryview, offset: int) -> int:
+        try:
+            return transfer.pwrite(self.target.fd, data, offset, self.target.name)
+        except ShmError as error:
+            what = "No space left on /dev/shm" if error.errno == errno.ENOSPC else error.strerror
+            detail = f"{what} after {self._stored} bytes"
+            raise ShmError("pwrite", self.target.name, error.errno or errno.EIO, detail=detail) from error
 
 
 def copy_out(
@@ -167,32 +244,95 @@ def copy_out(
 
     That fills a pipe with references to the object's own pages, so that a
     reader may see what is stored later; without ``by_reference`` it cannot.
+    In a new file, or at the end of one, the object's holes are holes again;
+    elsewhere they are zeros.
 
     Raises ShmError for the output's errors and for an object that has shrunk,
     BrokenPipeError for a reader that went away. ``progress`` is told the
     bytes copied so far.
     """
-    copy_some = transfer.sendfile if by_reference else _read_and_write
     transfer.widen_pipe(out_fd, length)
-    copied = 0
-    while copied < length:
-        wanted = min(SENDFILE_COUNT, length - copied)
+    outlet = _Outlet(target, offset, length, out_fd, progress, by_reference=by_reference)
+    if outlet.takes_holes():
+        outlet.copy_sparsely()
+    else:
+        outlet.copy(length)
+
+
+class _Outlet:
+    """One copy out of an object."""
+
+    def __init__(
+        self,
+        target: OpenObject,
+        offset: int,
+        length: int,
+        out_fd: int,
+        progress: Progress,
+        *,
+        by_reference: bool,
+    ) -> None:
+        self._target = target
+        self._offset = offset
+        self._length = length
+        self._out_fd = out_fd
+        self._progress = progress
+        self._copy_some = transfer.sendfile if by_reference else _read_and_write
+        self._copied = 0
+
+    def takes_holes(self) -> bool:
+        """Whether the object has holes, and the output is a file that has nothing where they will be."""
+        st = self._target.stat()
+        if st.st_blocks * 512 >= st.st_size:
+            return False
         try:
-            count = copy_some(out_fd, target.fd, offset + copied, wanted, target.name)
-        except (BrokenPipeError, ShmError):
-            raise
-        except OSError as error:
-            if copy_some is transfer.sendfile and error.errno in (errno.EINVAL, errno.ENOSYS):
-                # An output opened for appending, or one that is no file, pipe or socket.
-                copy_some = _read_and_write
-                continue
-            detail = f"{error.strerror} after {copied} of {length} bytes"
-            raise FileError("write", STANDARD_OUTPUT, error.errno or errno.EIO, detail=detail) from error
-        if not count:
-            detail = f"another process shrank it: {copied} of {length} bytes were read"
-            raise ShmError("sendfile", target.name, errno.EIO, detail=detail)
-        copied += count
-        progress(copied)
+            out = os.fstat(self._out_fd)
+            return (
+                stat.S_ISREG(out.st_mode)
+                and not transfer.appends(self._out_fd)
+                and os.lseek(self._out_fd, 0, os.SEEK_CUR) >= out.st_size
+            )
+        except OSError:
+            return False  # writing to it says why
+
+    def copy_sparsely(self) -> None:
+        """Copy data, and pass over what is a hole."""
+        target = self._target
+        is_data, end = True, 0
+        for _, size, is_data in transfer.extents(target.fd, self._offset, self._length, target.name):
+            if is_data:
+                self.copy(self._copied + size)
+            else:
+                self._copied += size
+                with failing_as("lseek", STANDARD_OUTPUT):
+                    end = os.lseek(self._out_fd, size, os.SEEK_CUR)
+                self._progress(self._copied)
+        if not is_data:
+            with failing_as("ftruncate", STANDARD_OUTPUT):
+                if os.fstat(self._out_fd).st_size < end:
+                    os.ftruncate(self._out_fd, end)
+
+    def copy(self, end: int) -> None:
+        """Copy what is left up to byte ``end`` of the range."""
+        while self._copied < end:
+            wanted = min(SENDFILE_COUNT, end - self._copied)
+            place = self._offset + self._copied
+            try:
+                count = self._copy_some(self._out_fd, self._target.fd, place, wanted, self._target.name)
+            except (BrokenPipeError, ShmError):
+                raise
+            except OSError as error:
+                if self._copy_some is transfer.sendfile and error.errno in (errno.EINVAL, errno.ENOSYS):
+                    # An output opened for appending, or one that is no file, pipe or socket.
+                    self._copy_some = _read_and_write
+                    continue
+                detail = f"{error.strerror} after {self._copied} of {self._length} bytes"
+                raise FileError("write", STANDARD_OUTPUT, error.errno or errno.EIO, detail=detail) from error
+            if not count:
+                detail = f"another process shrank it: {self._copied} of {self._length} bytes were read"
+                raise ShmError("sendfile", self._target.name, errno.EIO, detail=detail)
+            self._copied += count
+            self._progress(self._copied)
 
 
 def _read_and_write(out_fd: int, fd: int, offset: int, count: int, name: Name) -> int:

@@ -3,7 +3,7 @@
 import errno
 import os
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import NamedTuple
 
 from shmctl.core import posix
@@ -35,8 +35,18 @@ def writable(
 
     ``create`` makes it where there is none, and unmakes it if the body fails.
     """
-    with opened_or_created(name, mode, directory) if create else opened(name, os.O_RDWR, directory) as target:
-        yield target.locked(exclusive=True) if lock else target
+
+    def open_it() -> AbstractContextManager[OpenObject]:
+        return opened_or_created(name, mode, directory) if create else opened(name, os.O_RDWR, directory)
+
+    if lock:
+        from shmctl.core.objects.lock import locked
+
+        with locked(open_it, exclusive=True) as target:
+            yield target
+        return
+    with open_it() as target:
+        yield target
 
 
 def write_bytes(target: OpenObject, offset: int, data: bytes, fit: Fit) -> None:

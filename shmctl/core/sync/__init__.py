@@ -1,1 +1,1 @@
-"""Wait for objects, and keep their users in step."""
+"""Waiting, back-off and semaphores."""

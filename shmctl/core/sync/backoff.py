@@ -1,4 +1,4 @@
-"""How a wait passes its time: it spins, or sleeps ever longer; it wakes for the name, and ends in time."""
+"""Back-off of a wait: spin, then sleep ever longer, until the name changes or the time is up."""
 
 import errno
 import os
@@ -23,10 +23,9 @@ _LONGEST_SLEEP = 1.0
 
 
 class NameWatch:
-    """Tells when something happens to a name in a directory: inotify(7).
+    """Watches a name in a directory: inotify(7).
 
-    Where the kernel gives no watch, because there are too many, the name has
-    to be looked at now and then.
+    Without a watch, because there are too many, the name is polled.
     """
 
     def __init__(self, name: Name, directory: Directory) -> None:
@@ -67,9 +66,9 @@ def _open_watch(directory: Directory) -> int | None:
 class Pacer:
     """Passes the time between two looks at an object.
 
-    For a moment it spins; then it sleeps, twice as long each time, up to
+    It spins for a moment, then sleeps, twice as long each time, up to
     ``interval`` seconds. With ``spin`` it never sleeps. After ``timeout``
-    seconds it lets one last look be taken, and then raises ShmError with ETIMEDOUT.
+    seconds it allows one last look, and then raises ShmError (ETIMEDOUT).
     """
 
     def __init__(

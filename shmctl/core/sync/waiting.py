@@ -2,18 +2,17 @@
 
 import errno
 import os
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from hashlib import blake2b
 from typing import TypeVar
 
-from shmctl.core import posix
 from shmctl.core.errors import ShmError, failing_as
 from shmctl.core.inspect.lease import State, UsageTest
 from shmctl.core.models import DEV_SHM, Directory
 from shmctl.core.names import Name
 from shmctl.core.objects.describe import describe, is_same
-from shmctl.core.objects.mapping import Mapping
+from shmctl.core.objects.mapping import LiveRange
 from shmctl.core.objects.open import OpenObject, opened
 from shmctl.core.objects.read import chunks
 from shmctl.core.sync.backoff import Pacer
@@ -93,8 +92,8 @@ def _wait_in(
 ) -> Found:
     end = offset + length
     _wait_for_size(target, end, pacer)
-    with Mapping(target.fd, offset, length, posix.PROT_READ, target.name) as mapping:
-        return _poll(target, end, lambda: look(mapping.load), pacer)
+    with LiveRange(target.fd, offset, length, target.name) as live:
+        return _poll(target, end, lambda: look(live.load), pacer, live.forget)
 
 
 def wait_for_change(
@@ -102,21 +101,21 @@ def wait_for_change(
 ) -> None:
     """Return once the bytes of the range, or how many there are of them, are other than now.
 
-    ``length`` None means up to the object's end. An object that takes the name counts as a change.
+    ``length`` None means up to the object's end. An object that takes the name counts as a change, and so
+    does one that is shrunk while it is looked at.
     """
-    with opened(name, os.O_RDONLY, directory) as target:
+    with opened(name, os.O_RDONLY, directory) as target, suppress(_ReplacedError), _shrinking_suppressed():
         before = _fingerprint(target, offset, length)
+        _poll(target, 0, lambda: _fingerprint(target, offset, length) != before or None, pacer)
 
-        def changed() -> bool | None:
-            try:
-                return _fingerprint(target, offset, length) != before or None
-            except ShmError as error:
-                if error.errno != errno.EFAULT:
-                    raise
-                return True  # it was shrunk under our hands
 
-        with suppress(_ReplacedError):
-            _poll(target, 0, changed, pacer)
+@contextmanager
+def _shrinking_suppressed() -> Iterator[None]:
+    try:
+        yield
+    except ShmError as error:
+        if error.errno != errno.EFAULT:
+            raise
 
 
 class _ReplacedError(Exception):
@@ -130,7 +129,13 @@ def _wait_for_size(target: OpenObject, end: int, pacer: Pacer) -> None:
         pacer.pause()
 
 
-def _poll(target: OpenObject, end: int, look: Callable[[], Found | None], pacer: Pacer) -> Found:
+def _poll(
+    target: OpenObject,
+    end: int,
+    look: Callable[[], Found | None],
+    pacer: Pacer,
+    after_a_while: Callable[[], None] = lambda: None,
+) -> Found:
     while True:
         found = look()
         if found is not None:
@@ -139,6 +144,7 @@ def _poll(target: OpenObject, end: int, look: Callable[[], Found | None], pacer:
             return found
         if pacer.pause():
             _look_from_outside(target, end, pacer)
+            after_a_while()
 
 
 def _look_from_outside(target: OpenObject, end: int, pacer: Pacer) -> None:

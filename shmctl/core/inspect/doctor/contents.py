@@ -1,4 +1,4 @@
-"""Checks of what stands in /dev/shm, and of what takes memory without a name."""
+"""Checks of the objects in /dev/shm, and of memory without a name."""
 
 from collections.abc import Sequence
 from dataclasses import replace

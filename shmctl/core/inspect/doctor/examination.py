@@ -1,4 +1,4 @@
-"""What several checks look at, read once."""
+"""Facts that several checks use, read once."""
 
 import os
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ class Examination:
 
     @cached_property
     def snapshot(self) -> Snapshot:
-        """What stands in the directory, and who holds it."""
+        """The entries of the directory, and their holders."""
         return snapshots([self.directory])[0]
 
     @property
@@ -32,12 +32,12 @@ class Examination:
 
     @property
     def capacity(self) -> int:
-        """How much it may hold in bytes; 0 means without limit."""
+        """The capacity in bytes; 0 means no limit."""
         return self.vfs.f_blocks * self.vfs.f_frsize
 
     @cached_property
     def mounts(self) -> list[Mount]:
-        """What the process sees mounted."""
+        """The mounts that the process sees."""
         return read_mounts(self.pid)
 
     @cached_property

@@ -1,4 +1,4 @@
-"""Checks of the directory and the file system below it: is it there, is it a tmpfs, how is it mounted?"""
+"""Checks of the directory and its file system."""
 
 import os
 import stat
@@ -14,7 +14,7 @@ _MAKE = "mkdir -p /dev/shm && mount -t tmpfs -o mode=1777,nosuid,nodev tmpfs /de
 
 
 def check_directory(case: Examination) -> Outcome:
-    """Is there a directory at all, and does a link stand in its place?"""
+    """Is there a directory, and is it a symbolic link?"""
     path = case.directory.path
     try:
         st = os.lstat(path) if case.directory.fd is None else os.stat(case.directory.fd)

@@ -1,4 +1,4 @@
-"""What a check finds."""
+"""Findings of checks."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from shmctl.core.models import ObjectInfo
 
 
 class Status(StrEnum):
-    """How bad it is, from nothing to something that fails now or lets others in."""
+    """The severity of a finding."""
 
     OK = "ok"
     NOTE = "note"
@@ -18,12 +18,12 @@ class Status(StrEnum):
 
     @property
     def is_bad(self) -> bool:
-        """Whether somebody has to do something."""
+        """Whether somebody has to act."""
         return self in (Status.WARNING, Status.PROBLEM)
 
 
 class Scope(StrEnum):
-    """What a finding is about: one /dev/shm, one process, or all of the host."""
+    """The subject of a finding: one /dev/shm, one process, or the host."""
 
     DIRECTORY = "directory"
     PROCESS = "process"
@@ -32,7 +32,7 @@ class Scope(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What one check saw, in words; what to do about it, or nothing; and the objects that it is about."""
+    """The outcome of a check: what it saw, advice or nothing, and the objects concerned."""
 
     status: Status
     seen: str
@@ -42,7 +42,7 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """An outcome, and which check it is of: ``check`` is a stable name."""
+    """An outcome with the stable name of its check."""
 
     check: str
     scope: Scope

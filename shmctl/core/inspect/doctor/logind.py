@@ -1,9 +1,9 @@
-"""What systemd-logind is told about objects of users who log out: logind.conf(5)."""
+"""The RemoveIPC setting of systemd-logind: logind.conf(5)."""
 
 import os
 import re
 
-# What stands in an earlier folder replaces a file of that name in a later one.
+# A file in an earlier folder replaces one of that name in a later folder.
 _FOLDERS = ("/etc/systemd", "/run/systemd", "/usr/local/lib/systemd", "/usr/lib/systemd")
 _SECTION = re.compile(r"\[(.+)\]")
 _SETTING = re.compile(r"RemoveIPC\s*=\s*(\S+)")

@@ -1,0 +1,84 @@
+"""Hold the lock of the object that has a name: flock(2)."""
+
+import errno
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+
+from shmctl.core import locking, posix
+from shmctl.core.errors import ShmError
+from shmctl.core.models import Directory
+from shmctl.core.names import Name
+from shmctl.core.objects.describe import is_same
+from shmctl.core.objects.open import OpenObject, opened
+
+# What another process may have made of the name since: what takes its place decides what that means.
+_GONE = (errno.ENOENT, errno.ELOOP, errno.EINVAL, errno.EISDIR, errno.ENXIO)
+
+
+@contextmanager
+def locked(
+    open_it: Callable[[], AbstractContextManager[OpenObject]],
+    *,
+    exclusive: bool,
+    timeout: float | None = None,
+    at_once: bool = False,
+) -> Iterator[OpenObject]:
+    """What ``open_it`` opens, as it is once its lock is had.
+
+    While the lock was waited for, another object may have taken the name.
+    Then the lock of the old one keeps nobody away, and the new one is opened.
+
+    Raises ShmError where the lock is not had: ETIMEDOUT after ``timeout``
+    seconds, EAGAIN if it is wanted ``at_once``; ENOENT where nothing has the
+    name any more.
+    """
+    deadline = None if timeout is None else time.monotonic() + timeout
+    while True:
+        with open_it() as target:
+            if at_once:
+                if not locking.try_flock(target.fd, target.name, exclusive=exclusive):
+                    raise ShmError("flock", target.name, errno.EAGAIN, detail="somebody else has the lock")
+            elif deadline is None:
+                locking.flock(target.fd, target.name, exclusive=exclusive)
+            elif not locking.flock_until(target.fd, target.name, deadline, exclusive=exclusive):
+                detail = f"timed out after {timeout:g} s: somebody else has the lock"
+                raise ShmError("flock", target.name, errno.ETIMEDOUT, detail=detail)
+            if _has_its_name(target):
+                yield target._replace(size=target.stat().st_size)
+                return
+
+
+def _has_its_name(target: OpenObject) -> bool:
+    """Whether the name is still this object's."""
+    try:
+        return is_same(posix.lstat(target.name, target.directory), target.stat())
+    except ShmError as error:
+        if error.errno != errno.ENOENT:
+            raise
+        return False
+
+
+@contextmanager
+def lock_of_replaced(name: Name, before: os.stat_result | None, directory: Directory) -> Iterator[None]:
+    """Hold the lock of the object that is replaced: nobody who has it finds another in its place.
+
+    Who waits for it gets it afterwards, and sees by then that the name is
+    another's. Without permission to read the object its lock cannot be had.
+    """
+    if before is None:
+        yield
+        return
+    with ExitStack() as stack:
+        try:
+            old = stack.enter_context(opened(name, os.O_RDONLY, directory))
+        except ShmError as error:
+            if error.errno not in (errno.EACCES, *_GONE):
+                raise
+        else:
+            if not locking.try_flock(old.fd, name, exclusive=True):
+                # Under 'shmctl lock' and flock(1) it is this process's own, by a descriptor it was given.
+                inherited = locking.inherited_lock(old.stat())
+                locking.flock(old.fd if inherited is None else inherited, name, exclusive=True)
+        yield
