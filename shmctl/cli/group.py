@@ -29,6 +29,9 @@ COMMANDS = {
     "truncate": Entry("Make and resize", "Set the size of objects (ftruncate)."),
     "write": Entry("Write and read", "Store data in an object (mmap)."),
     "read": Entry("Write and read", "Show what an object holds (mmap)."),
+    "layout": Entry(
+        "Write and read", "Show where each field of a structure stands: offset, size, type, holes."
+    ),
     "ls": Entry("Look", "List objects (readdir, fstatat)."),
     "stat": Entry("Look", "Show all that the system knows of objects (fstat)."),
     "chmod": Entry("Own", "Change the permissions of objects (fchmod)."),

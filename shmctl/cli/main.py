@@ -67,7 +67,7 @@ def _explain(problem: BaseException, command: str | None) -> int:  # noqa: C901,
         case KeyboardInterrupt() | click.Abort() | EOFError():
             return ExitStatus.INTERRUPTED
         case InputError():
-            messages.error(str(problem), problem.hint, command)
+            messages.error(str(problem), problem.hint, command, problem.transcript)
             return ExitStatus.USAGE
         case click.ClickException():
             _usage_error(problem, command)

@@ -64,11 +64,17 @@ _LONGEST = 2400  # room for two names with every byte escaped
 _NO_SPACE_HINT = "'shmctl ls --sort allocated --reverse' shows what takes the memory"
 
 
-def error(message: str, hint: str | None = None, command: str | None = None) -> None:
-    """Print ``shmctl: command: message`` and a ``hint:`` line on standard error, safe for any terminal."""
+def error(
+    message: str, hint: str | None = None, command: str | None = None, transcript: Sequence[str] = ()
+) -> None:
+    """Print ``shmctl: command: message`` and a ``hint:`` line on standard error, safe for any terminal.
+
+    The lines of ``transcript``, another program's, stand before them as they are.
+    """
     prefix = f"shmctl: {_place}{command}: " if command else f"shmctl: {_place}"
     flush_output()
-    text = _shortened(printable(prefix + message)) + "\n"
+    text = "".join(printable(line) + "\n" for line in transcript)
+    text += _shortened(printable(prefix + message)) + "\n"
     if hint:
         text += _shortened(printable(f"hint: {hint}")) + "\n"
     # One write, so that no other program's output comes between.
