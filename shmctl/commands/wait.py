@@ -11,7 +11,7 @@ from shmctl.cli.types import DURATION, SIZE
 from shmctl.core.names import Name
 from shmctl.core.requests import LayoutSource
 from shmctl.core.rules import go_with
-from shmctl.core.sync.wanted import WAIT_RULES, Wanted, parse_conditions, wait_for
+from shmctl.core.sync.wait_request import WAIT_RULES, Wanted, parse_conditions, wait_for
 
 if TYPE_CHECKING:
     from shmctl.core.layouts.layout import Layout
