@@ -500,6 +500,19 @@ def locks() -> list[bytes]:
     return _lines(_read_file(b"/proc/locks"))
 
 
+def system_v_memory() -> tuple[int, int] | None:
+    """How many System V segments of this IPC namespace take memory, and how much, swap included.
+
+    In bytes (proc_sysvipc(5)); None where the kernel has none.
+    """
+    try:
+        heading, *rows = (line.split() for line in _lines(_read_file(b"/proc/sysvipc/shm")))
+    except OSError:
+        return None
+    taken = [sum(int(row[heading.index(column)]) for column in (b"rss", b"swap")) for row in rows]
+    return len([each for each in taken if each]), sum(taken)
+
+
 def setting(name: str) -> int:
     """A number below /proc/sys (proc_sys(5)). Raises OSError."""
     return int(_read_file(f"/proc/sys/{name}".encode()))
