@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from shmctl.core.errors import InputError, ShmError
+from shmctl.core.errors import InputError, ShmError, UnknownTypeError
 from shmctl.core.layouts import lines
 from shmctl.core.layouts.dwarf import DebugFile, Entry, Place, Unit
 from shmctl.core.layouts.dwarfnumbers import At, Tag
@@ -206,7 +206,9 @@ class Library:
         try:
             found = _distinct(self._definitions(wanted, called or wanted.text))
             if not found:
-                raise InputError(f"{self.shown}: no type is called {quote(wanted.text)}", self._hint(wanted))
+                raise UnknownTypeError(
+                    f"{self.shown}: no type is called {quote(wanted.text)}", self._hint(wanted)
+                )
         except (DamagedError, RecursionError, MemoryError) as error:
             reason = str(error) if isinstance(error, DamagedError) else "too large or too deeply nested"
             raise InputError(f"{self.shown}: {reason}") from None

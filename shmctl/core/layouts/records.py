@@ -75,7 +75,7 @@ def _names(record: RecordType) -> Iterator[str]:
 
 _WRAPPERS = re.compile(
     r"(atomic|__atomic_base|__atomic_float|array|mutex|recursive_mutex|timed_mutex|recursive_timed_mutex|"
-    r"shared_mutex|shared_timed_mutex|condition_variable|atomic_flag)(<.*>)?",
+    r"shared_mutex|shared_timed_mutex|condition_variable|atomic_flag|Atomic[A-Z]\w+)(<.*>)?",
     re.DOTALL,
 )
 
@@ -97,7 +97,7 @@ def as_known(record: RecordType, name: str) -> Type:
         return inner if name.startswith("array") else record
     if isinstance(inner, ScalarType) and inner.kind == "opaque":
         return record
-    return inner._replace(name=f"std::{name}", align=record.align)
+    return inner._replace(name=name if name.startswith("Atomic") else f"std::{name}", align=record.align)
 
 
 def _is_empty(type_: Type) -> bool:
