@@ -7,6 +7,7 @@ units and entries that can define the type, and nothing else is decoded.
 import os
 import re
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from typing import NamedTuple
 
 from shmctl.core.errors import InputError, ShmError, UnknownTypeError
@@ -288,26 +289,30 @@ class Library:
         near = self.near(wanted.name)
         return f"near names: {', '.join(near)}" if near else "'readelf --debug-dump=info' shows what it has"
 
-    def near(self, name: str, most: int = 8) -> list[str]:
+    def near(self, name: str, most: int = 5) -> list[str]:
         """Names of types that look like ``name``."""
         from difflib import get_close_matches
 
         key = name.casefold().replace("_", "").removesuffix("t")
+        # A linker keeps a string that ends another one as that one's end only.
+        beginning = re.compile(re.escape(name[:3]), re.IGNORECASE)
         texts = set[str]()
         for file in self._files():
             for raw in file.section(b"str").split(b"\0"):
                 text = raw.decode("utf-8", "replace")
-                if 0 < len(text) < 80 and text[0] != "_" and _alike(key, text):
-                    texts.add(text)
+                if 0 < len(text) < 80:
+                    ends = (text[found.start() :] for found in beginning.finditer(text))
+                    texts.update(part for part in (text, *ends) if part[0] != "_" and _alike(key, part))
             if len(file.section(b"info")) < 1 << 20:
                 texts |= {known for known, _, _ in all_types(file, 2000)}
-        close = get_close_matches(name[:80], sorted(texts)[:5000], n=40, cutoff=0.5)
-        known = [text for text in close if self._is_type(text)]
-        return known[:most]
+        close = get_close_matches(name[:80], texts - {name}, n=8, cutoff=0.5)  # each costs a search
+        return list(islice(filter(self._is_type, close), most))
 
     def _is_type(self, text: str) -> bool:
         return any(
-            next(named(file, text.encode(), TYPES - {Tag.BASE}), None) is not None for file in self._files()
+            At.DECLARATION not in entry.attributes
+            for file in self._files()
+            for _, entry in islice(named(file, text.encode(), TYPES - {Tag.BASE}), 50)
         )
 
     def names(self, most: int = 10_000) -> Iterator[tuple[str, int]]:
