@@ -305,14 +305,14 @@ class Library:
                     texts.update(part for part in (text, *ends) if part[0] != "_" and _alike(key, part))
             if len(file.section(b"info")) < 1 << 20:
                 texts |= {known for known, _, _ in all_types(file, 2000)}
-        close = get_close_matches(name[:80], texts - {name}, n=8, cutoff=0.5)  # each costs a search
+        close = get_close_matches(name[:80], texts, n=8, cutoff=0.5)  # each costs a search
         return list(islice(filter(self._is_type, close), most))
 
     def _is_type(self, text: str) -> bool:
         return any(
-            At.DECLARATION not in entry.attributes
+            At.DECLARATION not in entry.attributes and Walk(place.unit).scopes(place.offset) is not None
             for file in self._files()
-            for _, entry in islice(named(file, text.encode(), TYPES - {Tag.BASE}), 50)
+            for place, entry in islice(named(file, text.encode(), TYPES - {Tag.BASE}), 5)
         )
 
     def names(self, most: int = 10_000) -> Iterator[tuple[str, int]]:
