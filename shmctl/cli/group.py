@@ -46,7 +46,7 @@ COMMANDS = {
     "gc": Entry("Look after", "Remove orphans: objects that nobody uses and nothing says to keep."),
     "df": Entry("Look after", "Show what fills /dev/shm (statvfs, /proc)."),
     "metrics": Entry("Look after", "Show the totals of /dev/shm as Prometheus metrics (statvfs, /proc)."),
-    "doctor": Entry("Look after", "Tell what makes shared memory unsafe or fragile on this host."),
+    "doctor": Entry("Look after", "Check what makes shared memory unsafe or fragile on this host."),
     "mv": Entry("Own", "Rename an object (renameat2)."),
     "cp": Entry("Make and resize", "Copy an object (sendfile)."),
     "rm": Entry("Remove", "Remove objects by name or pattern (unlink)."),

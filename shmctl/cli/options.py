@@ -167,7 +167,7 @@ def owner_option(function: Function) -> Function:
 
 def verbose_option(function: Function) -> Function:
     """``-v/--verbose``."""
-    return click.option("-v", "--verbose", is_flag=True, help="Tell what was done.")(function)
+    return click.option("-v", "--verbose", is_flag=True, help="Report what was done.")(function)
 
 
 def uninspected_option(function: Function) -> Function:

@@ -140,7 +140,7 @@ class Stat(NamedTuple):
 
 def stat(pid: int) -> Stat:
     """The state of a process. Raises OSError."""
-    # The command stands in the middle, in parentheses, and may have some of its own.
+    # The command is in the middle, in parentheses, and may contain some itself.
     fields = _read(pid, "stat").rpartition(b")")[2].split()
     return Stat(fields[0], int(fields[6]), int(fields[17]), int(fields[19]) / os.sysconf("SC_CLK_TCK"))
 

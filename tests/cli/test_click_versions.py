@@ -131,7 +131,7 @@ def test_an_error_outside_a_batch(click_path: str) -> None:
     assert with_click(click_path, "run", "-s") == Result(
         2,
         b"",
-        b"shmctl: run: option '-s' requires an argument\nhint: 'shmctl run --help' tells how it is used\n",
+        b"shmctl: run: option '-s' requires an argument\nhint: see 'shmctl run --help'\n",
     )
 
 

@@ -70,4 +70,4 @@ def test_refusal(name: str, args: list[str], problem: str) -> None:
     message, hint = result.errors.splitlines()
     assert message == f"shmctl: {args[0]}: {problem}"
     path = " ".join(args[:2]) if args[0] == "sem" else args[0]
-    assert hint.startswith(f"hint: 'shmctl {path} --help'")
+    assert hint.startswith(f"hint: see 'shmctl {path} --help'")

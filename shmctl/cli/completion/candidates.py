@@ -78,7 +78,7 @@ def _directory(ctx: click.Context) -> AbstractContextManager[Directory]:
 
 
 def complete_owners(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """The users who own something in /dev/shm; the help tells how much."""
+    """The users who own something in /dev/shm; the help says how much."""
     counts: dict[str, int] = {}
     for info in _scan(ctx):
         owner = user_name(info.st.st_uid)
