@@ -12,7 +12,7 @@ from shmctl.core.names import Name
 from shmctl.core.requests import LayoutSource
 from shmctl.core.rules import go_with
 from shmctl.core.sizes import parse_fullness
-from shmctl.core.sync.wanted import WAIT_RULES, Wanted, parse_conditions, wait_for, wait_for_use
+from shmctl.core.sync.wait_request import WAIT_RULES, Wanted, parse_conditions, wait_for, wait_for_use
 
 if TYPE_CHECKING:
     from shmctl.core.layouts.layout import Layout

@@ -267,7 +267,7 @@ def test_other_shells_are_a_usage_error() -> None:
 
 
 @pytest.mark.parametrize(
-    "words", [["read", "/x", "--struct", "int", ""], ["--target", "4194304", "stat", "/"]]
+    "words", [["read", "/x", "--struct", "struct {", ""], ["--target", "4194304", "stat", "/"]]
 )
 def test_nothing_is_said_whatever_goes_wrong(words: list[str]) -> None:
     result = run(*words, env={"_SHMCTL_COMPLETE": "zsh_complete"})
