@@ -52,6 +52,7 @@ FORMS: dict[str, list[list[str]]] = {
     ],
     "chmod": [["chmod", "640", "NAME", "-v"]],
     "chown": [["chown", ":0", "NAME", "-v"]],
+    "events": [["events", "NAME", "--timeout", "0.02"], ["events", "--json", "--timeout", "0.02"]],
     "holders": [["holders"], ["holders", "NAME"], ["holders", "NAME", "--json"], ["holders", "--unlinked"]],
     "wait": [
         ["wait", "NAME", "--timeout", "0.02"],
