@@ -46,6 +46,19 @@ def test_the_api_takes_every_manifest(version: str, tmp_path: Path) -> None:
     assert run_command([*argv, str(wrong)], env={"PYTHONWARNINGS": "default"}).status != 0
 
 
+def test_prometheus_takes_the_scrape_configuration(tmp_path: Path) -> None:
+    """Debian's has no discovery of pods, so without that part."""
+    config = yaml.safe_load((FOLDER / "scrape.yml").read_text())
+    (job,) = config["scrape_configs"]
+    (discovery,) = job.pop("kubernetes_sd_configs")
+    assert discovery == {"role": "pod", "namespaces": {"names": ["shmctl"]}}
+    (tmp_path / "prometheus.yml").write_text(yaml.safe_dump(config))
+    result = run_command(["promtool", "check", "config", str(tmp_path / "prometheus.yml")])
+    assert result.status == 0, result
+    (port,) = daemon_sets()["shmctl-metrics"]["containers"][0]["ports"]
+    assert port["name"] == job["relabel_configs"][0]["regex"]
+
+
 @pytest.mark.parametrize("name", daemon_sets())
 def test_the_pods_are_closed(name: str) -> None:
     """One by one: what a reviewer asks for. Each capability has its reason in the line above."""
