@@ -279,14 +279,18 @@ def test_systemd_understands_the_units(installed: Path) -> None:
 
 @pytest.mark.parametrize("service", SERVICES, ids=lambda path: path.stem)
 def test_the_services_are_closed(service: Path, installed: Path) -> None:
-    """Of 100, 100 being a service that may do everything; 20 is what systemd calls OK."""
-    argv = ["systemd-analyze", "security", "--offline=true", "--no-pager", "--threshold=20"]
+    """Of 100, 100 being a service that may do everything; below 50 is what systemd calls OK."""
+    # fanotify takes CAP_SYS_ADMIN, and the kernel's process events the host's network.
+    most = 24 if "events" in service.name else 20
+    argv = ["systemd-analyze", "security", "--offline=true", "--no-pager", f"--threshold={most}"]
     result = run_command([*argv, str(installed / service.name)])
     assert result.status == 0, result.text
 
 
 def test_both_services_are_closed_in_the_same_way() -> None:
-    metrics, gc = (dict(settings(service)["Service"]) for service in reversed(SERVICES))
+    metrics, gc = (
+        dict(settings(CONTRIB / f"systemd/shmctl-{name}.service")["Service"]) for name in ("metrics", "gc")
+    )
     own = {"ExecStart", "TimeoutStartSec", "CapabilityBoundingSet", "ReadWritePaths"}
     assert {k: v for k, v in metrics.items() if k not in own} == {k: v for k, v in gc.items() if k not in own}
 
@@ -304,8 +308,12 @@ def system_calls(*sets: str) -> set[str]:
 @pytest.mark.needs_root
 @pytest.mark.parametrize("service", SERVICES, ids=lambda path: path.stem)
 def test_it_makes_no_other_system_calls(service: Path, tmp_path: Path) -> None:
-    allow, forbid = re.findall(r"^SystemCallFilter=(.+)$", service.read_text(), re.M)
-    allowed = system_calls(*allow.split()) - system_calls(*forbid.removeprefix("~").split())
+    allowed: set[str] = set()
+    for line in re.findall(r"^SystemCallFilter=(.+)$", service.read_text(), re.M):
+        words = line.removeprefix("~").split()
+        named = system_calls(*(word for word in words if word.startswith("@"))) if "@" in line else set()
+        named |= {word for word in words if not word.startswith("@")}
+        allowed = allowed - named if line.startswith("~") else allowed | named
     log = tmp_path / "log"
     command = [
         word.replace("/var/lib/prometheus/node-exporter", str(tmp_path)) for word in command_of(service)
@@ -315,8 +323,10 @@ def test_it_makes_no_other_system_calls(service: Path, tmp_path: Path) -> None:
         argv = [*place.enter, *as_the_unit(service), "strace", "-f", "-qq", "-o", str(log), *command]
         if "gc" in command:
             argv[-1] = "0"
+        if "events" in command:
+            argv += ["--timeout", "0.5"]
         result = run_command(argv)
-    assert result.status == 0, result
+    assert result.status == (124 if "events" in command else 0), result
     lines = log.read_text().splitlines()
     assert {match[1] for line in lines if (match := re.match(r"\d+ +(\w+)\(", line))} <= allowed
     # MemoryDenyWriteExecute.
