@@ -355,6 +355,7 @@ PATHS = {
     "run --name": (["run", "--name", "NEW", "--", "true"], set()),
     "events": (["events", "--timeout", "0"], {"ctypes", "socket"}),
     "mv": (["mv", "NAME", "NEW"], {"ctypes"}),
+    "rescue": (["rescue", "NAME", "NEW"], THREADS),
     "cp": (["cp", "NAME", "NEW"], set()),
     "rm": (["rm", "NAME"], set()),
     "rm PATTERN": (["rm", "NAME*"], set()),

@@ -50,6 +50,7 @@ COMMANDS = {
     "doctor": Entry("Look after", "Check what makes shared memory unsafe or fragile on this host."),
     "mv": Entry("Own", "Rename an object (renameat2)."),
     "cp": Entry("Make and resize", "Copy an object (sendfile)."),
+    "rescue": Entry("Look after", "Copy what an object holds that has no name any more (/proc)."),
     "rm": Entry("Remove", "Remove objects by name or pattern (unlink)."),
     "unlink": Entry("Remove", "Remove one object (shm_unlink)."),
     "completion": Entry("Set up", "Print the script that makes a shell complete shmctl: bash, zsh or fish."),
