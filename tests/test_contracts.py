@@ -356,6 +356,7 @@ PATHS = {
     "events": (["events", "--timeout", "0"], {"ctypes", "socket"}),
     "mv": (["mv", "NAME", "NEW"], {"ctypes"}),
     "rescue": (["rescue", "NAME", "NEW"], THREADS),
+    "locks": (["locks", "NAME"], THREADS),
     "cp": (["cp", "NAME", "NEW"], set()),
     "rm": (["rm", "NAME"], set()),
     "rm PATTERN": (["rm", "NAME*"], set()),

@@ -58,6 +58,8 @@ def is_mounted() -> bool:
     return os.path.exists("/proc/self")
 
 
+# futex and futex_wait.
+_FUTEX_CALLS = {"x86_64": (b"202", b"455"), "aarch64": (b"98", b"455")}
 # Whatever stands there by then: nothing is waited for, and no terminal taken.
 _OPEN_TO_READ = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
 
@@ -316,6 +318,25 @@ def descriptor_info(pid: int, fd: bytes) -> tuple[int, int | None]:
 def has_flock(fd: int) -> bool:
     """Whether a descriptor of this process has a lock of flock(2). Raises OSError."""
     return b"FLOCK" in _read(None, f"fdinfo/{fd}")
+
+
+def descriptor_locks(pid: int, fd: int) -> list[bytes]:
+    """The locks that a descriptor has, in lines as /proc/locks has them. Raises OSError."""
+    lines = _lines(_read(pid, f"fdinfo/{fd}"))
+    return [line.removeprefix(b"lock:").strip() for line in lines if line.startswith(b"lock:")]
+
+
+def thread_ids(pid: int) -> list[int]:
+    """The threads of a process. Raises OSError."""
+    return sorted(map(int, os.listdir(_path(pid, "task"))))
+
+
+def futex_address(tid: int) -> int | None:
+    """The address that a thread sleeps on in futex(2); None if it does not. Raises OSError."""
+    number, *arguments = _read_once(_path(tid, "syscall")).split()
+    if number not in _FUTEX_CALLS.get(os.uname().machine, ()):
+        return None
+    return int(arguments[0], 16)
 
 
 def descriptor_stat(pid: int, fd: bytes) -> os.stat_result:

@@ -91,6 +91,11 @@ FORMS: dict[str, list[list[str]]] = {
         ["mv", "--exchange", "NAME", "/moved"],
     ],
     "cp": [["cp", "NAME", "/copy"], ["cp", "--replace", "-v", "NAME", "/copy"]],
+    "locks": [
+        ["locks"],
+        ["locks", "NAME", "--json"],
+        ["locks", "NAME", "--struct", "pthread_mutex_t m; char c[20];", "-c", "all"],
+    ],
     "rescue": [["rescue", "NAME", "/rescued"], ["rescue", "--from-memory", "NAME"]],
     "layout": [["layout", "char c[20]; int x:3;"], ["layout", "--json", "char c[20]; int x:3;"]],
     "rm": [["rm", "-n", "NAME"], ["rm", "NAME*"], ["rm", "-f", "-v", "NAME"], ["rm", "-v", "NAME"]],
