@@ -162,6 +162,11 @@ def command(pid: int) -> bytes:
     return _read_once(_path(pid, "comm")).removesuffix(b"\n")
 
 
+def command_line(pid: int) -> bytes:
+    """The words a process was started with, separated by spaces; b"" once it has ended. Raises OSError."""
+    return _read_once(_path(pid, "cmdline")).rstrip(b"\0").replace(b"\0", b" ")
+
+
 def resident(pid: int) -> int:
     """The memory of a process that is in its page tables, in bytes. Raises OSError."""
     return int(_read_once(_path(pid, "statm")).split()[1]) * os.sysconf("SC_PAGE_SIZE")

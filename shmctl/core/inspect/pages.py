@@ -76,21 +76,21 @@ class Pages(NamedTuple):
 def find_pages(info: ObjectInfo, holders: Sequence[Holder]) -> Pages:
     """Look at an object, and at what ``holders`` have of it."""
     unknown: list[str] = []
-    empty = Pages(info.size, info.allocated, [], False, None, None, None, [], unknown)
+    found = Pages(info.size, info.allocated, [], False, None, None, None, [], unknown)
     try:
         with opened(info.name, os.O_RDONLY, info.directory) as target:
-            found = _look(target, empty) if is_same(target.stat(), info.st) else None
-        if found is None:
-            unknown.append("all but the metadata: another object has taken the name")
+            st = target.stat()
+            if is_same(st, info.st):
+                found = _look(target, st, unknown)
+            else:
+                unknown.append("all but the metadata: another object has taken the name")
     except ShmError as error:
-        found = None
         unknown.append(f"data, holes, page cache, swap: {error.detail or error.strerror} ({error.symbol})")
-    return (found or empty)._replace(mapped=_mapped(info, holders, unknown))
+    return found._replace(mapped=_mapped(info, holders, unknown))
 
 
-def _look(target: OpenObject, empty: Pages) -> Pages:
-    st = target.stat()
-    size, allocated, unknown = st.st_size, st.st_blocks * 512, empty.unknown
+def _look(target: OpenObject, st: os.stat_result, unknown: list[str]) -> Pages:
+    size, allocated = st.st_size, st.st_blocks * 512
     large = allocated > _MOST_PAGED
     extents: list[Extent] = []
     complete = False
