@@ -36,7 +36,7 @@ class Constants(Cursor):
     """Whether everything has 64 bits, as in ``#if``."""
 
     def _value(self) -> Int:
-        with self._nested():
+        with self._deeper():
             condition = self._binary(1)
             if not self._take("?"):
                 return condition
@@ -58,7 +58,7 @@ class Constants(Cursor):
         text = self._next()
         if text in ("+", "-", "~", "!"):
             self._at += 1
-            with self._nested():
+            with self._deeper():
                 operand = self._unary()
             if text == "!":
                 return Int(int(not operand.value))

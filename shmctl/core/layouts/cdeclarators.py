@@ -187,7 +187,7 @@ class Declarators(Constants):
         """The name and the whole type of a declarator; no name for an abstract one."""
         name: str | None = None
         inner: int | None = None
-        with self._nested():
+        with self._deeper():
             type_ = self._pointers(type_)
             if self._next() == "(" and self._is_nested():
                 inner = self._at

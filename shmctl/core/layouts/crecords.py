@@ -52,7 +52,7 @@ class Records(Declarators):
         if tag:
             self._tags[name] = Void(name, "is not defined yet")
             self._defined.append(name)
-        with self._nested():
+        with self._deeper():
             make = self._enum if keyword == "enum" else self._record
             type_ = make(name, keyword, attributes)
         if tag:

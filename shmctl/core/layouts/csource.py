@@ -8,6 +8,7 @@ import os
 import re
 import stat
 from collections.abc import Callable, Iterator, Sequence
+from itertools import zip_longest
 
 from shmctl.core.errors import InputError
 from shmctl.core.layouts.cconstants import Constants, NotConstantError
@@ -187,7 +188,7 @@ class Reader:
         return False
 
     def _expand(self, tokens: Sequence[Token], hidden: frozenset[str] = frozenset()) -> Iterator[Token]:
-        for token, after in zip(tokens, [*tokens[1:], None], strict=True):
+        for token, after in zip_longest(tokens, tokens[1:]):
             body = [token] if token.text in hidden else self._body(token)
             if body is None:
                 called = after is None or after.text == "("

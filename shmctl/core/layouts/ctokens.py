@@ -123,7 +123,7 @@ class Cursor:
             depth += _BRACKETS.get(self._word(), 0)
 
     @contextmanager
-    def _nested(self) -> Iterator[None]:
+    def _deeper(self) -> Iterator[None]:
         """Refuse what is nested too deep; recursion follows it."""
         self._depth += 1
         try:

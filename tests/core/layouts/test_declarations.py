@@ -798,6 +798,7 @@ extern "C" {
 #define COUNT (SIDE * SIDE)   // from sizes.h
 #define BYTES (SIDE * 4)
 #define TWICE(n) ((n) * 2)
+#define NOTHING
 struct config;
 extern int counter;
 extern struct g {int q;} g_instance;
@@ -811,7 +812,7 @@ typedef struct point {
     struct g g;
     uint64_t stamp;
 } point_t, *point_p;
-union either { int i; float f; };
+union either { int i; NOTHING float f; };
 struct twice { int TWICE; char c[TWICE(2)]; };
 struct once { int TWICE; };
 struct packed { char c; int i; } TWICE(1);
