@@ -24,7 +24,7 @@ struct later;
 #ifdef WIDE
 struct wide { long a, b; };
 #endif
-#if __STDC_VERSION__ >= 199901L && defined(__x86_64__) || defined(__aarch64__)
+#if defined(__x86_64__) || defined(__aarch64__)
 struct system { char c; _Alignas(16) int i; } __attribute__((packed));
 #endif
 """
