@@ -50,7 +50,7 @@ COMMANDS = {
     "metrics": Entry("Look after", "Show the totals of /dev/shm as Prometheus metrics (statvfs, /proc)."),
     "doctor": Entry("Look after", "Check what makes shared memory unsafe or fragile on this host."),
     "mv": Entry("Own", "Rename an object (renameat2)."),
-    "cp": Entry("Make and resize", "Copy an object (sendfile)."),
+    "cp": Entry("Make and resize", "Copy an object (copy_file_range)."),
     "rescue": Entry("Look after", "Copy what an object holds that has no name any more (/proc)."),
     "rm": Entry("Remove", "Remove objects by name or pattern (unlink)."),
     "unlink": Entry("Remove", "Remove one object (shm_unlink)."),

@@ -113,6 +113,8 @@ def in_common(call: str, args: list[str]) -> Call:  # noqa: PLR0911 - a case for
             )
         case "sendfile":
             return (call, int(args[0]), int(args[1]), args[2], int(args[3]))
+        case "copy_file_range" | "renameat2":
+            return (call, *args)
         case "write":
             return (call, *map(number, args))
         case "unlink":
@@ -535,6 +537,15 @@ def test_write_create_taken_back(name: str, truth: Run) -> None:
     calls = truth("write", name, "--create", "-i", "/nonexistent", status=1)
     assert "shm_unlink" in calls
     assert not path_of(name).exists()
+
+
+def test_cp_and_mv(name: str, truth: Run) -> None:
+    make(name, b"hello")
+    assert "copy_file_range" in truth("cp", name, f"{name}-copy")
+    assert truth("mv", f"{name}-copy", f"{name}-moved")[-1] == "renameat2"
+    truth("mv", name, f"{name}-moved", status=1)
+    truth("mv", "--exchange", name, f"{name}-moved")
+    truth("cp", "--replace", name, f"{name}-moved")
 
 
 def test_read_raw(name: str, truth: Run) -> None:

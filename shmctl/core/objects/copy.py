@@ -4,14 +4,14 @@ import os
 import stat
 from collections.abc import Callable
 
-from shmctl.core import posix
+from shmctl.core import posix, transfer
 from shmctl.core.errors import shrunk
 from shmctl.core.models import DEV_SHM, Directory
 from shmctl.core.names import Name
 from shmctl.core.objects.open import OpenObject, opened
 from shmctl.core.objects.publish import created_atomically
-from shmctl.core.objects.streams import Source, copy_in
-from shmctl.core.objects.write import Fit
+from shmctl.core.objects.resize import room
+from shmctl.core.transfer import SENDFILE_COUNT
 
 
 def copy_object(old: Name, new: Name, directory: Directory = DEV_SHM, *, replace: bool = False) -> int:
@@ -27,14 +27,25 @@ def copy_object(old: Name, new: Name, directory: Directory = DEV_SHM, *, replace
 def copy_open(source: OpenObject, new: Name, directory: Directory, *, replace: bool = False) -> int:
     """Copy an object that is open to read, wherever it is and whether or not it has a name."""
     st = source.stat()
-
-    def fill(target: OpenObject) -> None:
-        name = source.directory.path_of(source.name)
-        if copy_in(target, 0, Source(source.fd, name), Fit(exact=True)) < st.st_size:
-            raise shrunk("sendfile", source.name)
-
-    create_like(new, directory, st.st_mode, (st.st_uid, st.st_gid), fill, replace=replace)
+    owner = st.st_uid, st.st_gid
+    create_like(
+        new, directory, st.st_mode, owner, lambda target: _fill(target, source, st.st_size), replace=replace
+    )
     return st.st_size
+
+
+def _fill(target: OpenObject, source: OpenObject, size: int) -> None:
+    """Copy the data of ``source``, and none of its holes, inside the kernel."""
+    data = [each[:2] for each in transfer.extents(source.fd, 0, size, source.name) if each.is_data]
+    with room(target, 0, size, exact=True, only=data):
+        for offset, length in data:
+            at = offset
+            while at < offset + length:
+                count = min(SENDFILE_COUNT, offset + length - at)
+                copied = transfer.copy_file_range(source.fd, target.fd, at, count, source.name)
+                if not copied:
+                    raise shrunk("copy_file_range", source.name)
+                at += copied
 
 
 def create_like(
