@@ -88,7 +88,7 @@ def number(text: str) -> int:
     return int(text, 16) if text.startswith("0x") else int(text)
 
 
-def in_common(call: str, args: list[str]) -> Call:  # noqa: PLR0911 - a case for each call
+def in_common(call: str, args: list[str]) -> Call:  # noqa: C901, PLR0911 - a case for each call
     """A call that strace and shmctl spell alike."""
     match call:
         case "fcntl" | "flock" | "lseek":
@@ -542,10 +542,8 @@ def test_write_create_taken_back(name: str, truth: Run) -> None:
 def test_cp_and_mv(name: str, truth: Run) -> None:
     make(name, b"hello")
     assert "copy_file_range" in truth("cp", name, f"{name}-copy")
-    assert truth("mv", f"{name}-copy", f"{name}-moved")[-1] == "renameat2"
-    truth("mv", name, f"{name}-moved", status=1)
-    truth("mv", "--exchange", name, f"{name}-moved")
-    truth("cp", "--replace", name, f"{name}-moved")
+    truth("mv", name, f"{name}-copy", status=1)
+    assert truth("mv", name, f"{name}-moved")[-1] == "renameat2"
 
 
 def test_read_raw(name: str, truth: Run) -> None:
