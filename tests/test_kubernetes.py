@@ -4,11 +4,12 @@ import json
 import os
 import re
 import shutil
+import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import pytest
 import yaml
@@ -16,7 +17,17 @@ import yaml
 from tests.documents import ROOT
 from tests.e2e.inspect.holding import HOLDER, SIZE, Holder, PrivatePlace, cgroup, dead_pid, private_place
 from tests.scraping import Samples, samples
-from tests.support import AS_NOBODY, NOBODY, Result, compile_c, let_all_in, run_command, shmctl_argv
+from tests.support import (
+    AS_NOBODY,
+    NOBODY,
+    TIMEOUT,
+    Result,
+    compile_c,
+    environment,
+    let_all_in,
+    run_command,
+    shmctl_argv,
+)
 
 FOLDER = ROOT / "contrib/kubernetes"
 MANIFESTS = sorted(FOLDER.glob("*.yaml"))
@@ -142,13 +153,19 @@ def left_behind(place: PrivatePlace, name: str) -> str:
     return name
 
 
-def run_in(daemon_set: str, place: PrivatePlace, *command: str) -> Result:
-    """Run a command with what the manifest leaves of root, on a root file system that is read-only."""
+ENV = environment({"PATH": f"{SCRIPTS}:{os.environ['PATH']}"})
+
+
+def entered(daemon_set: str, place: PrivatePlace) -> list[str]:
+    """Enters what the manifest leaves of root, on a root file system that is read-only."""
     (container,) = daemon_sets()[daemon_set]["containers"]
     kept = "".join(f",+{name.lower()}" for name in container["securityContext"]["capabilities"]["add"])
-    closed = ["setpriv", f"--bounding-set=-all{kept}", "--inh-caps=-all", "--no-new-privs"]
-    env = {"PATH": f"{SCRIPTS}:{os.environ['PATH']}"}
-    return run_command([*place.enter, *closed, *command], env=env)
+    return [*place.enter, "setpriv", f"--bounding-set=-all{kept}", "--inh-caps=-all", "--no-new-privs"]
+
+
+def run_in(daemon_set: str, place: PrivatePlace, *command: str) -> Result:
+    """Run a command as that."""
+    return run_command([*entered(daemon_set, place), *command], env=ENV)
 
 
 @pytest.fixture(scope="module")
@@ -190,6 +207,43 @@ def of_pods(result: Result) -> Samples:
         for key, value in samples(result.text).items()
         if f"pod={POD}" in key and not key.startswith(changing)
     }
+
+
+@pytest.mark.needs_root
+def test_events_names_pod_and_process(tmp_path: Path) -> None:
+    """Also in a pod that starts later; and nothing is left running, or keeps a pod's memory."""
+    with private_place(setup=READ_ONLY) as own, pod(tmp_path, 3) as one:
+        command = [*entered("shmctl-events", own), str(FOLDER / "events-pods"), "0.5"]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=ENV) as process:
+            assert process.stdout and process.stderr
+            seen = begun(process.stderr, one.pid)
+            with pod(tmp_path, 5) as other:
+                seen = begun(process.stderr, other.pid, seen)
+                for place in (one, other):
+                    left_behind(place, "/gone")
+                    remover = run_command([*place.enter, "sh", "-c", "echo $$; exec rm /dev/shm/gone"])
+                    # Others remove things on the host, too.
+                    events = (json.loads(line) for line in process.stdout)
+                    event = next(each for each in events if each["pod"] is not None)
+                    assert (event["event"], event["name"]) == ("remove", "/gone")
+                    assert event["pid"] == int(remover.text)
+                    assert event["pod"] == f"{POD}{3 if place is one else 5}"
+                watcher = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+                assert len(watcher.read_text().split()) > 1
+            process.terminate()
+            process.communicate(timeout=TIMEOUT)
+        assert process.returncode == 143
+        left = run_command(["pgrep", "-f", f"shmctl --target {one.pid} events"])
+        assert left.text == ""
+
+
+def begun(lines: IO[bytes], pid: int, seen: frozenset[int] = frozenset()) -> frozenset[int]:
+    """Wait until the events of a process's /dev/shm are watched."""
+    while pid not in seen:
+        line = lines.readline().decode()
+        assert line, "it has ended"
+        seen |= {int(found) for found in re.findall(r"watching /proc/(\d+)/root", line)}
+    return seen
 
 
 @pytest.mark.needs_root
