@@ -107,9 +107,8 @@ def marked(command: click.Command, args: list[str]) -> list[str]:
     """The words as click has to get them to take a negative number for a value."""
     if not isinstance(command, CommandWithValues):
         return args
-    end = args.index("--") if "--" in args else len(args)
-    negative = [arg for arg in args[:end] if arg[:1] == "-" and arg[1:2].isdigit()]
-    return [MARK + arg if arg in negative else arg for arg in args[:end]] + args[end:]
+    # Also behind "--", where it changes nothing: that word may be the value of an option.
+    return [MARK + arg if arg[:1] == "-" and arg[1:2].isdigit() else arg for arg in args]
 
 
 @st.composite
