@@ -29,6 +29,9 @@ COMMANDS = {
     "truncate": Entry("Make and resize", "Set the size of objects (ftruncate)."),
     "write": Entry("Write and read", "Store data in an object (mmap)."),
     "read": Entry("Write and read", "Show what an object holds (mmap)."),
+    "layout": Entry(
+        "Write and read", "Show where each field of a structure stands: offset, size, type, holes."
+    ),
     "ls": Entry("Look", "List objects (readdir, fstatat)."),
     "stat": Entry("Look", "Show all that the system knows of objects (fstat)."),
     "chmod": Entry("Own", "Change the permissions of objects (fchmod)."),
@@ -43,7 +46,7 @@ COMMANDS = {
     "gc": Entry("Look after", "Remove orphans: objects that nobody uses and nothing says to keep."),
     "df": Entry("Look after", "Show what fills /dev/shm (statvfs, /proc)."),
     "metrics": Entry("Look after", "Show the totals of /dev/shm as Prometheus metrics (statvfs, /proc)."),
-    "doctor": Entry("Look after", "Tell what makes shared memory unsafe or fragile on this host."),
+    "doctor": Entry("Look after", "Check what makes shared memory unsafe or fragile on this host."),
     "mv": Entry("Own", "Rename an object (renameat2)."),
     "cp": Entry("Make and resize", "Copy an object (sendfile)."),
     "rm": Entry("Remove", "Remove objects by name or pattern (unlink)."),

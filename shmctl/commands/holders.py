@@ -106,7 +106,7 @@ def _pairs(snapshot: Snapshot, infos: Iterable[ObjectInfo]) -> "list[tuple[Name,
 
 
 def _any_held(snapshot: Snapshot, infos: Sequence[ObjectInfo]) -> bool:
-    """Whether some object is held; what cannot be told counts as held, and is reported."""
+    """Whether some object is held; what is not known counts as held, and is reported."""
     usages = snapshot.test.ask_each(infos)
     for info, usage in zip(infos, usages, strict=True):
         if usage.state is State.UNKNOWN:

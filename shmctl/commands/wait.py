@@ -1,5 +1,7 @@
 """shmctl wait."""
 
+from typing import TYPE_CHECKING
+
 import click
 
 from shmctl.cli.options import Combine, field_completer, name_argument, offset_option, typed_options
@@ -10,6 +12,9 @@ from shmctl.core.names import Name
 from shmctl.core.requests import LayoutSource
 from shmctl.core.rules import go_with
 from shmctl.core.sync.wanted import WAIT_RULES, Wanted, parse_conditions, wait_for
+
+if TYPE_CHECKING:
+    from shmctl.core.layouts.layout import Layout
 
 
 @click.command(
@@ -46,8 +51,14 @@ def command(session: Session, name: Name, layout: LayoutSource | None, wanted: W
     A CONDITION compares a value: '== 1' with --type, 'new_data == 1' with --struct; == != < <= > >=,
     and & for any of these bits. Several must hold together.
     """
-    conditions = parse_conditions(wanted, layout and layout.load())
+    conditions = parse_conditions(wanted, layout and _found(layout, name, session))
     values = wait_for(name, wanted, conditions, session.directory)
     if show and conditions is not None:
         for line in conditions.lines(values):
             click.echo(line)
+
+
+def _found(source: LayoutSource, name: Name, session: Session) -> "Layout":
+    from shmctl.cli.structs import find_layout
+
+    return find_layout(source, name, session)

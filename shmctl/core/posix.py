@@ -315,7 +315,7 @@ def link(fd: int, name: Name, directory: Directory) -> None:
 def rename(old: Name, new: Name, directory: Directory) -> None:
     """Give the object ``old`` the name ``new``, and take it from whatever had it: renameat(2).
 
-    ``directory`` has a descriptor. Errors bear the name ``new``.
+    ``directory`` has a descriptor. Errors carry the name ``new``.
     """
     call(
         "renameat",

@@ -140,7 +140,7 @@ class Stat(NamedTuple):
 
 def stat(pid: int) -> Stat:
     """The state of a process. Raises OSError."""
-    # The command stands in the middle, in parentheses, and may have some of its own.
+    # The command is in the middle, in parentheses, and may contain some itself.
     fields = _read(pid, "stat").rpartition(b")")[2].split()
     return Stat(fields[0], int(fields[6]), int(fields[17]), int(fields[19]) / os.sysconf("SC_CLK_TCK"))
 
@@ -170,6 +170,20 @@ def has_program(pid: int) -> bool:
     except FileNotFoundError:
         return False
     return True
+
+
+def program(pid: int) -> tuple[bytes, bytes]:
+    """A path that opens the program of a process, wherever it lies, and its own path. Raises OSError."""
+    path = _path(pid, "exe")
+    return path, os.readlink(path).removesuffix(b" (deleted)")
+
+
+def process_of(tid: int) -> int:
+    """The PID of the process that a thread belongs to. Raises OSError."""
+    for line in _read(tid, "status").split(b"\n"):
+        if line.startswith(b"Tgid:"):
+            return int(line.split()[1])
+    return tid
 
 
 def namespace(pid: int | None, kind: str) -> bytes:
@@ -326,6 +340,32 @@ def mapped_file(pid: int, start: int, end: int) -> tuple[os.stat_result, bytes]:
     """stat(2) and path of what a process has mapped there, which takes privilege. Raises OSError."""
     link = _path(pid, f"map_files/{start:x}-{end:x}")
     return os.stat(link), os.readlink(link)
+
+
+class MappedCode(NamedTuple):
+    """A file that a process has mapped to execute it: paths that may open it, device, inode, its own path."""
+
+    paths: tuple[bytes, ...]
+    device: int
+    inode: int
+    name: bytes
+
+
+def mapped_code(pid: int) -> Iterator[MappedCode]:
+    """The files that a process has mapped to execute them, each once. Raises OSError."""
+    seen = set[tuple[bytes, bytes]]()
+    for line in _lines(_read(pid, "maps")):
+        words = line.split(None, 5)
+        if len(words) < 6 or b"x" not in words[1] or not words[5].startswith(b"/"):
+            continue
+        if (words[3], words[4]) in seen:
+            continue
+        seen.add((words[3], words[4]))
+        major, minor = (int(number, 16) for number in words[3].split(b":"))
+        start, end = (int(number, 16) for number in words[0].split(b"-"))
+        name = words[5].removesuffix(b" (deleted)")
+        paths = (_path(pid, f"map_files/{start:x}-{end:x}"), _path(pid, "root") + name)
+        yield MappedCode(paths, os.makedev(major, minor), int(words[4]), name)
 
 
 def mapped_path(pid: int, start: int) -> bytes:

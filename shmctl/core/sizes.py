@@ -110,3 +110,16 @@ def human_size(size: int) -> str:
     if whole >= 1024 and power < len(_LETTERS):
         return f"1.0{_LETTERS[power]}"
     return f"{whole}{_LETTERS[power - 1]}"
+
+
+ALL = -1
+"""The count that means as many as there are."""
+
+
+def parse_count(text: str) -> int:
+    """A COUNT: a number, or ``all``. Raises InputError."""
+    if text == "all":
+        return ALL
+    if not text.isascii() or not text.isdigit():
+        raise InputError(f"invalid count '{text}'", hint="a count is a number from 0 up, or all")
+    return parse_size(text)

@@ -63,7 +63,7 @@ def _watch_terminal(output: Output, seconds: float, draw: Callable[[Output], Non
 
 @contextmanager
 def _single_keys() -> Iterator[Callable[[float], bool]]:
-    """A function that waits some seconds, and tells whether a key has been typed that ends the show."""
+    """A function that waits some seconds and returns whether a key was typed that ends the view."""
     if not sys.stdin.isatty():
         yield _never
         return

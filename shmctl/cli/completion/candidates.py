@@ -17,7 +17,7 @@ from shmctl.core.models import DEV_SHM, Directory, Kind, ObjectInfo, user_name
 from shmctl.core.names import SEMAPHORE_PREFIX, SHELL_PREFIX, Name, printable
 
 if TYPE_CHECKING:
-    from shmctl.core.layouts.structs import Layout
+    from shmctl.core.layouts.layout import Layout
 
 PARTIAL = "partial"
 """The type of an item that goes on: no space follows it."""
@@ -82,7 +82,7 @@ def _directory(ctx: click.Context) -> AbstractContextManager[Directory]:
 
 
 def complete_owners(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """The users who own something in /dev/shm; the help tells how much."""
+    """The users who own something in /dev/shm; the help says how much."""
     counts: dict[str, int] = {}
     for info in _scan(ctx):
         owner = user_name(info.st.st_uid)
@@ -116,6 +116,25 @@ def complete_types(ctx: click.Context, param: click.Parameter, incomplete: str) 
         for name, type_ in TYPES.items()
         if name.startswith(incomplete)
     ]
+
+
+def complete_struct(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """The types of the --elf that was given before; the help tells their sizes."""
+    from shmctl.core.errors import InputError, ShmError
+    from shmctl.core.layouts.lookup import Library
+
+    path = ctx.params.get("elf")
+    if path is None:
+        return []
+    try:
+        with Library(path) as library:
+            return [
+                CompletionItem(name, help=f"{size} bytes" if size else None)
+                for name, size in library.names()
+                if name.startswith(incomplete) and printable(name) == name
+            ]
+    except (InputError, ShmError):
+        return []
 
 
 def complete_fields(layout: "Layout", ending: str, incomplete: str) -> list[CompletionItem]:

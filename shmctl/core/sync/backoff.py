@@ -102,7 +102,7 @@ class Pacer:
         self._is_late()
 
     def name_may_have_changed(self) -> bool:
-        """Whether something has happened to the name since this was asked, or where that cannot be told."""
+        """Whether something may have happened to the name since the last call."""
         return self._watch.wait(0)
 
     def pause(self) -> bool:

@@ -23,13 +23,13 @@ Found = TypeVar("Found")
 
 
 def wait_until_there(name: Name, pacer: Pacer, directory: Directory = DEV_SHM) -> None:
-    """Return once an object bears the name."""
+    """Return once an object has the name."""
     while not _is_there(name, directory):
         pacer.until_the_name_changes()
 
 
 def wait_until_gone(name: Name, pacer: Pacer, directory: Directory = DEV_SHM) -> None:
-    """Return once no object bears the name."""
+    """Return once no object has the name."""
     while _is_there(name, directory):
         pacer.until_the_name_changes()
 
@@ -47,7 +47,7 @@ def _is_there(name: Name, directory: Directory) -> bool:
 def wait_until_unused(
     name: Name, pacer: Pacer, new_test: Callable[[], UsageTest], directory: Directory = DEV_SHM
 ) -> None:
-    """Return once nobody has the object open or mapped. Raises ShmError if that cannot be told.
+    """Return once nobody has the object open or mapped. Raises ShmError where that cannot be known.
 
     ``new_test`` makes a test for each look: what one has found out grows stale.
     """
@@ -119,7 +119,7 @@ def _shrinking_suppressed() -> Iterator[None]:
 
 
 class _ReplacedError(Exception):
-    """Another object bears the name by now."""
+    """Another object has the name by now."""
 
 
 def _wait_for_size(target: OpenObject, end: int, pacer: Pacer) -> None:

@@ -8,8 +8,8 @@ from shmctl.core.requests import TYPED_RULES
 from shmctl.core.rules import exclude, go_with, need
 
 if TYPE_CHECKING:
-    from shmctl.core.layouts.scalars import Endian
-    from shmctl.core.layouts.structs import Layout
+    from shmctl.core.layouts.layout import Layout
+    from shmctl.core.layouts.model import Endian
     from shmctl.core.layouts.values import Value
     from shmctl.core.sync.backoff import Pacer
     from shmctl.core.sync.conditions import Conditions
