@@ -157,10 +157,13 @@ def _no_space() -> tuple[str, str]:
         return "No space left on /dev/shm", _NO_SPACE_HINT
     what = f"No inode left on /dev/shm: all {shortage.total} are used"
     if 2 * shortage.count < shortage.total or shortage.example is None:
-        return what, "most are in directories or have no name: see 'shmctl df' and 'shmctl holders --unlinked'"
-    kind = {"shm": "object", "semaphore": "semaphore", "directory": "directory"}.get(shortage.kind or "", "entry")
-    taken = f"{shortage.count} are {shortage.owner}'s, of the kind {kind}, such as {escape(shortage.example)}"
-    return what, f"{taken}; 'shmctl gc' removes objects that no process uses"
+        return (
+            what,
+            "most are in directories or have no name: see 'shmctl df' and 'shmctl holders --unlinked'",
+        )
+    kinds = {"shm": "objects", "semaphore": "semaphores", "directory": "directories"}
+    taken = f"{shortage.count} are {shortage.owner}'s {kinds.get(shortage.kind or '', 'other entries')}"
+    return what, f"{taken}, such as {escape(shortage.example)}; 'shmctl gc' removes what no process uses"
 
 
 def _is_size_limited() -> bool:

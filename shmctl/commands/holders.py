@@ -116,10 +116,9 @@ def _any_held(snapshot: Snapshot, infos: Sequence[ObjectInfo]) -> bool:
 
 def _tell_hidden(snapshot: Snapshot, infos: Sequence[ObjectInfo]) -> None:
     """What the kernel knows and /proc does not show: other PID namespaces, descriptors in flight."""
-    for info in infos:
-        if snapshot.holders_of(info):
-            continue
-        if snapshot.test.ask(info).state is State.HELD and snapshot.test.lease_problem is None:
+    unseen = [info for info in infos if not snapshot.holders_of(info)]
+    for info, usage in zip(unseen, snapshot.test.ask_each(unseen), strict=True):
+        if usage.state is State.HELD and snapshot.test.lease_problem is None:
             messages.error(
                 f"{escape(info.name)}: in use by a process that is not visible from here",
                 "it may be in another PID namespace, or a descriptor may be on its way through a socket",
@@ -155,7 +154,7 @@ def _show(
 
 def _are_free(snapshot: Snapshot, infos: Sequence[ObjectInfo]) -> bool:
     """Whether the kernel's lease says that nobody holds any: then it does not matter who is not seen."""
-    return all(snapshot.test.ask(info).state is State.FREE for info in infos)
+    return all(usage.state is State.FREE for usage in snapshot.test.ask_each(infos))
 
 
 def _show_unlinked(session: Session, as_json: bool, *, verbose: bool) -> None:

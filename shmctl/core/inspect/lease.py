@@ -35,8 +35,12 @@ class Usage(NamedTuple):
 GRANTED = "no process has it open or mapped (kernel lease granted)"
 REFUSED = "a process has it open or mapped (kernel lease refused)"
 LEASED = "another process holds a lease on it"
-PAUSES = (0.0005, 0.002)
-"""Seconds before each further look at what is in use: another shmctl has an object open for microseconds."""
+PAUSES = (0.001, 0.005, 0.025)
+"""Seconds before each further look at what is in use.
+
+Another shmctl has an object open for microseconds, or for as long as the
+scheduler stops it there.
+"""
 
 
 class UsageTest:
@@ -53,14 +57,13 @@ class UsageTest:
         self._proved: set[int] = set()
 
     def ask(self, info: ObjectInfo) -> Usage:
-        """Return whether another process uses an object. Many objects are faster with `ask_each`."""
-        return self.ask_each([info])[0]
+        """Return whether another process uses an object at this moment, if only to look at it."""
+        return self._answer(info, self._ask_lease(info))
 
     def ask_each(self, infos: Sequence[ObjectInfo]) -> list[Usage]:
-        """Return whether another process uses each object.
+        """Return whether another process uses each object; one that only looks at it does not count.
 
-        Objects in use are asked again after a pause: another process may
-        only have looked at them.
+        So what is in use is asked again after a pause.
         """
         answers = [self._ask_lease(info) for info in infos]
         for pause in PAUSES:
@@ -70,10 +73,10 @@ class UsageTest:
             time.sleep(pause)
             for number in held:
                 answers[number] = self._ask_lease(infos[number])
-        return [
-            answer if isinstance(answer, Usage) else self._ask_proc(info, answer)
-            for info, answer in zip(infos, answers, strict=True)
-        ]
+        return [self._answer(info, answer) for info, answer in zip(infos, answers, strict=True)]
+
+    def _answer(self, info: ObjectInfo, answer: Usage | str) -> Usage:
+        return answer if isinstance(answer, Usage) else self._ask_proc(info, answer)
 
     def _ask_lease(self, info: ObjectInfo) -> Usage | str:
         """Return the kernel's answer, or in words why it gives none."""
