@@ -9,9 +9,6 @@ from tests.documents import ROOT
 FILE_MAX, FUNCTION_MAX = 400, 50
 FILES = {
     "shmctl/core/layouts/csource.py": "directives, conditions and macros of one reader",
-    "shmctl/core/layouts/dwarf.py": "one section a class",
-    "shmctl/core/layouts/dwarftypes.py": "one method a kind of type",
-    "shmctl/core/layouts/layout.py": "paths, values and stores of one class",
     "shmctl/core/posix.py": "one function a call",
     "shmctl/core/proc.py": "one function a file of /proc",
     "tests/api/test_memory.py": "one class, method by method",

@@ -37,6 +37,7 @@ COMMANDS = {
     "chmod": Entry("Own", "Change the permissions of objects (fchmod)."),
     "chown": Entry("Own", "Change the owner and group of objects (fchown)."),
     "holders": Entry("Look", "Show the processes that have objects open or mapped (/proc)."),
+    "events": Entry("Look", "Show what happens to objects as it happens (inotify, fanotify)."),
     "wait": Entry("Synchronise", "Wait until an object is there, gone, unused, changed, or holds a value."),
     "lock": Entry("Synchronise", "Run CMD holding the lock of an object (flock)."),
     "sem": Entry("Synchronise", "Use POSIX named semaphores (sem_open)."),

@@ -148,12 +148,8 @@ def field_completer(ending: str) -> "Completer":
 
     def complete(ctx: click.Context, param: click.Parameter, incomplete: str) -> "list[CompletionItem]":
         from shmctl.cli.completion.candidates import complete_fields
-        from shmctl.core.requests import LayoutSource
 
-        if ctx.params.get("declaration") is None:
-            return []
-        source = LayoutSource._make(ctx.params.get(field) for field in LayoutSource._fields)
-        return complete_fields(source.load(), ending, incomplete)
+        return complete_fields(ctx, ending, incomplete)
 
     return complete
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from shmctl.cli import messages
 from shmctl.cli.session import Session
 from shmctl.core.errors import InputError, ShmError, UnknownTypeError
+from shmctl.core.models import Directory
 from shmctl.core.names import Name, escape
 from shmctl.core.objects.open import OpenObject
 from shmctl.core.objects.read import check_end, read_bytes
@@ -21,29 +22,32 @@ _CHUNK = 1 << 20
 
 
 def find_layout(source: LayoutSource, name: Name, session: Session) -> "Layout":
-    """The layout that ``source`` gives; a bare type's name is looked up in the programs that hold the object.
+    """Return the layout that ``source`` gives; a bare type name is looked up in the object's holders.
 
-    Says on standard error which program it was. Raises InputError, FileError.
+    Says on standard error which program it came from. Raises InputError, FileError.
     """
     try:
         return source.load()
     except UnknownTypeError as error:
-        from shmctl.core.inspect.holders import find_holders
-        from shmctl.core.objects.describe import describe
-
         try:
-            info = describe(name, session.directory)
+            pids = holders_of(name, session.directory)
         except ShmError:
             raise error from None
-        pids = list(dict.fromkeys(holder.pid for holder in find_holders([info]).holders))
         if not pids:
-            message = f"{error}, and no process that could tell has {escape(name)} open or mapped"
+            message = f"{error}, and no process that is visible from here has {escape(name)} open or mapped"
             raise InputError(message, error.hint) from None
         layout = source.load_from_processes(pids)
-        messages.error(
-            f"{escape(layout.name)} is that of {layout.source}", command=messages.current_command()
-        )
+        messages.error(f"{escape(layout.name)}: from {layout.source}", command=messages.current_command())
         return layout
+
+
+def holders_of(name: Name, directory: Directory) -> list[int]:
+    """Return the IDs of the processes that have the object open or mapped. Raises ShmError."""
+    from shmctl.core.inspect.holders import find_holders
+    from shmctl.core.objects.describe import describe
+
+    holders = find_holders([describe(name, directory)]).holders
+    return list(dict.fromkeys(holder.pid for holder in holders))
 
 
 class Wanted(NamedTuple):

@@ -121,4 +121,4 @@ class InputError(ValueError):
 
 
 class UnknownTypeError(InputError):
-    """A type's name stands alone, and nothing says where the type is defined."""
+    """No type has this name where it was looked for."""

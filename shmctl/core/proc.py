@@ -10,6 +10,7 @@ import fcntl
 import os
 import re
 import struct
+import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from typing import NamedTuple, TypeVar
 
@@ -33,6 +34,9 @@ _ANSWER = (0,) * 12
 _OR_NEXT, _WITH_FILE = 0x10, 0x20
 # Bytes of text up to which reading a process's mappings is faster than asking for them one by one.
 _SHORT = 1 << 14
+# A path cannot forge these: its spaces are escaped.
+_ON_NODE = re.compile(rb" N(\d+)=(\d+)")
+_PAGE_SIZE = re.compile(rb" kernelpagesize_kB=(\d+)")
 # The flags 1, 2 and 4 are readable, writable and executable.
 _ACCESS = ("", "r", "w", "rw", "x", "rx", "wx", "rwx")
 
@@ -156,6 +160,16 @@ def namespace_pids(pid: int) -> list[int]:
 def command(pid: int) -> bytes:
     """A process's name for itself: up to 15 bytes, or 63 of a kernel thread. Raises OSError."""
     return _read_once(_path(pid, "comm")).removesuffix(b"\n")
+
+
+def command_line(pid: int) -> bytes:
+    """The words a process was started with, separated by spaces; b"" once it has ended. Raises OSError."""
+    return _read_once(_path(pid, "cmdline")).rstrip(b"\0").replace(b"\0", b" ")
+
+
+def resident(pid: int) -> int:
+    """The memory of a process that is in its page tables, in bytes. Raises OSError."""
+    return int(_read_once(_path(pid, "statm")).split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
 def owner(pid: int) -> int:
@@ -375,6 +389,61 @@ def mapped_path(pid: int, start: int) -> bytes:
     return b"".join(line.partition(b"/")[1:])
 
 
+class PageCounts(NamedTuple):
+    """Bytes of some mappings in the page tables, those of them that are dirty or huge, and those in swap."""
+
+    resident: int
+    dirty: int
+    huge: int
+    swapped: int
+
+
+_COUNTED = {
+    b"Rss": 0,
+    b"Shared_Dirty": 1,
+    b"Private_Dirty": 1,
+    b"ShmemPmdMapped": 2,
+    b"FilePmdMapped": 2,
+    b"Shared_Hugetlb": 2,
+    b"Swap": 3,
+}
+
+
+def page_counts(pid: int | None, starts: Collection[int], deadline: float) -> PageCounts:
+    """The pages of the mappings that begin at ``starts`` (proc_pid_smaps(5)).
+
+    Raises OSError, ETIMEDOUT when time.monotonic() passes ``deadline``.
+    """
+    counts = [0, 0, 0, 0]
+    wanted = False
+    for line in _each_line(_path(pid, "smaps"), deadline):
+        if line[:1].isupper():
+            name, _, amount = line.partition(b":")
+            if wanted and name in _COUNTED:
+                counts[_COUNTED[name]] += int(amount.split()[0]) << 10
+        else:
+            wanted = int(line.partition(b"-")[0], 16) in starts
+    return PageCounts(*counts)
+
+
+def pages_by_node(pid: int, starts: Collection[int], deadline: float) -> dict[int, int] | None:
+    """The bytes of the mappings that begin at ``starts`` by NUMA node (numa(7)); None without NUMA.
+
+    Raises OSError, ETIMEDOUT when time.monotonic() passes ``deadline``.
+    """
+    nodes: dict[int, int] = {}
+    try:
+        for line in _each_line(_path(pid, "numa_maps"), deadline):
+            start, _, rest = line.partition(b" ")
+            if int(start, 16) in starts:
+                unit = int(_PAGE_SIZE.findall(rest)[-1]) << 10 if b"kernelpagesize_kB=" in rest else 0
+                for node, count in _ON_NODE.findall(rest):
+                    nodes[int(node)] = nodes.get(int(node), 0) + int(count) * unit
+    except FileNotFoundError:
+        return None if exists(pid) else nodes
+    return nodes
+
+
 def _addresses(pid: int | None) -> list[int]:
     """Where mappings that have a file begin: the kernel lists them faster than it finds them in turn.
 
@@ -436,6 +505,19 @@ def locks() -> list[bytes]:
     return _lines(_read_file(b"/proc/locks"))
 
 
+def system_v_memory() -> tuple[int, int] | None:
+    """How many System V segments of this IPC namespace take memory, and how much, swap included.
+
+    In bytes (proc_sysvipc(5)); None where the kernel has none.
+    """
+    try:
+        heading, *rows = (line.split() for line in _lines(_read_file(b"/proc/sysvipc/shm")))
+    except OSError:
+        return None
+    taken = [sum(int(row[heading.index(column)]) for column in (b"rss", b"swap")) for row in rows]
+    return len([each for each in taken if each]), sum(taken)
+
+
 def setting(name: str) -> int:
     """A number below /proc/sys (proc_sys(5)). Raises OSError."""
     return int(_read_file(f"/proc/sys/{name}".encode()))
@@ -486,6 +568,20 @@ def _read_up_to(fd: int, limit: int | None) -> bytes | None:
         if limit is not None and size > limit:
             return None
     return b"".join(pieces)
+
+
+def _each_line(path: bytes, deadline: float) -> Iterator[bytes]:
+    """The lines of a long file, of which little is in memory at a time."""
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        rest = b""
+        while piece := os.read(fd, 1 << 16):
+            if time.monotonic() > deadline:
+                raise OSError(errno.ETIMEDOUT, os.strerror(errno.ETIMEDOUT))
+            *lines, rest = (rest + piece).split(b"\n")
+            yield from lines
+    finally:
+        os.close(fd)
 
 
 def _lines(text: bytes) -> list[bytes]:

@@ -54,7 +54,7 @@ def test_the_slides_program_by_the_name_of_its_type(name: str, tmp_path: Path) -
         assert (result.status, result.text) == (0, "var1=42\nvar2=-7\n")
         assert (
             result.errors
-            == f"shmctl: read: shared_data_type is that of {program} (PID {process.pid}), program.c:5\n"
+            == f"shmctl: read: shared_data_type: from {program} (PID {process.pid}), program.c:5\n"
         )
         waited = run("wait", name, "--struct", "shared_data_type", "var1 != var2", "--print")
         assert waited.text == "var1=42\n"
@@ -64,12 +64,15 @@ def test_the_slides_program_by_the_name_of_its_type(name: str, tmp_path: Path) -
         assert shmctl.Struct.of(process.pid, "shared_data_type").size == 8
         result = run("read", name, "--struct", "shared_data")
         assert result.status == 2
-        assert f"no type called shared_data in the programs of PID {process.pid}" in result.errors
+        assert result.errors == (
+            f"shmctl: read: no type called shared_data in the programs of PID {process.pid}\n"
+            "hint: near names: shared_data_type\n"
+        )
         Path(program).unlink()
         assert run("read", name, "--struct", "shared_data_type").text == "var1=42\nvar2=9\n", "it runs"
     result = run("read", name, "--struct", "shared_data_type")
     assert result.status == 2
-    assert f"no process that could tell has {name} open or mapped" in result.errors
+    assert f"no process that is visible from here has {name} open or mapped" in result.errors
 
 
 def test_programs_that_differ_are_refused(name: str, tmp_path: Path) -> None:

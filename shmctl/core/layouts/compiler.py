@@ -1,4 +1,4 @@
-"""Layouts by the C or C++ compiler itself: it compiles two lines with the user's header, and DWARF says the r
+"""Layouts from the C or C++ compiler: it compiles two lines with the header, and its DWARF is the layout.
 
 A header can be hostile, or wrong in ways that never end: the compiler gets no
 input, a private directory, limits to its time, memory and files, and is ended

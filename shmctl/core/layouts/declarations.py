@@ -300,9 +300,14 @@ def _guarded(read: Callable[[], Layout]) -> Layout:
 
 
 def _records(type_: Type) -> Iterator[RecordType]:
-    if isinstance(type_, ArrayType):
-        yield from _records(type_.item)
-    elif isinstance(type_, RecordType):
-        yield type_
-        for member in type_.members:
-            yield from _records(member.type)
+    """Each record within a type once, however often it occurs."""
+    seen: set[int] = set()
+    left = [type_]
+    while left:
+        part = left.pop()
+        if isinstance(part, ArrayType):
+            left.append(part.item)
+        elif isinstance(part, RecordType) and id(part) not in seen:
+            seen.add(id(part))
+            yield part
+            left.extend(member.type for member in reversed(part.members))

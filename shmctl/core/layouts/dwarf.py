@@ -7,9 +7,11 @@ read DWARF for Python decode each one on the way, which takes seconds.
 
 import struct
 from collections.abc import Iterator
+from functools import partial
 from typing import NamedTuple, TypeAlias
 
-from shmctl.core.layouts.dwarfnumbers import BLOCKS, FIXED, INDICES, LEB, OFFSETS, At, Form
+from shmctl.core.layouts.abbreviations import Abbreviation, read_abbreviation
+from shmctl.core.layouts.dwarfnumbers import BLOCKS, CUT, FIXED, INDICES, LEB, OFFSETS, At, Form, sleb, uleb
 from shmctl.core.layouts.elf import DamagedError, Elf
 
 Value: TypeAlias = "int | bytes"
@@ -18,18 +20,6 @@ Value: TypeAlias = "int | bytes"
 _MOST_UNITS = 1 << 20
 _MOST_STEPS = 20_000_000
 _MOST_CODES = 1 << 16
-
-
-class Abbreviation(NamedTuple):
-    """What entries of one code have: tag, children, (attribute, form, implicit value, size or None), and
-    the size of the whole if it is fixed."""
-
-    tag: int
-    children: bool
-    attributes: tuple[tuple[int, int, int, int | None], ...]
-    size: int | None
-    sibling: int | None  # where DW_AT_sibling stands, if all before it is fixed and it is a ref4
-    name: tuple[int, int] | None  # where DW_AT_name stands, if all before it is fixed, and its form
 
 
 class Unit(NamedTuple):
@@ -146,9 +136,9 @@ class DebugFile:
             elif kind in (4, 5):
                 at += 8
         except (struct.error, IndexError):
-            raise DamagedError(_CUT) from None
+            raise DamagedError(CUT) from None
         if end > len(data) or at > end or not 2 <= version <= 5:
-            raise DamagedError(_CUT if 2 <= version <= 5 else f"DWARF {version} is not understood")
+            raise DamagedError(CUT if 2 <= version <= 5 else f"DWARF {version} is not understood")
         return Unit(
             self, data, offset, at, end, version, size, address_size, abbreviations, kind, signature,
             offset + type_offset, in_types,
@@ -193,28 +183,12 @@ class DebugFile:
                 key = (data[at : data.find(b"\0\0", at + 2)], *unit[6:8], unit.version)
                 known = self._rows.get(key)
                 if known is None or data[at : at + len(known[0])] != known[0]:
-                    known = self._rows[key] = self._row(unit, data, at)
+                    known = self._rows[key] = read_abbreviation(data, at, partial(_size_of, unit))
                 yield code, known[1]
                 at += len(known[0])
         except IndexError:
-            raise DamagedError(_CUT) from None
+            raise DamagedError(CUT) from None
         raise DamagedError("it has too many abbreviations")
-
-    @staticmethod
-    def _row(unit: Unit, data: bytes, start: int) -> tuple[bytes, Abbreviation]:
-        """An abbreviation behind its code, and the bytes that say it."""
-        tag, at = uleb(data, start)
-        children, at = data[at] != 0, at + 1
-        attributes: list[tuple[int, int, int, int | None]] = []
-        while True:
-            attribute, at = uleb(data, at)
-            form, at = uleb(data, at)
-            implicit = 0
-            if form == Form.IMPLICIT_CONST:
-                implicit, at = sleb(data, at)
-            if not attribute and not form:
-                return data[start:at], _abbreviation(tag, children, attributes)
-            attributes.append((attribute, form, implicit, _size_of(unit, form)))
 
     # -- entries
 
@@ -238,9 +212,9 @@ class DebugFile:
                     value = implicit if form == Form.IMPLICIT_CONST else 1  # a flag
                 attributes[attribute] = (form, value)
         except (IndexError, KeyError, struct.error):
-            raise DamagedError(_CUT) from None
+            raise DamagedError(CUT) from None
         if at > unit.end:
-            raise DamagedError(_CUT)
+            raise DamagedError(CUT)
         return Entry(abbreviation.tag, abbreviation.children, attributes, at)
 
     def value(  # noqa: PLR0911 - a return for each kind of form
@@ -261,12 +235,12 @@ class DebugFile:
         if form == Form.STRING:
             end = data.find(b"\0", at)
             if end < 0:
-                raise DamagedError(_CUT)
+                raise DamagedError(CUT)
             return data[at:end], end + 1
         if form == Form.INDIRECT:
             actual, at = uleb(data, at)
             if actual in (Form.INDIRECT, Form.IMPLICIT_CONST):
-                raise DamagedError(_CUT)
+                raise DamagedError(CUT)
             return self.value(unit, actual, at, data)
         length, at = self._block(data, form, at)
         return data[at : at + length], at + length
@@ -302,7 +276,7 @@ class DebugFile:
             for _, form, _, size in abbreviation.attributes:
                 at = at + size if size is not None else self.value(unit, form, at, data)[1]
         except (IndexError, KeyError):
-            raise DamagedError(_CUT) from None
+            raise DamagedError(CUT) from None
         return at, abbreviation, sibling
 
     def children(self, place: Place) -> Iterator[tuple[Place, Entry]]:
@@ -317,7 +291,7 @@ class DebugFile:
                 return
             yield Place(unit, at), entry
             at = self.skip(unit, at)
-        raise DamagedError(_CUT)
+        raise DamagedError(CUT)
 
     def skip(self, unit: Unit, at: int) -> int:
         """The end of the entry at ``at`` and of all below it."""
@@ -334,7 +308,7 @@ class DebugFile:
             at = end
             if depth <= 0:
                 return at
-        raise DamagedError(_CUT)
+        raise DamagedError(CUT)
 
     # -- what values mean
 
@@ -392,24 +366,6 @@ class DebugFile:
         return self.alternate
 
 
-_CUT = "its debugging information is damaged"
-
-
-def _abbreviation(
-    tag: int, children: bool, attributes: list[tuple[int, int, int, int | None]]
-) -> Abbreviation:
-    size: int | None = 0
-    sibling: int | None = None
-    name: tuple[int, int] | None = None
-    for attribute, form, _, fixed in attributes:
-        if attribute == At.SIBLING and form == Form.REF4:
-            sibling = size
-        if attribute == At.NAME and size is not None:
-            name = (size, form)
-        size = None if size is None or fixed is None else size + fixed
-    return Abbreviation(tag, children, tuple(attributes), size, sibling, name)
-
-
 def _size_of(unit: Unit, form: int) -> int | None:
     """The bytes that a value of ``form`` takes, where they are always as many."""
     size = FIXED.get(form)
@@ -427,30 +383,5 @@ def _size_of(unit: Unit, form: int) -> int | None:
 def _string(section: bytes, offset: int) -> bytes:
     end = section.find(b"\0", offset)
     if end < 0:
-        raise DamagedError(_CUT)
+        raise DamagedError(CUT)
     return section[offset:end]
-
-
-def uleb(data: bytes, at: int) -> tuple[int, int]:
-    """An unsigned LEB128 number, and where it ends. Raises IndexError past the end of ``data``."""
-    value = data[at]
-    if value < 0x80:
-        return value, at + 1
-    value = shift = 0
-    while True:
-        byte = data[at]
-        at += 1
-        value |= (byte & 0x7F) << shift
-        if byte < 0x80:
-            return value, at
-        shift += 7
-        if shift > 70:
-            raise DamagedError(_CUT)
-
-
-def sleb(data: bytes, at: int) -> tuple[int, int]:
-    """A signed LEB128 number, and where it ends."""
-    start = at
-    value, at = uleb(data, at)
-    bits = 7 * (at - start)
-    return (value - (1 << bits) if value >> bits - 1 & 1 else value), at

@@ -1,5 +1,7 @@
 """Numbers of DWARF 2 to 5 that matter here: tags, attributes, forms, and how long a form's value is."""
 
+from shmctl.core.layouts.elf import DamagedError
+
 
 class Tag:
     """The tags that matter (DWARF 5, section 7.5.3)."""
@@ -73,3 +75,30 @@ OFFSETS = frozenset((0x0E, 0x17, 0x1F, 0x1D, 0x1F20, 0x1F21))  # as wide as the 
 LEB = frozenset((0x0D, 0x0F, 0x15, 0x1A, 0x1B, 0x22, 0x23, 0x1F01, 0x1F02))
 BLOCKS = {0x0A: 1, 0x03: 2, 0x04: 4}
 INDICES = frozenset((Form.STRX, Form.STRX1, Form.STRX2, Form.STRX3, Form.STRX4, Form.GNU_STR_INDEX))
+
+CUT = "its debugging information is damaged"
+
+
+def uleb(data: bytes, at: int) -> tuple[int, int]:
+    """An unsigned LEB128 number, and where it ends. Raises IndexError past the end of ``data``."""
+    value = data[at]
+    if value < 0x80:
+        return value, at + 1
+    value = shift = 0
+    while True:
+        byte = data[at]
+        at += 1
+        value |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            return value, at
+        shift += 7
+        if shift > 70:
+            raise DamagedError(CUT)
+
+
+def sleb(data: bytes, at: int) -> tuple[int, int]:
+    """A signed LEB128 number, and where it ends."""
+    start = at
+    value, at = uleb(data, at)
+    bits = 7 * (at - start)
+    return (value - (1 << bits) if value >> bits - 1 & 1 else value), at

@@ -4,9 +4,10 @@ import struct
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from shmctl.core.layouts.dwarf import Abbreviation, DebugFile, Entry, Place, Unit
+from shmctl.core.layouts.abbreviations import Abbreviation
+from shmctl.core.layouts.dwarf import DebugFile, Entry, Place, Unit
+from shmctl.core.layouts.dwarfnames import RECORDS, is_c
 from shmctl.core.layouts.dwarfnumbers import INDICES, At, Tag
-from shmctl.core.layouts.dwarftypes import RECORDS, is_c
 from shmctl.core.layouts.elf import DamagedError
 
 TYPES = frozenset({*RECORDS, Tag.ENUMERATION, Tag.TYPEDEF, Tag.TEMPLATE_ALIAS, Tag.BASE, Tag.SUBRANGE})

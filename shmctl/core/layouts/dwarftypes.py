@@ -6,8 +6,18 @@ from itertools import islice
 
 from shmctl.core.errors import InputError
 from shmctl.core.layouts import scalars
-from shmctl.core.layouts.dwarf import Entry, Place, uleb
-from shmctl.core.layouts.dwarfnumbers import At, Tag
+from shmctl.core.layouts.dwarf import Entry, Place
+from shmctl.core.layouts.dwarfnames import (
+    ADDRESSES,
+    RECORDS,
+    entry_at,
+    is_c,
+    language,
+    name_of,
+    spelled,
+    target_of,
+)
+from shmctl.core.layouts.dwarfnumbers import At, Tag, uleb
 from shmctl.core.layouts.elf import DamagedError
 from shmctl.core.layouts.model import LOCKS, ArrayType, Kind, Member, RecordType, ScalarType, Type
 from shmctl.core.layouts.records import (
@@ -23,8 +33,6 @@ from shmctl.core.layouts.values import quote
 QUALIFIERS = frozenset(
     (Tag.CONST, Tag.VOLATILE, Tag.RESTRICT, Tag.ATOMIC, Tag.IMMUTABLE, Tag.SHARED, Tag.PACKED)
 )
-RECORDS = {Tag.STRUCTURE: "struct", Tag.UNION: "union", Tag.CLASS: "class", Tag.INTERFACE: "class"}
-_ADDRESSES = frozenset((Tag.POINTER, Tag.REFERENCE, Tag.RVALUE_REFERENCE, Tag.UNSPECIFIED, Tag.SUBROUTINE))
 _FORTRAN = frozenset((0x07, 0x08, 0x0E, 0x22, 0x23, 0x2D))
 _ADA = frozenset((0x03, 0x0D, 0x2E, 0x2F))
 # DW_ATE_*: what a base type's bytes are (DWARF 5, section 7.8).
@@ -74,25 +82,8 @@ class Builder:
         self._built[key] = type_
         return type_
 
-    def _entry(self, place: Place) -> Entry:
-        entry = place.unit.file.entry(place)
-        if entry is None:
-            raise DamagedError("a reference leads nowhere")
-        return entry
-
-    def _target(self, place: Place, entry: Entry, attribute: int = At.TYPE) -> Place | None:
-        if attribute not in entry.attributes:
-            return None
-        return place.unit.file.target(place.unit, *entry.attributes[attribute])
-
-    def _name(self, place: Place, entry: Entry) -> str:
-        if At.NAME not in entry.attributes:
-            return ""
-        raw = place.unit.file.text(place.unit, *entry.attributes[At.NAME])
-        return raw.decode("utf-8", "surrogateescape")
-
     def _type(self, place: Place) -> Type:  # noqa: PLR0911 - a return for each kind of type
-        entry = self._entry(place)
+        entry = entry_at(place)
         tag = entry.tag
         if tag in QUALIFIERS or tag == Tag.SUBRANGE:
             return self._qualified(place, entry)
@@ -106,7 +97,7 @@ class Builder:
             return self._enumeration(place, entry)
         if tag == Tag.ARRAY:
             return self._array(place, entry)
-        if tag in _ADDRESSES or tag == Tag.POINTER_TO_MEMBER:
+        if tag in ADDRESSES or tag == Tag.POINTER_TO_MEMBER:
             return self._address(place, entry)
         if tag == Tag.STRING and At.STRING_LENGTH not in entry.attributes:
             size = entry.number(At.BYTE_SIZE) or 0
@@ -116,7 +107,7 @@ class Builder:
     # -- what leads to another type
 
     def _qualified(self, place: Place, entry: Entry) -> Type:
-        target = self._target(place, entry)
+        target = target_of(place, entry)
         if target is None:
             raise InputError("a part of it has the type void")
         type_ = self.build(target)
@@ -124,8 +115,8 @@ class Builder:
         return with_alignment(type_, align) if align else type_
 
     def _typedef(self, place: Place, entry: Entry) -> Type:
-        name = self._name(place, entry)
-        target = self._target(place, entry)
+        name = name_of(place, entry)
+        target = target_of(place, entry)
         if target is None:
             raise InputError(f"{quote(name)} is void")
         type_ = self.build(target)
@@ -141,7 +132,7 @@ class Builder:
     # -- scalars
 
     def _base(self, place: Place, entry: Entry) -> ScalarType:
-        name = plain_name(self._name(place, entry))
+        name = plain_name(name_of(place, entry))
         bits = entry.number(At.BIT_SIZE)
         size = entry.number(At.BYTE_SIZE)
         size = (bits + 7) // 8 if size is None and bits is not None else size or 0
@@ -173,61 +164,27 @@ class Builder:
         size = entry.number(At.BYTE_SIZE)
         if entry.tag == Tag.SUBROUTINE:
             raise InputError("a part of it is a function")
-        name = self.spelled(place)
+        name = spelled(place)
         if entry.tag == Tag.POINTER_TO_MEMBER:
-            target = self._target(place, entry)
-            code = target is not None and self._entry(target).tag == Tag.SUBROUTINE
+            target = target_of(place, entry)
+            code = target is not None and entry_at(target).tag == Tag.SUBROUTINE
             size = size or place.unit.address_size * (2 if code else 1)
             return ScalarType(name, size, "", "opaque", place.unit.address_size)
         size = size or place.unit.address_size
         return ScalarType(name, size, "", "address", size, place.unit.file.endian)
 
-    def spelled(self, place: Place, depth: int = 0) -> str:  # noqa: PLR0911 - a return for each kind
-        """The type at ``place`` as C would write it, no further than a few pointers deep."""
-        entry = self._entry(place)
-        name = self._name(place, entry)
-        if depth > 6:
-            return "…"
-        if entry.tag == Tag.SUBROUTINE:
-            return f"{self._spelled_target(place, entry, depth)} ()"
-        if name:
-            return (
-                f"{RECORDS.get(entry.tag, 'enum')} {name}" if self._tagged(place, entry) else plain_name(name)
-            )
-        if entry.tag in RECORDS or entry.tag == Tag.ENUMERATION:
-            return RECORDS.get(entry.tag, "enum")
-        inner = self._spelled_target(place, entry, depth)
-        if entry.tag == Tag.ARRAY:
-            return f"{inner}[]"
-        if entry.tag not in _ADDRESSES and entry.tag != Tag.POINTER_TO_MEMBER:
-            words = {Tag.CONST: "const ", Tag.VOLATILE: "volatile ", Tag.ATOMIC: "_Atomic "}
-            return words.get(entry.tag, "") + inner
-        star = {Tag.REFERENCE: "&", Tag.RVALUE_REFERENCE: "&&", Tag.POINTER_TO_MEMBER: "::*"}.get(
-            entry.tag, "*"
-        )
-        if inner.endswith(" ()"):
-            return f"{inner[:-3]} ({star})()"
-        return inner + star if inner.endswith("*") else f"{inner} {star}"
-
-    def _spelled_target(self, place: Place, entry: Entry, depth: int) -> str:
-        target = self._target(place, entry)
-        return "void" if target is None else self.spelled(target, depth + 1)
-
-    def _tagged(self, place: Place, entry: Entry) -> bool:
-        return is_c(place) and (entry.tag in RECORDS or entry.tag == Tag.ENUMERATION)
-
     def _enumeration(self, place: Place, entry: Entry) -> Type:
-        name = self._name(place, entry)
+        name = name_of(place, entry)
         shown = f"enum {name}".strip() if is_c(place) or not name else name
         if At.DECLARATION in entry.attributes and At.BYTE_SIZE not in entry.attributes:
             return self._elsewhere(place, entry, shown)
-        target = self._target(place, entry)
+        target = target_of(place, entry)
         base = self.build(target) if target else None
         size = entry.number(At.BYTE_SIZE) or (base.size if base else 0)
         if not size:
             raise InputError(f"{quote(shown)} has no size")
         raw = [
-            (self._name(Place(place.unit, child.offset), item), item.number(At.CONST_VALUE))
+            (name_of(Place(place.unit, child.offset), item), item.number(At.CONST_VALUE))
             for child, item in islice(place.unit.file.children(place), 1 << 16)
             if item.tag == Tag.ENUMERATOR
         ]
@@ -250,7 +207,7 @@ class Builder:
     # -- arrays
 
     def _array(self, place: Place, entry: Entry) -> Type:
-        target = self._target(place, entry)
+        target = target_of(place, entry)
         if target is None:
             raise DamagedError("an array of nothing")
         for attribute in (At.DATA_LOCATION, At.ALLOCATED, At.ASSOCIATED):
@@ -302,7 +259,7 @@ class Builder:
     # -- records
 
     def _record(self, place: Place, entry: Entry, keyword: str) -> Type:
-        name = self._name(place, entry)
+        name = name_of(place, entry)
         shown = f"{keyword} {name}".strip() if is_c(place) or not name else name
         signature = entry.attributes.get(At.SIGNATURE)
         if signature is not None:
@@ -339,10 +296,10 @@ class Builder:
             yield self._member(child_place, child, size, is_union)
 
     def _member(self, place: Place, entry: Entry, size: int, is_union: bool) -> Member:
-        name = self._name(place, entry)
+        name = name_of(place, entry)
         if entry.attributes.get(At.VIRTUALITY, (0, 0))[1] and entry.tag == Tag.INHERITANCE:
             raise InputError("it has a virtual base class, whose place is known at run time only")
-        target = self._target(place, entry)
+        target = target_of(place, entry)
         if target is None:
             raise DamagedError("a member without a type")
         try:
@@ -397,16 +354,3 @@ def _is_dynamic(value: tuple[int, int | bytes]) -> bool:
 def _says_more(name: str, typedef: str) -> bool:
     """Whether a type keeps its name under a typedef: Rust's and C++'s own aliases would hide what it is."""
     return name.startswith("std::") and not typedef.endswith("_t")
-
-
-_C = frozenset((0x01, 0x02, 0x0C, 0x1D, 0x2C, 0x3E, 0))
-
-
-def language(place: Place) -> int:
-    """The unit's DW_LANG_*."""
-    return place.unit.file.language(place.unit)
-
-
-def is_c(place: Place) -> bool:
-    """Whether the unit is C, where a tag is called ``struct tag``."""
-    return language(place) in _C

@@ -17,6 +17,7 @@ from shmctl.core.layouts.model import (
     named_members,
     rooted,
 )
+from shmctl.core.layouts.records import lock_value, text_value
 from shmctl.core.layouts.values import Value, quote, to_json
 from shmctl.core.models import Store
 
@@ -141,7 +142,7 @@ class Layout:
             return None
         known = self._leaf_types.get(id(type_))
         if known is None:
-            made = _lock(type_) if isinstance(type_, RecordType) else _text(type_)
+            made = lock_value(type_) if isinstance(type_, RecordType) else text_value(type_)
             known = self._leaf_types[id(type_)] = (type_, made)
         return known[1]
 
@@ -371,41 +372,6 @@ def _index(digits: str) -> int:
 def _end(place: Place) -> int:
     bits = place.type.size * 8 if place.width is None else place.width
     return (place.offset + bits + 7) // 8
-
-
-def _text(type_: ArrayType) -> ScalarType:
-    item = type_.item
-    assert isinstance(item, ScalarType)  # noqa: S101 - _is_text has seen to it
-    return ScalarType(type_.name, type_.size, "", "text", item.align, item.endian, width=item.size)
-
-
-_PARTS = {
-    "pthread_mutex_t": ("lock", "count", "owner", "kind"),
-    "pthread_rwlock_t": ("readers", "writers", "cur_writer", "shared"),
-    "pthread_cond_t": ("wrefs",),
-    "pthread_barrier_t": ("in", "current_round", "count"),
-}
-
-
-def _lock(type_: RecordType) -> ScalarType:
-    """A lock as one value, with the places of its words where the layout names them as glibc does."""
-    parts: dict[str, tuple[int, int]] = {}
-    for member in named_members(type_):
-        if member.name == "__data" and isinstance(member.type, RecordType):
-            for inner in named_members(member.type, member.bit_offset):
-                name = inner.name.strip("_")
-                if name in _PARTS.get(type_.lock, ()) and inner.bit_offset % 8 == 0:
-                    parts[name] = (inner.bit_offset // 8, inner.type.size)
-    known = {member.name for member in named_members(type_)}
-    if "__data" in known and set(parts) == set(_PARTS.get(type_.lock, ())):
-        pass  # glibc's, with names
-    elif "__data" not in known and (not known or "__size" in known):
-        parts = {}  # glibc's, by its name and size alone
-    else:
-        parts = {"foreign": (0, 0)}
-    return ScalarType(
-        type_.name, type_.size, "", "opaque", type_.align, type_.endian, lock=type_.lock, parts=parts
-    )
 
 
 __all__ = ["Layout", "Load", "Place", "Store", "Tree"]

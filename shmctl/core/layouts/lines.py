@@ -3,8 +3,8 @@
 import struct
 from collections.abc import Iterator
 
-from shmctl.core.layouts.dwarf import Entry, Place, Unit, uleb
-from shmctl.core.layouts.dwarfnumbers import At
+from shmctl.core.layouts.dwarf import Entry, Place, Unit
+from shmctl.core.layouts.dwarfnumbers import At, uleb
 from shmctl.core.layouts.elf import DamagedError
 
 _MOST_FILES = 1 << 16

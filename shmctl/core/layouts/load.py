@@ -113,13 +113,17 @@ _TYPE_NAME = re.compile(
 )
 
 
+# A command line longer than this is no declaration that a person has written, and compilers take long for it.
+_MOST_TO_COMPILE = 1 << 15
+
+
 def _by_compiler(declaration: str, source: Source, error: InputError) -> Layout:
     """The layout by the compiler; ``error``, which led here, if there is none or it refuses as well."""
     from shmctl.core.layouts import compiler
 
     options = compiler.Options(source.include, source.define, source.language)
     words = compiler.find_compiler(compiler.is_cpp(None, options))
-    if words is None:
+    if words is None or len(declaration) > _MOST_TO_COMPILE:
         raise error
     try:
         return compiler.from_declaration(declaration, options, words)

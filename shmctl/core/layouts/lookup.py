@@ -4,17 +4,19 @@ A name is looked for among the strings first: what refers to it leads to the few
 units and entries that can define the type, and nothing else is decoded.
 """
 
-import os
 import re
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from typing import NamedTuple
 
-from shmctl.core.errors import InputError, ShmError
+from shmctl.core.errors import InputError, UnknownTypeError
 from shmctl.core.layouts import lines
+from shmctl.core.layouts.debugfiles import alternate, alternate_name, open_debug
 from shmctl.core.layouts.dwarf import DebugFile, Entry, Place, Unit
+from shmctl.core.layouts.dwarfnames import is_c
 from shmctl.core.layouts.dwarfnumbers import At, Tag
 from shmctl.core.layouts.dwarfsearch import TYPES, Scope, Walk, all_types, named
-from shmctl.core.layouts.dwarftypes import Builder, is_c
+from shmctl.core.layouts.dwarftypes import Builder
 from shmctl.core.layouts.elf import DamagedError, Elf
 from shmctl.core.layouts.model import ArrayType, RecordType, Type
 from shmctl.core.layouts.values import quote
@@ -24,7 +26,6 @@ _WORDS = {
     "enum": frozenset((Tag.ENUMERATION,)),
     "class": frozenset((Tag.CLASS, Tag.STRUCTURE)),
 }  # fmt: skip
-_DEBUG = "/usr/lib/debug"
 _MOST_DEFINITIONS = 5000
 _WANTED = re.compile(r"(?:(?P<file>(?:[^:]|::)*[^:]):(?:(?P<line>[0-9]+):)?(?!:))?(?P<type>.+)", re.DOTALL)
 
@@ -80,86 +81,6 @@ def _split_scopes(name: str) -> list[str]:
     return [*parts, name[start:]]
 
 
-# -- the files that have the information
-
-
-def open_debug(path: str, shown: str | None = None) -> list[Elf]:
-    """``path``, and the files beside it that have its debugging information. Close them all."""
-    elf = Elf(path, shown)
-    opened = [elf]
-    try:
-        if (
-            elf.find(b".debug_info") is None
-            and elf.find(b".zdebug_info") is None
-            and elf.find(b".debug_info.dwo") is None
-        ):
-            separate = _separate(elf)
-            if separate is not None:
-                opened.append(separate)
-        return opened
-    except BaseException:
-        for each in opened:
-            each.close()
-        raise
-
-
-def _separate(elf: Elf) -> Elf | None:
-    """The file with the debugging information that was split off from ``elf``, if it is there."""
-    build_id = elf.build_id
-    if build_id:
-        path = f"{_DEBUG}/.build-id/{build_id[:2]}/{build_id[2:]}.debug"
-        found = _opened(path)
-        if found is not None and found.build_id == build_id:
-            return found
-        if found is not None:
-            found.close()
-    name, rest = elf.link(b".gnu_debuglink")
-    if not name or b"/" in name:
-        return None
-    folder = os.path.dirname(os.path.realpath(elf.path))
-    file = os.fsdecode(name)
-    crc = rest[-4:]
-    for candidate in (f"{folder}/{file}", f"{folder}/.debug/{file}", f"{_DEBUG}{folder}/{file}"):
-        found = _opened(candidate)
-        if found is None:
-            continue
-        if found.identity != elf.identity and found.checksum().to_bytes(4, elf.endian) == crc:
-            return found
-        found.close()
-    return None
-
-
-def _opened(path: str) -> Elf | None:
-    try:
-        return Elf(path)
-    except (ShmError, InputError):
-        return None
-
-
-def _alternate(elf: Elf) -> Elf | None:
-    """The file that dwz(1) moved common parts to."""
-    for section in (b".gnu_debugaltlink", b".debug_sup"):
-        content = elf.content(section)
-        if section == b".debug_sup":
-            content = content[3:]
-        name, _, build_id = content.partition(b"\0")
-        if not name:
-            continue
-        path = os.path.join(os.path.dirname(os.path.realpath(elf.path)), os.fsdecode(name))
-        fallback = f"{_DEBUG}/.dwz/{os.path.basename(path)}"
-        for candidate in (path, fallback):
-            found = _opened(candidate)
-            if found is not None and (section == b".debug_sup" or found.build_id == build_id.hex()):
-                return found
-            if found is not None:
-                found.close()
-    return None
-
-
-def _alternate_name(elf: Elf) -> str:
-    return os.fsdecode(elf.link(b".gnu_debugaltlink")[0])
-
-
 class Library:
     """The types of one ELF file. Use it in a ``with``. Raises InputError where there is no information."""
 
@@ -173,11 +94,11 @@ class Library:
             ):
                 raise InputError(f"{self.shown}: no debugging information", _no_information(self._opened[0]))
             self.file = DebugFile(elf)
-            alternate = _alternate(elf)
-            self._missing = "" if alternate else _alternate_name(elf)
-            if alternate is not None:
-                self._opened.append(alternate)
-                self.file.alternate = DebugFile(alternate)
+            other = alternate(elf)
+            self._missing = "" if other else alternate_name(elf)
+            if other is not None:
+                self._opened.append(other)
+                self.file.alternate = DebugFile(other)
             self.source = elf.shown
         except DamagedError as error:
             self.close()
@@ -206,7 +127,9 @@ class Library:
         try:
             found = _distinct(self._definitions(wanted, called or wanted.text))
             if not found:
-                raise InputError(f"{self.shown}: no type is called {quote(wanted.text)}", self._hint(wanted))
+                raise UnknownTypeError(
+                    f"{self.shown}: no type is called {quote(wanted.text)}", self._hint(wanted)
+                )
         except (DamagedError, RecursionError, MemoryError) as error:
             reason = str(error) if isinstance(error, DamagedError) else "too large or too deeply nested"
             raise InputError(f"{self.shown}: {reason}") from None
@@ -286,26 +209,30 @@ class Library:
         near = self.near(wanted.name)
         return f"near names: {', '.join(near)}" if near else "'readelf --debug-dump=info' shows what it has"
 
-    def near(self, name: str, most: int = 8) -> list[str]:
+    def near(self, name: str, most: int = 5) -> list[str]:
         """Names of types that look like ``name``."""
         from difflib import get_close_matches
 
         key = name.casefold().replace("_", "").removesuffix("t")
+        # A linker keeps a string that ends another one as that one's end only.
+        beginning = re.compile(re.escape(name[:3]), re.IGNORECASE)
         texts = set[str]()
         for file in self._files():
             for raw in file.section(b"str").split(b"\0"):
                 text = raw.decode("utf-8", "replace")
-                if 0 < len(text) < 80 and text[0] != "_" and _alike(key, text):
-                    texts.add(text)
+                if 0 < len(text) < 80:
+                    ends = (text[found.start() :] for found in beginning.finditer(text))
+                    texts.update(part for part in (text, *ends) if part[0] != "_" and _alike(key, part))
             if len(file.section(b"info")) < 1 << 20:
                 texts |= {known for known, _, _ in all_types(file, 2000)}
-        close = get_close_matches(name[:80], sorted(texts)[:5000], n=40, cutoff=0.5)
-        known = [text for text in close if self._is_type(text)]
-        return known[:most]
+        close = get_close_matches(name[:80], texts, n=8, cutoff=0.5)  # each costs a search
+        return list(islice(filter(self._is_type, close), most))
 
     def _is_type(self, text: str) -> bool:
         return any(
-            next(named(file, text.encode(), TYPES - {Tag.BASE}), None) is not None for file in self._files()
+            At.DECLARATION not in entry.attributes and Walk(place.unit).scopes(place.offset) is not None
+            for file in self._files()
+            for place, entry in islice(named(file, text.encode(), TYPES - {Tag.BASE}), 5)
         )
 
     def names(self, most: int = 10_000) -> Iterator[tuple[str, int]]:

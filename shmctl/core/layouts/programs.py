@@ -11,7 +11,7 @@ from contextlib import suppress
 from typing import NamedTuple
 
 from shmctl.core import proc
-from shmctl.core.errors import InputError, ShmError
+from shmctl.core.errors import InputError, ShmError, UnknownTypeError
 from shmctl.core.layouts.layout import Layout
 from shmctl.core.layouts.lookup import Definition, Library, shape
 from shmctl.core.layouts.values import escape, quote
@@ -35,7 +35,7 @@ def find_in_processes(pids: Sequence[int], type_name: str) -> Layout:
 
     Programs come first, and libraries where no program has it. Two that differ are refused.
     """
-    problems: list[str] = []
+    problems: list[InputError] = []
     for candidates in (_executables(pids), _libraries(pids)):
         found = list(_search(candidates, type_name, problems))
         shapes: dict[object, tuple[Program, Definition]] = {}
@@ -49,15 +49,25 @@ def find_in_processes(pids: Sequence[int], type_name: str) -> Layout:
             where = f", {definition.where}" if definition.file else ""
             return Layout(definition.type, definition.type.name, f"{program.shown}{where}")
     shown = ", ".join(str(pid) for pid in pids[:5])
-    reason = f": {problems[0]}" if problems else ""
-    raise InputError(
-        f"no type called {quote(type_name)} in the programs of PID {shown}{reason}",
-        "--header FILE or --elf FILE say where it is defined; programs tell if they are compiled with -g",
+    unread = [f": {error}" for error in problems if not isinstance(error, UnknownTypeError)]
+    near = [error.hint for error in problems if (error.hint or "").startswith("near names")]
+    raise UnknownTypeError(
+        f"no type called {quote(type_name)} in the programs of PID {shown}{''.join(unread[:1])}",
+        near[0]
+        if near
+        else "--header FILE or --elf FILE says where it is defined; gcc -g puts it into a program",
     )
 
 
+def names_in(pids: Sequence[int]) -> Iterator[tuple[str, int]]:
+    """The types of the programs that the processes ``pids`` run, with their sizes in bytes."""
+    for program in _executables(pids):
+        with suppress(InputError, OSError, ShmError), Library(program.path, program.name) as library:
+            yield from library.names()
+
+
 def _search(
-    programs: Iterator[Program], type_name: str, problems: list[str]
+    programs: Iterator[Program], type_name: str, problems: list[InputError]
 ) -> Iterator[tuple[Program, Definition]]:
     seen = set[tuple[int, int]]()
     for program in programs:
@@ -71,7 +81,7 @@ def _search(
         except InputError as error:
             if "several types" in str(error):
                 raise
-            problems.append(str(error))
+            problems.append(error)
         except (OSError, ShmError):
             continue  # it has ended, or is not ours to see
 

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 
-from shmctl.core.layouts.model import ArrayType, Member, RecordType, ScalarType, Type
+from shmctl.core.layouts.model import ArrayType, Member, RecordType, ScalarType, Type, named_members
 
 
 def with_alignment(type_: Type, align: int) -> Type:
@@ -75,7 +75,7 @@ def _names(record: RecordType) -> Iterator[str]:
 
 _WRAPPERS = re.compile(
     r"(atomic|__atomic_base|__atomic_float|array|mutex|recursive_mutex|timed_mutex|recursive_timed_mutex|"
-    r"shared_mutex|shared_timed_mutex|condition_variable|atomic_flag)(<.*>)?",
+    r"shared_mutex|shared_timed_mutex|condition_variable|atomic_flag|Atomic[A-Z]\w+)(<.*>)?",
     re.DOTALL,
 )
 
@@ -97,8 +97,44 @@ def as_known(record: RecordType, name: str) -> Type:
         return inner if name.startswith("array") else record
     if isinstance(inner, ScalarType) and inner.kind == "opaque":
         return record
-    return inner._replace(name=f"std::{name}", align=record.align)
+    return inner._replace(name=name if name.startswith("Atomic") else f"std::{name}", align=record.align)
 
 
 def _is_empty(type_: Type) -> bool:
     return isinstance(type_, RecordType) and not type_.lock and not any(True for _ in _names(type_))
+
+
+def text_value(type_: ArrayType) -> ScalarType:
+    """Return an array of characters as one value."""
+    item = type_.item
+    assert isinstance(item, ScalarType)  # noqa: S101 - for the type checker: only such arrays are texts
+    return ScalarType(type_.name, type_.size, "", "text", item.align, item.endian, width=item.size)
+
+
+_PARTS = {
+    "pthread_mutex_t": ("lock", "count", "owner", "kind"),
+    "pthread_rwlock_t": ("readers", "writers", "cur_writer", "shared"),
+    "pthread_cond_t": ("wrefs",),
+    "pthread_barrier_t": ("in", "current_round", "count"),
+}
+
+
+def lock_value(type_: RecordType) -> ScalarType:
+    """A lock as one value, with the places of its words where the layout names them as glibc does."""
+    parts: dict[str, tuple[int, int]] = {}
+    for member in named_members(type_):
+        if member.name == "__data" and isinstance(member.type, RecordType):
+            for inner in named_members(member.type, member.bit_offset):
+                name = inner.name.strip("_")
+                if name in _PARTS.get(type_.lock, ()) and inner.bit_offset % 8 == 0:
+                    parts[name] = (inner.bit_offset // 8, inner.type.size)
+    known = {member.name for member in named_members(type_)}
+    if "__data" in known and set(parts) == set(_PARTS.get(type_.lock, ())):
+        pass  # glibc's, with names
+    elif "__data" not in known and (not known or "__size" in known):
+        parts = {}  # glibc's, by its name and size alone
+    else:
+        parts = {"foreign": (0, 0)}
+    return ScalarType(
+        type_.name, type_.size, "", "opaque", type_.align, type_.endian, lock=type_.lock, parts=parts
+    )

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from types import TracebackType
 
 from shmctl.core import posix, tracing, transfer
-from shmctl.core.busguard import BusGuard
 from shmctl.core.errors import ShmError, failing_as, shrunk
 from shmctl.core.names import Name
+from shmctl.core.sigbus import BusGuard
 
 _NATIVE = sys.byteorder
 _LARGEST_SCALAR = 8

@@ -7,15 +7,15 @@ from contextlib import contextmanager, suppress
 from typing import TypeVar
 
 from shmctl.core import posix, proc
-from shmctl.core.busguard import BusGuard
 from shmctl.core.errors import InputError, ShmError
 from shmctl.core.models import DEV_SHM, Directory, ObjectInfo
 from shmctl.core.names import NAME_MAX, SEMAPHORE_PREFIX, Name, parse_name
 from shmctl.core.objects.describe import describe, explained
 from shmctl.core.objects.open import opened
 from shmctl.core.objects.semaphore_file import SIZE, is_foreign, read_value
+from shmctl.core.sigbus import BusGuard
 from shmctl.core.signals import block_signals, signals_blocked
-from shmctl.core.sync.foreign import ForeignSemaphore
+from shmctl.core.sync.foreign_semaphore import ForeignSemaphore
 
 Result = TypeVar("Result")
 

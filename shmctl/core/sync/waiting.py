@@ -7,7 +7,8 @@ from contextlib import contextmanager, suppress
 from hashlib import blake2b
 from typing import TypeVar
 
-from shmctl.core.errors import ShmError, failing_as
+from shmctl.core import posix
+from shmctl.core.errors import FileError, ShmError, failing_as
 from shmctl.core.inspect.lease import State, UsageTest
 from shmctl.core.models import DEV_SHM, Directory
 from shmctl.core.names import Name
@@ -15,6 +16,7 @@ from shmctl.core.objects.describe import describe, is_same
 from shmctl.core.objects.mapping import LiveRange
 from shmctl.core.objects.open import OpenObject, opened
 from shmctl.core.objects.read import chunks
+from shmctl.core.sizes import Fullness
 from shmctl.core.sync.backoff import Pacer
 
 Load = Callable[[int, int], bytes]
@@ -57,6 +59,22 @@ def wait_until_unused(
             return
         if usage.state is State.UNKNOWN:
             raise ShmError("fcntl", name, errno.ENOTSUP, detail=usage.evidence)
+        pacer.pause()
+
+
+def wait_until_fuller(fuller_than: Fullness, pacer: Pacer, directory: Directory = DEV_SHM) -> int:
+    """Return how many bytes are used once they are more. Raises ShmError where that cannot be told."""
+    while True:
+        vfs = posix.statvfs(directory)
+        used = (vfs.f_blocks - vfs.f_bfree) * vfs.f_frsize
+        if not vfs.f_blocks:
+            detail = "it has no limit, and does not say how much of it is used"
+            raise FileError("statvfs", directory.path, errno.ENOTSUP, detail=detail)
+        limit = fuller_than.size
+        if limit is None:
+            limit = int((fuller_than.percent or 0) * vfs.f_blocks * vfs.f_frsize / 100)
+        if used > limit:
+            return used
         pacer.pause()
 
 

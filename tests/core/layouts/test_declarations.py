@@ -5,18 +5,21 @@ import random
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shmctl.core.errors import InputError
+from shmctl.core.layouts.compiler import Options, load_header
 from shmctl.core.layouts.csource import HEADER_MAX
 from shmctl.core.layouts.declarations import from_declaration as parse
 from shmctl.core.layouts.declarations import from_header as parse_header
 from shmctl.core.layouts.fields import Field
 from shmctl.core.layouts.layout import Layout
 from shmctl.core.layouts.load import read_header
+from shmctl.core.layouts.lookup import Library
 from shmctl.core.layouts.values import to_text
 from shmctl.core.models import Store
 
@@ -50,7 +53,7 @@ def compiled(tmp_path: Path, program: str) -> str:
     """What the program prints, compiled with gcc."""
     source = tmp_path / "layout.c"
     source.write_text(HEADERS + program)
-    subprocess.run(["gcc", "-w", "-O0", "-o", tmp_path / "layout", source], check=True)
+    subprocess.run(["gcc", "-w", "-g", "-O0", "-o", tmp_path / "layout", source], check=True)
     return subprocess.run([tmp_path / "layout"], capture_output=True, text=True, check=True).stdout
 
 
@@ -291,7 +294,23 @@ def test_random_declarations_are_laid_out_as_gcc_does(
 ) -> None:
     author = Author(seed)
     cases = [inline(f"int {author.name()}; {author.members(3)}") for _ in range(60)]
-    assert_same_as_gcc(tmp_path_factory.mktemp("random"), cases)
+    folder = tmp_path_factory.mktemp("random")
+    assert_same_as_gcc(folder, cases)
+    types = "".join(f"typedef {case[2]} T{number};\n" for number, case in enumerate(cases))
+    header = folder / "random.h"
+    header.write_text(HEADERS + types)
+    with Library(str(folder / "layout")) as program:
+        for number, (text, _, _) in enumerate(cases):
+            own = places(parse(text))
+            assert places(Layout(program.find(f"T{number}").type, "", "")) == own, text
+            if number % 20 == 0:
+                assert places(load_header(str(header), f"T{number}", Options(), ["gcc"])) == own, text
+
+
+def places(layout: Layout) -> list[Any]:
+    """Where each field stands; an alignment that only the declaration tells is not in DWARF."""
+    fields = ((f.path, f.offset, f.size, f.bit_shift, f.bit_width, f.type.kind) for f in layout.fields())
+    return [layout.size, *fields]
 
 
 @settings(max_examples=100, deadline=None)

@@ -269,6 +269,26 @@ def test_fortran(tmp_path: Path) -> None:
             load_elf(str(tmp_path / "o"), name)
 
 
+def test_rust(tmp_path: Path) -> None:
+    """rust.s is what rustc makes of the lines at its top."""
+    source = Path(__file__).with_name("rust.s")
+    path = str(tmp_path / "o")
+    command = ["clang", "--target=x86_64-linux-gnu", "-c", str(source), "-o", path]
+    subprocess.run(command, check=True)
+    layout = load_elf(path, "shared::Whole")
+    assert (layout.size, layout.alignment) == (88, 8)
+    assert [(f.path, f.offset, f.size, f.type.kind) for f in islice(layout.fields(), 14)] == [
+        ("order.tag", 0, 1, "uint"), ("order.wide", 8, 8, "uint"), ("order.ready", 16, 4, "uint"),
+        ("loose.a", 30, 1, "uint"), ("loose.b", 24, 4, "uint"), ("loose.c", 28, 2, "uint"),
+        ("packed.a", 32, 1, "uint"), ("packed.b", 33, 4, "uint"),
+        ("pair.__0", 48, 2, "uint"), ("pair.__1", 40, 8, "int"), ("colour", 56, 1, "uint"),
+        ("either.bits", 60, 4, "uint"), ("either.value", 60, 4, "float"), ("ok", 64, 1, "bool"),
+    ]  # fmt: skip
+    assert load_elf(path, "Colour").select("value")[0].labels == {"Red": 1, "Blue": 4}
+    with pytest.raises(InputError, match="an enum with data, or a variant"):
+        load_elf(path, "Message")
+
+
 def test_another_word_size(tmp_path: Path) -> None:
     (tmp_path / "t.c").write_text("struct s { int a; long long b; unsigned c:3, d:5; } s;\n")
     subprocess.run(["gcc", "-m32", "-g", "-c", "t.c", "-o", "o"], cwd=tmp_path, check=True)
