@@ -156,13 +156,13 @@ def _no_space() -> tuple[str, str]:
     if shortage is None:
         return "No space left on /dev/shm", _NO_SPACE_HINT
     what = f"No inode left on /dev/shm: all {shortage.total} are used"
-    if 2 * shortage.count < shortage.total or shortage.example is None:
+    if 2 * shortage.taken < shortage.total or shortage.example is None:
         return (
             what,
             "most are in directories or have no name: see 'shmctl df' and 'shmctl holders --unlinked'",
         )
     kinds = {"shm": "objects", "semaphore": "semaphores", "directory": "directories"}
-    taken = f"{shortage.count} are {shortage.owner}'s {kinds.get(shortage.kind or '', 'other entries')}"
+    taken = f"{shortage.taken} are {shortage.owner}'s {kinds.get(shortage.kind or '', 'other entries')}"
     return what, f"{taken}, such as {escape(shortage.example)}; 'shmctl gc' removes what no process uses"
 
 

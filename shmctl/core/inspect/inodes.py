@@ -10,13 +10,13 @@ from shmctl.core.names import Name
 
 
 class Shortage(NamedTuple):
-    """A file system without a free inode: ``count`` of its ``total`` are one owner's, of one ``kind``.
+    """A file system without a free inode: ``taken`` of its ``total`` are one owner's, of one ``kind``.
 
     ``example`` is one of their names. All three are None where the directory has no entry.
     """
 
     total: int
-    count: int
+    taken: int
     owner: str | None
     kind: Kind | None
     example: Name | None
@@ -31,6 +31,6 @@ def find_shortage(directory: Directory) -> Shortage | None:
     groups = Counter((info.st.st_uid, info.kind) for info in entries)
     if not groups:
         return Shortage(vfs.f_files, 0, None, None, None)
-    (group, count) = groups.most_common(1)[0]
+    group, taken = groups.most_common(1)[0]
     example = next(info for info in entries if (info.st.st_uid, info.kind) == group)
-    return Shortage(vfs.f_files, count, example.owner, example.kind, example.name)
+    return Shortage(vfs.f_files, taken, example.owner, example.kind, example.name)
