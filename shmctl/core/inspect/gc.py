@@ -2,15 +2,22 @@
 
 import errno
 import os
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 from shmctl.core import locking, posix
 from shmctl.core.errors import ShmError
+from shmctl.core.inspect.lease import PAUSES
 from shmctl.core.inspect.verdicts import Judgement, Verdict
 from shmctl.core.models import ObjectInfo
 from shmctl.core.objects.describe import explained, is_same
+
+_USED = "it is now in use"
+_OPENING = "a process has begun to open it"
+_LEASED = "another process holds a lease on it"
+_IN_USE = (_USED, _OPENING, _LEASED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,20 +44,24 @@ def choose_orphans(judgements: Sequence[Judgement], keeps: Callable[[ObjectInfo]
 def remove_orphan(judgement: Judgement) -> Removal:
     """Unlink an object that was judged an orphan, under the kernel's lease.
 
-    While the lease stands nobody has it open, and who begins to open it
-    waits. It is left if it came into use, was replaced or went since it was
-    judged, or if somebody has begun to open it. ``freed`` is what the file
-    system's free space grew by meanwhile.
+    While the lease stands nobody else has the object open, and an opener
+    waits. It is left if it is now in use, has changed, been replaced or
+    vanished, or if a process has begun to open it. What is in use is tried
+    again after a pause: another shmctl may only have looked at it. ``freed``
+    is what the file system's free space grew by meanwhile.
     """
     info = judgement.info
     before = _free_bytes(info)
     try:
         left = _unlink_if_unused(info)
+        for pause in PAUSES:
+            if left not in _IN_USE:
+                break
+            time.sleep(pause)
+            left = _unlink_if_unused(info)
     except ShmError as error:
         if error.errno == errno.ENOENT:
             return Removal(judgement, left="it is gone already")
-        if error.errno == errno.EAGAIN:
-            return Removal(judgement, left="somebody is looking at it, or holds a lease on it")
         return Removal(judgement, left=f"{error.call} failed ({error.symbol})", error=error)
     if left is not None:
         return Removal(judgement, left=left)
@@ -58,19 +69,29 @@ def remove_orphan(judgement: Judgement) -> Removal:
 
 
 def _unlink_if_unused(info: ObjectInfo) -> str | None:
+    """Unlink an object under the lease; returns the reason why it was left, or None. Raises ShmError."""
+    try:
+        return _unlink_under_lease(info)
+    except ShmError as error:
+        if error.errno == errno.EAGAIN:
+            return _LEASED
+        raise
+
+
+def _unlink_under_lease(info: ObjectInfo) -> str | None:
     with _opened(info) as fd:
         now = posix.fstat(fd, info.name)
         if not is_same(now, info.st):
-            return "another object bears its name by now"
+            return "another object has taken its name"
         if _last_change(now) != _last_change(info.st):
-            return "it has been changed since"
+            return "it has changed since"
         if not locking.take_lease(fd, info.name):
-            return "it came into use"
+            return _USED
         try:
             if not is_same(_stat_name(info), info.st):
-                return "another object bears its name by now"
+                return "another object has taken its name"
             if not locking.lease_stands(fd, info.name):
-                return "somebody has begun to open it"
+                return _OPENING
             with explained(info.name, info.directory):
                 posix.unlink(info.name, info.directory)
         finally:

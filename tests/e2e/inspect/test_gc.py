@@ -339,14 +339,13 @@ def test_two_at_once(name: str, shared: Place) -> None:
 
 @pytest.mark.needs_root
 def test_read_only_file_system(private: PrivatePlace) -> None:
-    """Leases cannot be proved there, and so nothing is an orphan."""
+    """Orphans are found and cannot be removed."""
     private.make("/x")
     subprocess.run([*private.enter, "mount", "-o", "remount,ro", "/dev/shm"], check=True)
     result = private.run("gc", *NOW, "--yes")
-    assert (result.status, left_in(private)) == (0, {"/x"}), result
-    assert "EROFS" in result.errors
-    (found,) = json.loads(private.run("leaks", *NOW, "--json").out)
-    assert found["verdict"] == "unknown"
+    assert (result.status, left_in(private)) == (1, {"/x"}), result
+    assert "shmctl: gc: /x: /dev/shm is mounted read-only (EROFS)" in result.errors
+    assert "left /x: unlink failed (EROFS)" in result.text
 
 
 @pytest.mark.needs_root
