@@ -9,9 +9,9 @@ from typing import NamedTuple
 
 from shmctl.core import locking, posix
 from shmctl.core.errors import ShmError
-from shmctl.core.inspect.holders import Identity, Scan
+from shmctl.core.inspect.holders import Scan
 from shmctl.core.inspect.locks import Locks
-from shmctl.core.models import DEV_SHM, Directory, ObjectInfo
+from shmctl.core.models import DEV_SHM, Directory, Identity, ObjectInfo
 from shmctl.core.names import escape
 from shmctl.core.proc import uninspected_text
 
