@@ -43,7 +43,7 @@ def command(
 
     Shows what it would remove, and asks; without a terminal it removes nothing unless --yes is
     given. Each object is looked at once more under the kernel's lease when its turn comes, and left
-    if it is in use or is another one by then.
+    if it is now in use or has been replaced.
     """
     matches, rules, keeps = matcher(patterns), Rules(min_age, semaphores), _keeper(keep, owner)
     snapshot = Snapshot(session.directory, matches, rules)
@@ -70,7 +70,7 @@ def command(
 
 
 def _keeper(keep: Sequence[str], owner: int | None) -> Callable[[ObjectInfo], bool]:
-    """Tells whether --keep or --owner keeps an object."""
+    """Whether --keep or --owner keeps an object."""
     named = matcher(keep) if keep else lambda _: False
     return lambda info: named(info.name) or (owner is not None and info.st.st_uid != owner)
 

@@ -46,6 +46,13 @@ from shmctl.core.rules import exclude, go_with
 )
 @typed_options
 @click.option(
+    "--from",
+    "rows",
+    type=click.Choice(["csv", "json"]),
+    help="Store structures, one behind the other, from CSV or JSON lines on standard input.",
+)
+@click.option("--text-arrays", is_flag=True, help="Take text for arrays of uint8_t and wchar_t, too.")
+@click.option(
     "--hex",
     "hexadecimal",
     type=Parsed("hex", parse_hex),
@@ -99,7 +106,7 @@ def command(
     --hex, --fill, a file, or else standard input. Data that does not fit is an error. A VALUE may
     be negative: -5.
     """
-    writer = choose_writer(data, fit)
+    writer = choose_writer(data, fit, name, session)
     mode = DEFAULT_MODE if mode is None else mode
     if atomic:
         from shmctl.core.objects.publish import created_atomically

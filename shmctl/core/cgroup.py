@@ -1,7 +1,7 @@
 """How much memory the control groups of this process still let it take: cgroups(7), versions 1 and 2.
 
 Where an object's memory would go past a limit, no call fails: the kernel
-kills a process of the group, mostly the one that asks for it. So whoever is
+kills a process of the group, mostly the one that asks for it. So a process that is
 about to allocate much looks here first.
 """
 
@@ -19,10 +19,23 @@ _SPARE = 2 << 20  # what this process and the kernel's own tables take meanwhile
 
 
 class Group(NamedTuple):
-    """A memory control group: its directory, and which version's files are in it."""
+    """A memory control group: its directory, the version of its files, and its path in the hierarchy."""
 
     path: bytes
     version: int
+    name: bytes = b""
+
+
+_LIMITS = {1: b"memory.limit_in_bytes", 2: b"memory.max"}
+
+
+def smallest_limit(pid: int | None) -> tuple[int, bytes] | None:
+    """The smallest memory limit of a process's groups in bytes, and that group's name. Raises OSError."""
+    from shmctl.core import proc
+
+    groups = find_groups(proc.cgroups(pid), proc.mounts())
+    limits = [(_number(group, _LIMITS[group.version]), group.name) for group in groups]
+    return min(((limit, name) for limit, name in limits if limit is not None), default=None)
 
 
 class Allowance(NamedTuple):
@@ -79,14 +92,14 @@ def find_allowance(groups: list[Group], swap: float) -> Allowance:
 
 def _left_in_v1(group: Group, swap: float) -> tuple[float, float]:
     cache = _reclaimable(group, (b"total_inactive_file", b"total_active_file"))
-    memory = _left(group, b"memory.limit_in_bytes", b"memory.usage_in_bytes")
+    memory = _left(group, _LIMITS[1], b"memory.usage_in_bytes")
     both = _left(group, b"memory.memsw.limit_in_bytes", b"memory.memsw.usage_in_bytes")
     return cache + min(memory + swap, both), float("inf")
 
 
 def _left_in_v2(group: Group, swap: float) -> tuple[float, float]:
     more = _reclaimable(group, (b"inactive_file", b"active_file", b"slab_reclaimable")) + swap
-    hard = _left(group, b"memory.max", b"memory.current")
+    hard = _left(group, _LIMITS[2], b"memory.current")
     return hard + more, _left(group, b"memory.high", b"memory.current") + more
 
 
@@ -139,7 +152,7 @@ def find_groups(membership: list[bytes], mounts: list[bytes]) -> list[Group]:
     for version in (1, 2):
         for root, place in _mounts(mounts, version):
             if version in paths:
-                return [Group(directory, version) for directory in _upwards(paths[version], root, place)]
+                return list(_upwards(version, paths[version], root, place))
     return []
 
 
@@ -155,17 +168,17 @@ def _mounts(mounts: list[bytes], version: int) -> Iterator[tuple[bytes, bytes]]:
             yield _unescaped(root), _unescaped(place)
 
 
-def _upwards(path: bytes, root: bytes, place: bytes) -> Iterator[bytes]:
-    """The directories of a group and of those above it."""
+def _upwards(version: int, path: bytes, root: bytes, place: bytes) -> Iterator[Group]:
+    """A group and those above it, as far as the mount shows them."""
     root = root.rstrip(b"/")
     # Outside of what is mounted, as a container may see it, at least the mount's own limits can be known.
     below = path[len(root) :].strip(b"/") if (path + b"/").startswith(root + b"/") else b""
     if b".." in below.split(b"/"):
         below = b""
     while below:
-        yield place + b"/" + below
+        yield Group(place + b"/" + below, version, root + b"/" + below)
         below = below.rpartition(b"/")[0]
-    yield place
+    yield Group(place, version, root or b"/")
 
 
 def _unescaped(text: bytes) -> bytes:

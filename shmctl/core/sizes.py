@@ -40,6 +40,23 @@ def parse_size(text: str) -> int:
     return size
 
 
+class Fullness(NamedTuple):
+    """A use of /dev/shm: ``size`` bytes, or ``percent`` of its capacity."""
+
+    size: int | None
+    percent: float | None
+
+
+def parse_fullness(text: str) -> Fullness:
+    """Parse ``90%``, ``99.5%`` or a size. Raises InputError."""
+    if not text.endswith("%"):
+        return Fullness(parse_size(text), None)
+    match = re.fullmatch(r"([0-9]{1,2}(?:\.[0-9]*)?)%", text, re.ASCII)
+    if not match:
+        raise InputError(f"invalid use '{text}'", hint="it is a size, or 0% to 99.9%: nothing is over 100%")
+    return Fullness(None, float(match[1]))
+
+
 def parse_duration(text: str) -> float:
     """Parse ``0.5``, ``30s``, ``10m``, ``2h`` or ``3d`` into seconds (DURATION_MAX at most)."""
     match = re.fullmatch(_DURATION, text)
@@ -110,3 +127,16 @@ def human_size(size: int) -> str:
     if whole >= 1024 and power < len(_LETTERS):
         return f"1.0{_LETTERS[power]}"
     return f"{whole}{_LETTERS[power - 1]}"
+
+
+ALL = -1
+"""The count that means as many as there are."""
+
+
+def parse_count(text: str) -> int:
+    """A COUNT: a number, or ``all``. Raises InputError."""
+    if text == "all":
+        return ALL
+    if not text.isascii() or not text.isdigit():
+        raise InputError(f"invalid count '{text}'", hint="a count is a number from 0 up, or all")
+    return parse_size(text)

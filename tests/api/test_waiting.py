@@ -120,10 +120,14 @@ def test_the_longest_timeouts_wait(name: str, timeout: float) -> None:
         timer.start()
         return timer
 
+    def store() -> None:
+        with shmctl.open(name, writable=True) as box:
+            box.write(b"1")
+
     timer = soon(lambda: shmctl.create(name, size=8).close())
     shmctl.wait(name, timeout=timeout, interval=timeout)
     timer.join()
-    timer = soon(lambda: path_of(name).write_bytes(b"1"))
+    timer = soon(store)
     assert shmctl.wait(name, f"== {ord('1')}", type="int8", timeout=timeout) == [ord("1")]
     timer.join()
     held = shmctl.lock(name)

@@ -45,13 +45,12 @@ V2_MOUNTS = b"30 23 0:26 / /sys/fs/cgroup rw,nosuid - cgroup2 cgroup2 rw,nsdeleg
     ],
 )
 def test_which_groups(membership: bytes, mounts: bytes, expected: list[tuple[bytes, int]] | None) -> None:
-    found = find_groups(membership.splitlines(), mounts.splitlines())
+    groups = find_groups(membership.splitlines(), mounts.splitlines())
+    found = [(group.path, group.version) for group in groups]
     if expected is None:
-        assert found == [Group(b"/sys/fs/cg roup/a:b c", 2), Group(b"/sys/fs/cg roup", 2)]
+        assert found == [(b"/sys/fs/cg roup/a:b c", 2), (b"/sys/fs/cg roup", 2)]
         return
-    assert found == [
-        Group(b"/sys/fs/cgroup" + b"/" * bool(path) + path, version) for path, version in expected
-    ]
+    assert found == [(b"/sys/fs/cgroup" + b"/" * bool(path) + path, version) for path, version in expected]
 
 
 def group(path: Path, version: int, **files: object) -> Group:

@@ -254,16 +254,16 @@ def test_programs_do_not_eat_the_script(name: str) -> None:
 
 @pytest.mark.long
 def test_100_000_lines_in_constant_memory(name: str) -> None:
-    """Peak memory, in KiB, does not grow from 2,000 lines to 100,000.
+    """Peak memory, in KiB, does not grow from 20,000 lines to 100,000.
 
-    The heap finds its final shape a few hundred KiB later; what kept ten bytes of each line would show.
+    The heap grows by some 300 KiB after that; ten bytes kept of each line would show.
     """
     process = subprocess.Popen(shmctl_argv("batch"), stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     with process:
         assert process.stdin and process.stdout
         process.stdin.write(f"create {name} -s 8\n".encode())
         peaks = []
-        for count in (2_000, 98_000):
+        for count in (20_000, 80_000):
             process.stdin.writelines(b"write %s --type int64 %d\n" % (name.encode(), n) for n in range(count))
             process.stdin.write(f"read {name} --type int64\n".encode())
             process.stdin.flush()
@@ -273,7 +273,7 @@ def test_100_000_lines_in_constant_memory(name: str) -> None:
             peaks.append(int(peak))
         process.stdin.close()
         assert process.wait(60) == 0
-    assert peaks[1] - peaks[0] < 1024
+    assert peaks[1] - peaks[0] < 512
 
 
 def test_no_descriptors_are_left(name: str) -> None:

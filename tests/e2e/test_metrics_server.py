@@ -261,7 +261,7 @@ def test_a_collection_that_fails(tmp_path: Path) -> None:
             assert found["collection_success"] == 0
             assert "used_bytes" not in found
             assert any(key.startswith("build_info") for key in found)
-        assert server.next_error().startswith(f"shmctl: metrics: {file}:1: ")
+        assert server.next_error().startswith(f"shmctl: metrics: {file}: ")
         file.unlink()
         assert server.scrape()["collection_success"] == 1
         status, _, errors = server.end(signal.SIGTERM)

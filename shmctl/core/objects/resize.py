@@ -43,7 +43,7 @@ def extend(target: OpenObject, size: int, *, is_shared: bool = False) -> None:
     ftruncate(2) would cut off what another process adds after the size was
     looked at. So it is called only while nobody else can have the object open,
     under the kernel's lease; otherwise the last byte is allocated, with the
-    page that it stands in, which never shrinks anything. ``is_shared`` says
+    page around it, which never shrinks anything. ``is_shared`` says
     that the descriptor itself may be in use elsewhere, in another thread or a
     forked child: of that a lease knows nothing, and so it comes second.
     """

@@ -94,7 +94,7 @@ def copy_in(
     and does not fit, nothing is stored. A file's bytes are copied inside the
     kernel, and others go through one buffer and pwrite(2): calls that stop
     where a mapping would die of SIGBUS. Where a file has a hole, the object
-    takes no memory either. ``progress`` is told the bytes stored so far.
+    takes no memory either. ``progress`` is called with the bytes stored so far.
     """
     buffer = memoryview(bytearray(WIDE_PIPE))
     ready = source.fill(buffer[:CHUNK])
@@ -132,7 +132,7 @@ def _copy_stream(pump: "_Pump", ready: int, fit: Fit) -> int:
 
 
 class _Pump:
-    """One copy from a source into an object; ``growth`` is told what it makes of the object's size."""
+    """One copy from a source into an object; ``growth`` records what it makes of the object's size."""
 
     def __init__(
         self, target: OpenObject, offset: int, source: Source, buffer: memoryview, progress: Progress
@@ -248,7 +248,7 @@ def copy_out(
     elsewhere they are zeros.
 
     Raises ShmError for the output's errors and for an object that has shrunk,
-    BrokenPipeError for a reader that went away. ``progress`` is told the
+    BrokenPipeError for a reader that went away. ``progress`` is called with the
     bytes copied so far.
     """
     transfer.widen_pipe(out_fd, length)

@@ -222,4 +222,4 @@ def test_a_families_file_that_makes_no_sense(private: PrivatePlace, tmp_path: Pa
     file.write_text("[[family]]\nnonsense = 1\n")
     result = private.run("metrics", env={"XDG_CONFIG_HOME": str(tmp_path)})
     assert (result.status, result.text) == (2, "")
-    assert result.errors.startswith(f"shmctl: metrics: {file}:2: ")
+    assert result.errors.startswith(f"shmctl: metrics: {file}: ")

@@ -49,7 +49,7 @@ def check_unlinked(case: Examination) -> Outcome:
     blind = uninspected_text(usage.uninspected) if usage.uninspected else ""
     if not usage.unlinked:
         if blind:
-            return unknown(f"no object without a name is to be seen, but {blind}")
+            return unknown(f"no object without a name is visible, but {blind}")
         return ok("no process holds an object without a name")
     size = sum(each.allocated or 0 for each in usage.unlinked)
     pids = sorted({holder.pid for each in usage.unlinked for holder in each.holders})
@@ -75,7 +75,7 @@ def check_semaphores(case: Examination) -> Outcome:
         advice = "if their program is gone for good: 'shmctl gc --semaphores'"
         return replace(note(seen + (f"; {untold} more may be" if untold else ""), advice), objects=free)
     if untold:
-        return unknown(f"whether {untold} of {len(semaphores)} semaphores are in use cannot be told")
+        return unknown(f"nothing shows whether {untold} of {len(semaphores)} semaphores are in use")
     return ok(f"{_count(semaphores, 'semaphore')}, all in use")
 
 

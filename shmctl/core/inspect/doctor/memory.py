@@ -1,9 +1,10 @@
 """Checks of capacity, use and other limits."""
 
 from shmctl.core import proc
-from shmctl.core.inspect.doctor.cgroups import memory_limit
+from shmctl.core.cgroup import smallest_limit
 from shmctl.core.inspect.doctor.examination import Examination
 from shmctl.core.inspect.doctor.findings import Outcome, note, ok, problem, warning
+from shmctl.core.names import escape
 from shmctl.core.sizes import human_size
 
 CONTAINER_DEFAULT = 64 << 20
@@ -20,7 +21,7 @@ def check_size(case: Examination) -> Outcome:
     have = f"{human_size(memory)} of memory" + (f" and {human_size(swap)} of swap" if swap else "")
     advice = case.command(f"mount -o remount,size={memory // 2 >> 20}M /dev/shm")
     if not case.capacity:
-        return warning(f"without limit: whoever fills it takes all of {have}", advice)
+        return warning(f"without limit: filling it takes all of {have}", advice)
     shown = f"{human_size(case.capacity)}, and there are {have}"
     if case.capacity >= memory + swap:
         return warning(f"{shown}: memory runs out, and processes are killed, before it is full", advice)
@@ -72,16 +73,17 @@ def _filled(what: str, used: int, limit: int, consequence: str, option: str = "s
 
 def check_memory_limit(case: Examination) -> Outcome:
     """Is the process killed before /dev/shm is full? What it stores there counts as its memory."""
-    limit = memory_limit(case.pid)
-    if limit is None:
+    found = smallest_limit(case.pid)
+    if found is None:
         return ok("no cgroup limits the memory of the process")
-    shown = f"cgroup {limit.cgroup} limits memory to {human_size(limit.size)}, objects included"
-    if case.capacity and case.capacity <= limit.size:
+    limit, group = found
+    shown = f"cgroup {escape(group)} limits memory to {human_size(limit)}, objects included"
+    if case.capacity and case.capacity <= limit:
         return ok(f"{shown}; /dev/shm holds {human_size(case.capacity)} at most")
     size = human_size(case.capacity) if case.capacity else "any amount"
     return warning(
         f"{shown}, and /dev/shm takes {size}: processes are killed before it is full",
-        case.command(f"mount -o remount,size={limit.size // 2 >> 10}K /dev/shm") + ", or a higher limit",
+        case.command(f"mount -o remount,size={limit // 2 >> 10}K /dev/shm") + ", or a higher limit",
     )
 
 
