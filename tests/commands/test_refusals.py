@@ -48,7 +48,7 @@ REFUSALS = [
     (["wait", "NAME", "--gone", "--type", "int", "== 1"], "--gone takes no CONDITION"),
     (["wait", "NAME", "--length", "1", "--gone"], "--length goes with --changed"),
     (["wait", "NAME", "--offset", "1"], "--offset goes with a CONDITION or --changed"),
-    (["wait", "NAME", "--print"], "--print goes with a CONDITION"),
+    (["wait", "NAME", "--print"], "--print goes with a CONDITION or --fuller-than"),
     (["stat", "NAME", "--format", "", "--json"], "--format and --json exclude each other"),
     (["stat", "NAME", "--format", "%s", "--holders"], "--format and --holders exclude each other"),
     (["ls", "--null", "--json"], "--null and --json exclude each other"),
