@@ -81,14 +81,14 @@ def _look_again(
     """Remove what was in the plan and still is an orphan: an answer may take its time."""
     still = {each.info.name for each in orphans}
     verdicts = {each.info.name: each.verdict for each in now}
-    reasons = {None: "it is gone already", Verdict.HELD: "it came into use"}
+    reasons = {None: "it is gone already", Verdict.HELD: "it is now in use"}
     removals = []
     for each in planned:
         verdict = verdicts.get(each.info.name)
         if each.info.name in still:
             removals.append(_remove(each))
         else:
-            removals.append(Removal(each, left=reasons.get(verdict, f"it is {verdict} by now")))
+            removals.append(Removal(each, left=reasons.get(verdict, f"it is now {verdict}")))
     return removals
 
 

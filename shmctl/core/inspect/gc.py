@@ -2,15 +2,22 @@
 
 import errno
 import os
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 from shmctl.core import locking, posix
 from shmctl.core.errors import ShmError
+from shmctl.core.inspect.lease import PAUSES
 from shmctl.core.inspect.verdicts import Judgement, Verdict
 from shmctl.core.models import ObjectInfo
 from shmctl.core.objects.describe import explained, is_same
+
+_USED = "it is now in use"
+_OPENING = "a process has begun to open it"
+_LEASED = "another process holds a lease on it"
+_IN_USE = (_USED, _OPENING, _LEASED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,20 +49,26 @@ def _named(judgement: Judgement) -> list[ObjectInfo]:
 def remove_orphan(judgement: Judgement) -> Removal:
     """Unlink an object that was judged an orphan, all its names or none, under the kernel's lease.
 
-    While the lease stands nobody has it open, and who begins to open it
-    waits. It is left if it came into use, was replaced or went since it was
-    judged, if somebody has begun to open it, or if it has names that are not
-    known. ``freed`` is what the file system's free space grew by meanwhile.
+    While the lease stands nobody else has the object open, and an opener
+    waits. It is left if it is now in use, has changed, been replaced or
+    vanished, if a process has begun to open it, or if it has a name that is
+    not known. What is in use is tried again after a pause: another shmctl may
+    only have looked at it. ``freed`` is what the file system's free space grew
+    by meanwhile.
     """
     info = judgement.info
     before = _free_bytes(info)
     try:
-        left = _unlink_if_unused(info, _named(judgement))
+        named = _named(judgement)
+        left = _unlink_if_unused(info, named)
+        for pause in PAUSES:
+            if left not in _IN_USE:
+                break
+            time.sleep(pause)
+            left = _unlink_if_unused(info, named)
     except ShmError as error:
         if error.errno == errno.ENOENT:
             return Removal(judgement, left="it is gone already")
-        if error.errno == errno.EAGAIN:
-            return Removal(judgement, left="somebody is looking at it, or holds a lease on it")
         return Removal(judgement, left=f"{error.call} failed ({error.symbol})", error=error)
     if left is not None:
         return Removal(judgement, left=left)
@@ -63,26 +76,43 @@ def remove_orphan(judgement: Judgement) -> Removal:
 
 
 def _unlink_if_unused(info: ObjectInfo, named: Sequence[ObjectInfo]) -> str | None:
+    """Unlink an object under the lease; returns the reason why it was left, or None. Raises ShmError."""
+    try:
+        return _unlink_under_lease(info, named)
+    except ShmError as error:
+        if error.errno == errno.EAGAIN:
+            return _LEASED
+        raise
+
+
+def _unlink_under_lease(info: ObjectInfo, named: Sequence[ObjectInfo]) -> str | None:
     with _opened(info) as fd:
-        now = posix.fstat(fd, info.name)
-        if not is_same(now, info.st):
-            return "another object bears its name by now"
-        if _last_change(now) != _last_change(info.st):
-            return "it has been changed since"
-        if now.st_nlink > len(named):
-            return "it has another name, in a directory or outside of this one"
+        left = _difference(posix.fstat(fd, info.name), info.st, len(named))
+        if left is not None:
+            return left
         if not locking.take_lease(fd, info.name):
-            return "it came into use"
+            return _USED
         try:
             if not all(is_same(_stat_name(each), info.st) for each in named):
-                return "another object bears its name by now"
+                return "another object has taken its name"
             if not locking.lease_stands(fd, info.name):
-                return "somebody has begun to open it"
+                return _OPENING
             _unlink_all(fd, named)
         finally:
             # If that fails, closing gives it back, and whether the object went must still be told.
             with suppress(ShmError):
                 locking.release_lease(fd, info.name)
+    return None
+
+
+def _difference(now: os.stat_result, judged: os.stat_result, names: int) -> str | None:
+    """Why an object is not the one that was judged, or has more names than were; None where it is."""
+    if not is_same(now, judged):
+        return "another object has taken its name"
+    if _last_change(now) != _last_change(judged):
+        return "it has changed since"
+    if now.st_nlink > names:
+        return "it has another name, in a directory or outside this one"
     return None
 
 

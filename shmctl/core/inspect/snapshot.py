@@ -164,7 +164,7 @@ class Snapshot:
         """The test whether an object is in use; it scans /proc only if the kernel's lease does not answer."""
         from shmctl.core.inspect.lease import UsageTest
 
-        return UsageTest(self.directory, lambda: self.holders)
+        return UsageTest(lambda: self.holders)
 
     @cached_property
     def judgements(self) -> "list[Judgement]":

@@ -8,7 +8,7 @@ from enum import StrEnum
 
 from shmctl.core.inspect.age import age_of
 from shmctl.core.inspect.families import Families, Lifetime, Match
-from shmctl.core.inspect.lease import State, UsageTest
+from shmctl.core.inspect.lease import State, Usage, UsageTest
 from shmctl.core.inspect.pids import PidTable
 from shmctl.core.models import Kind, ObjectInfo
 from shmctl.core.names import Name
@@ -83,10 +83,11 @@ def judge(
     cases = {info.name: _Case(info, families.match(info.name)) for info in everything if info.kind.is_object}
     wanted = {info.name for info in infos}
     wanted_sets = {_set_of(cases[name]) for name in wanted if name in cases} - {None}
-    for name, case in cases.items():
-        if name in wanted or _set_of(case) in wanted_sets:
-            _judge_alone(case, test, pids, rules, now_ns)
-    _keep_sets_together([case for case in cases.values() if case.reasons])
+    chosen = [case for name, case in cases.items() if name in wanted or _set_of(case) in wanted_sets]
+    usages = test.ask_each([case.info for case in chosen])
+    for case, usage in zip(chosen, usages, strict=True):
+        _judge_alone(case, usage, pids, rules, now_ns)
+    _keep_sets_together(chosen)
     return [_judgement(cases[info.name]) for info in infos if info.name in cases]
 
 
@@ -96,8 +97,7 @@ def _set_of(case: _Case) -> tuple[str, str] | None:
     return case.match.family.software, case.match.set_key
 
 
-def _judge_alone(case: _Case, test: UsageTest, pids: PidTable, rules: Rules, now_ns: int) -> None:
-    usage = test.ask(case.info)
+def _judge_alone(case: _Case, usage: Usage, pids: PidTable, rules: Rules, now_ns: int) -> None:
     if usage.state is State.HELD:
         case.settle(Verdict.HELD, usage.evidence)
     elif usage.state is State.UNKNOWN:

@@ -63,10 +63,10 @@ class Told:
         self.usages = usages
         self.asked: list[str] = []
 
-    def ask(self, info: ObjectInfo) -> Usage:
-        name = info.name.decode()
-        self.asked.append(name)
-        return self.usages.get(name, FREE)
+    def ask_each(self, infos: Sequence[ObjectInfo]) -> list[Usage]:
+        names = [info.name.decode() for info in infos]
+        self.asked += names
+        return [self.usages.get(name, FREE) for name in names]
 
 
 def info(

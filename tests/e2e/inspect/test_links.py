@@ -79,7 +79,7 @@ def test_a_name_in_a_directory_is_one_that_gc_leaves(private: PrivatePlace) -> N
     private.path("/folder").mkdir()
     private.path("/folder/second").hardlink_to(private.make("/a"))
     (found,) = private.records("gc", *NOW, "--yes")
-    assert found["left"] == "it has another name, in a directory or outside of this one"
+    assert found["left"] == "it has another name, in a directory or outside this one"
     assert left_in(private) == ["a", "folder"]
 
 
