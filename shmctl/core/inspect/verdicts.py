@@ -11,6 +11,7 @@ from shmctl.core.inspect.families import Families, Lifetime, Match
 from shmctl.core.inspect.lease import State, Usage, UsageTest
 from shmctl.core.inspect.pids import PidTable
 from shmctl.core.models import Kind, ObjectInfo
+from shmctl.core.names import Name
 from shmctl.core.objects.semaphore_file import may_be_of_musl
 
 DEFAULT_MIN_AGE = 600.0
@@ -31,7 +32,7 @@ class Judgement:
 
     ``software`` made it, going by its name; ``creator_pid`` stands in the
     name; objects with an equal ``set_key`` belong together. Each is None
-    where nothing tells.
+    where nothing tells. ``names`` are the object's other names in the directory.
     """
 
     info: ObjectInfo
@@ -40,6 +41,7 @@ class Judgement:
     software: str | None = None
     creator_pid: int | None = None
     set_key: tuple[str, str] | None = None
+    names: tuple[Name, ...] = ()
 
 
 @dataclass(slots=True)
