@@ -13,6 +13,7 @@ from shmctl.core.inspect.lease import State, Usage, UsageTest
 from shmctl.core.inspect.pids import PidTable
 from shmctl.core.inspect.trackers import Trackers
 from shmctl.core.models import DEV_SHM, Directory, Kind, ObjectInfo
+from shmctl.core.names import Name
 from shmctl.core.objects.semaphore_file import may_be_of_musl
 
 DEFAULT_MIN_AGE = 600.0
@@ -33,7 +34,8 @@ class Judgement:
 
     The name says which ``software`` created the object and with which
     ``creator_pid``. Objects with an equal ``set_key`` are one set. Each is None
-    where the name does not tell.
+    where the name does not tell. ``names`` are the object's other names in the
+    directory.
     """
 
     info: ObjectInfo
@@ -42,6 +44,7 @@ class Judgement:
     software: str | None = None
     creator_pid: int | None = None
     set_key: tuple[str, str] | None = None
+    names: tuple[Name, ...] = ()
 
 
 @dataclass(slots=True)
@@ -134,7 +137,8 @@ def _judge_alone(case: _Case, usage: Usage, evidence: _Evidence) -> None:
 def _find_reason_to_stay(case: _Case, evidence: _Evidence) -> None:
     """Settle a case by the first reason that holds."""
     info, match, min_age = case.info, case.match, evidence.rules.min_age
-    case.age = age_of(info, evidence.now_ns)
+    enough = min_age if info.size else max(min_age, DEFAULT_MIN_AGE)
+    case.age = age_of(info, evidence.now_ns, enough)
     if match is not None and match.family.lifetime is Lifetime.PERSISTENT:
         case.settle(Verdict.KEPT, f"{match.family.software} keeps it by design")
     elif case.age < min_age:

@@ -136,7 +136,7 @@ def test_age(age: float, min_age: float, verdict: str) -> None:
     assert verdict_on(info("/x", age=age), rules=Rules(min_age)).verdict == verdict
 
 
-def test_the_later_of_the_two_times_counts() -> None:
+def test_the_latest_past_time_counts() -> None:
     """chmod, chown and rename change ctime alone, and so does setting mtime back."""
     assert verdict_on(info("/x", age=1, mtime_age=OLD)).verdict is Verdict.KEPT
     assert verdict_on(info("/x", age=OLD, mtime_age=1)).verdict is Verdict.KEPT
@@ -145,6 +145,9 @@ def test_the_later_of_the_two_times_counts() -> None:
     assert verdict_on(info("/x", age=OLD, mtime_age=-3600)).verdict is Verdict.ORPHAN
     assert verdict_on(info("/x", age=-3600, mtime_age=OLD)).verdict is Verdict.ORPHAN
     assert verdict_on(info("/x", age=OLD, mtime_age=-1)).verdict is Verdict.KEPT
+    for birth_age, verdict in ((1, Verdict.KEPT), (OLD, Verdict.ORPHAN), (-3600, Verdict.ORPHAN)):
+        born = info("/x", age=OLD)._replace(btime_ns=time.time_ns() - int(birth_age * 10**9))
+        assert verdict_on(born).verdict is verdict
 
 
 @pytest.mark.parametrize(("age", "verdict"), [(1, "kept"), (599, "kept"), (601, "orphan")])

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -332,3 +332,21 @@ def wait_for(condition: Any, what: str) -> None:
     while not condition():
         assert time.monotonic() < deadline, f"still not: {what}"
         time.sleep(0.01)
+
+
+@contextmanager
+def cgroup(folder: Path, path: str) -> Iterator[Path]:
+    """A control group such as an engine makes; the hierarchy may be mounted any number of times."""
+    top = folder / f"cgroup-{len(os.listdir(folder))}"
+    top.mkdir()
+    subprocess.run(["mount", "-t", "cgroup2", "none", top], check=True)
+    made = top / path
+    try:
+        made.mkdir(parents=True, exist_ok=True)
+        yield made
+    finally:
+        with suppress(OSError):  # another test's may be beside it
+            while made != top:
+                made.rmdir()
+                made = made.parent
+        subprocess.run(["umount", top], check=True)
