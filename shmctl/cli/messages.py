@@ -51,7 +51,7 @@ _HINTS = {
         errno.EEXIST,
     ): "--replace takes the name from the object that exists, --exchange swaps",
     ("cp", "linkat", errno.EEXIST): "--replace swaps the object that exists for the copy",
-    ("sem", "sem_open", errno.EEXIST): "--no-excl leaves one that exists as it is",
+    ("sem create", "sem_open", errno.EEXIST): "--no-excl leaves one that exists as it is",
     ("run", "shm_open", errno.EEXIST): "without --name the object gets a name that nobody has",
     ("write", "shm_open", errno.ENOENT): "--create makes the object",
     ("unlink", "shm_unlink", errno.EISDIR): "rmdir(1) removes directories",
@@ -230,9 +230,9 @@ def fail() -> NoReturn:
 
 
 def current_command() -> str | None:
-    """Return the name of the running command."""
+    """Return the name of the running command: ``sem create``."""
     context = click.get_current_context(silent=True)
-    return context.command_path.split()[1] if context else None
+    return " ".join(context.command_path.split()[1:]) or None if context else None
 
 
 def flush_output() -> None:

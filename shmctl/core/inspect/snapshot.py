@@ -172,7 +172,8 @@ class Snapshot:
         from shmctl.core.inspect.family_files import load_families
         from shmctl.core.inspect.verdicts import Rules, judge
 
-        return judge(self.objects, self.everything, self.test, load_families(), self._rules or Rules())
+        rules, families = self._rules or Rules(), load_families()
+        return judge(self.objects, self.everything, self.test, families, rules, directory=self.directory)
 
     @property
     def distinct_judgements(self) -> "list[Judgement]":

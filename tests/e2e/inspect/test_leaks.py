@@ -135,11 +135,11 @@ def test_creator_outside_of_our_pid_namespace(private: PrivatePlace) -> None:
             name = f"/torch_{pid}_815_0"
             private.make(name)
             reason = reason_of(Inside(private), name, "unknown")
-            assert f"PID {pid}, is not to be seen" in reason
+            assert f"PID {pid}, is not visible" in reason
             assert "PID namespace" in reason
     # Where the creator does not decide, that nobody holds it is enough.
     private.make("/mono.4711")
-    assert "not to be seen here" in reason_of(Inside(private), "/mono.4711", "orphan")
+    assert "not visible from here" in reason_of(Inside(private), "/mono.4711", "orphan")
 
 
 # Forks until a child has the PID argv[1]; that one prints it, and stays until its input ends.
