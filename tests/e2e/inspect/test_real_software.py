@@ -157,7 +157,8 @@ def postgres(place: Place, cluster: tuple[str, str]) -> Iterator[None]:
     """A server; its processes, each of which has a session of its own, end when the first one has gone."""
     programs, data = cluster
     server = [f"{programs}/postgres", "-D", data, "-k", data, "-c", "listen_addresses="]
-    with session(place, [*AS_NOBODY, *server]):
+    # It makes a System V segment, too, which outlives a server that is killed.
+    with session(place, ["unshare", "--ipc", *AS_NOBODY, *server]):
         wait_for(lambda: query(cluster, "SELECT 1") == "1", "it answers")
         yield
 
