@@ -309,9 +309,9 @@ PATHS = {
     "read --hex": (["read", "NAME", "--hex"], MAPPING),
     "read --type": (["read", "NAME", "--type", "int32"], MAPPING),
     "read --json": (["read", "NAME", "--json"], {"json"} | MAPPING),
-    "stat": (["stat", "NAME"], set()),
+    "stat": (["stat", "NAME"], {"ctypes"}),
     "stat --format": (["stat", "NAME", "--format", "%n %s"], set()),
-    "stat --json": (["stat", "NAME", "--json"], {"json"}),
+    "stat --json": (["stat", "NAME", "--json"], {"json", "ctypes"}),
     "ls": (["ls"], set()),
     "ls -0": (["ls", "-0"], set()),
     "ls NAME": (["ls", "NAME"], set()),
@@ -394,7 +394,7 @@ LEAN = {
     "write a text": (33, {"signal", "ctypes", "struct", "fcntl"}),
     "read raw": (35, {"signal", "fcntl"}),
     "read --type": (37, {"signal", "ctypes", "struct", "fcntl"}),
-    "stat --json": (28, {"signal", "json", "shlex", "pwd", "grp"}),
+    "stat --json": (30, {"signal", "json", "pwd", "grp", "ctypes", "struct"}),
     "unlink": (22, {"signal"}),
 }
 

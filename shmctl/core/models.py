@@ -66,11 +66,16 @@ def type_name(st_mode: int) -> str:
 
 
 class ObjectInfo(NamedTuple):
-    """A directory entry and its metadata (fstat(2))."""
+    """A directory entry and its metadata (fstat(2)).
+
+    ``btime_ns`` is the creation time in nanoseconds since the epoch (statx(2)); None if nobody asked for
+    it, or if the file system does not record it.
+    """
 
     name: Name
     directory: Directory
     st: os.stat_result
+    btime_ns: int | None = None
 
     @property
     def path(self) -> bytes:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from shmctl.core.inspect.age import age_of
 from shmctl.core.inspect.families import Families, Lifetime, Match
 from shmctl.core.inspect.lease import State, UsageTest
 from shmctl.core.inspect.pids import PidTable
@@ -47,6 +48,7 @@ class _Case:
 
     info: ObjectInfo
     match: Match | None
+    age: float = 0.0
     verdict: Verdict = Verdict.ORPHAN
     reasons: list[str] = field(default_factory=list)
 
@@ -75,13 +77,13 @@ def judge(
     ``everything`` is the whole directory: what belongs to one set is judged together.
     """
     pids = PidTable()
-    now = time.time()
+    now_ns = time.time_ns()
     cases = {info.name: _Case(info, families.match(info.name)) for info in everything if info.kind.is_object}
     wanted = {info.name for info in infos}
     wanted_sets = {_set_of(cases[name]) for name in wanted if name in cases} - {None}
     for name, case in cases.items():
         if name in wanted or _set_of(case) in wanted_sets:
-            _judge_alone(case, test, pids, rules, now)
+            _judge_alone(case, test, pids, rules, now_ns)
     _keep_sets_together([case for case in cases.values() if case.reasons])
     return [_judgement(cases[info.name]) for info in infos if info.name in cases]
 
@@ -92,7 +94,7 @@ def _set_of(case: _Case) -> tuple[str, str] | None:
     return case.match.family.software, case.match.set_key
 
 
-def _judge_alone(case: _Case, test: UsageTest, pids: PidTable, rules: Rules, now: float) -> None:
+def _judge_alone(case: _Case, test: UsageTest, pids: PidTable, rules: Rules, now_ns: int) -> None:
     usage = test.ask(case.info)
     if usage.state is State.HELD:
         case.settle(Verdict.HELD, usage.evidence)
@@ -100,14 +102,15 @@ def _judge_alone(case: _Case, test: UsageTest, pids: PidTable, rules: Rules, now
         case.settle(Verdict.UNKNOWN, usage.evidence)
     else:
         case.reasons.append(usage.evidence)
-        _look_for_a_reason_to_keep(case, pids, rules, now)
+        _look_for_a_reason_to_keep(case, pids, rules, now_ns)
     _tell_origin(case)
 
 
-def _look_for_a_reason_to_keep(case: _Case, pids: PidTable, rules: Rules, now: float) -> None:
+def _look_for_a_reason_to_keep(case: _Case, pids: PidTable, rules: Rules, now_ns: int) -> None:
     """The first that is found decides."""
     info, match = case.info, case.match
-    age = now - max(info.st.st_mtime, info.st.st_ctime)
+    enough = rules.min_age if info.size else max(rules.min_age, DEFAULT_MIN_AGE)
+    age = case.age = age_of(info, now_ns, enough)
     if info.kind is Kind.SEMAPHORE and not rules.semaphores:
         case.settle(Verdict.KEPT, "a semaphore is idle between uses by nature")
     elif match is not None and match.family.lifetime is Lifetime.PERSISTENT:
@@ -157,8 +160,7 @@ def _keep_sets_together(cases: Sequence[_Case]) -> None:
 
 def _judgement(case: _Case) -> Judgement:
     if case.verdict is Verdict.ORPHAN:
-        age = time.time() - max(case.info.st.st_mtime, case.info.st.st_ctime)
-        case.reasons.append(f"last changed {_duration(age)} ago")
+        case.reasons.append(f"last changed {_duration(case.age)} ago")
     return Judgement(
         case.info,
         case.verdict,

@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -193,6 +194,14 @@ def test_min_age_goes_by_the_later_of_mtime_and_ctime(private: PrivatePlace) -> 
     """A program may set mtime back, as unpacking an archive does."""
     os.utime(private.make("/x"), (0, 0))
     assert "younger" in reason_of(private, "/x", "kept", "--min-age", "10m")
+
+
+def test_an_mtime_in_the_future_does_not_keep(private: PrivatePlace) -> None:
+    """Any owner can set one; the other times tell the age."""
+    os.utime(private.make("/x"), (2**33, 2**33))
+    assert "last changed 0 seconds ago" in reason_of(private, "/x", "orphan", "--min-age", "0")
+    time.sleep(1.1)
+    reason_of(private, "/x", "orphan", "--min-age", "1s")
 
 
 def test_bad_min_age(private: PrivatePlace) -> None:
