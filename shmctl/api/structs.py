@@ -11,6 +11,7 @@ from shmctl.core.layouts.fields import Field
 from shmctl.core.layouts.pyvalues import decode, pairs
 from shmctl.core.objects.write import Fit, write_stores
 from shmctl.core.requests import LayoutSource
+from shmctl.core.sizes import counted
 
 
 class Struct:
@@ -105,7 +106,7 @@ class Struct:
         write_stores(target, offset, self.size, lambda load: self._layout.stores_of(wanted, load), Fit())
 
     def __repr__(self) -> str:
-        return f"<shmctl.Struct {self.name!r}, {self.size} bytes>"
+        return f"<shmctl.Struct {self.name!r}, {counted(self.size, 'byte')}>"
 
 
 def layout_of(struct: Struct) -> structs.Layout:

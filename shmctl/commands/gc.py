@@ -16,6 +16,7 @@ from shmctl.core.inspect.snapshot import Snapshot
 from shmctl.core.inspect.verdicts import Judgement, Rules, Verdict
 from shmctl.core.models import ObjectInfo
 from shmctl.core.names import escape
+from shmctl.core.sizes import counted
 
 
 @click.command(cls=Command)
@@ -102,9 +103,8 @@ def _confirmed(count: int) -> bool:
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
         messages.error("nothing is removed without --yes", command="gc")
         return False
-    what = "this orphan" if count == 1 else f"these {count} orphans"
     try:
-        return click.confirm(f"shmctl: gc: remove {what}?", err=True)
+        return click.confirm(f"shmctl: gc: remove {counted(count, 'orphan')}?", err=True)
     except click.Abort:
         click.echo(err=True)
         return False
@@ -132,4 +132,5 @@ def _show_outcome(session: Session, removals: Sequence[Removal]) -> None:
     gone = [removal for removal in removals if removal.left is None]
     freed = sum(removal.freed for removal in gone)
     unit = "" if output.human_sizes else " bytes"
-    click.echo(f"removed {len(gone)} of {len(removals)} orphans; {output.size(freed)}{unit} freed")
+    orphans = counted(len(removals), "orphan")
+    click.echo(f"removed {len(gone)} of {orphans}; {output.size(freed)}{unit} freed")

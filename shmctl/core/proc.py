@@ -14,6 +14,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from typing import NamedTuple, TypeVar
 
 from shmctl.core.errors import failing_as
+from shmctl.core.sizes import counted
 
 INITIAL_PID_NAMESPACE = b"pid:[4026531836]"
 
@@ -108,7 +109,7 @@ def uninspected_text(uninspected: Sequence[Uninspected], *, by_pid: bool = False
         by_reason.setdefault(number, []).append(pid)
     groups = sorted(by_reason.items(), key=lambda group: -len(group[1]))
     count = len(uninspected)
-    text = f"{'1 process' if count == 1 else f'{count} processes'} could not be inspected"
+    text = f"{counted(count, 'process', 'processes')} could not be inspected"
     if by_pid:
         return f"{text}: " + "; ".join(
             f"PID {', '.join(map(str, group))}: {_reason(number)}" for number, group in groups

@@ -18,6 +18,11 @@ _MODE = r"(?:0[oO])?([0-7]+)"
 _MODE_MAX = 0o7777
 
 
+def counted(number: int, noun: str, plural: str | None = None) -> str:
+    """Return a number and its noun: ``1 byte``, ``2 bytes``, ``2 processes`` with ``plural`` given."""
+    return f"{number} {noun if number == 1 else plural or noun + 's'}"
+
+
 def parse_size(text: str) -> int:
     """Parse a size; returns bytes: ``100``, ``4K`` = ``4KiB`` = 4096, ``4KB`` = 4000, ``0x1000``.
 

@@ -10,6 +10,7 @@ from shmctl.core.layouts import scalars
 from shmctl.core.layouts.scalars import ScalarType
 from shmctl.core.layouts.values import Enumerator, Value, quote
 from shmctl.core.models import Store
+from shmctl.core.sizes import counted
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,5 +123,7 @@ def _fitting(field: Field, text: str) -> str:
     except UnicodeEncodeError:
         raise InputError(f"{quote(text)} is not text that can be encoded") from None
     if length > field.size:
-        raise InputError(f"{quote(text)} takes {length} bytes, and {field.type.name} holds {field.size}")
+        raise InputError(
+            f"{quote(text)} takes {counted(length, 'byte')}, and {field.type.name} holds {field.size}"
+        )
     return text

@@ -12,6 +12,7 @@ from typing import Literal, NamedTuple, TypeAlias
 
 from shmctl.core.errors import InputError
 from shmctl.core.layouts.values import Address, Char, Float32, Value, quote
+from shmctl.core.sizes import counted
 
 Endian: TypeAlias = Literal["little", "big"] | None
 Kind: TypeAlias = Literal["int", "uint", "float", "bool", "char", "address", "longdouble", "text", "opaque"]
@@ -123,7 +124,8 @@ def pack(type: ScalarType, texts: Sequence[str], endian: Endian) -> bytes:
 def unpack(type: ScalarType, data: bytes, endian: Endian) -> list[Value]:
     """The values that ``data`` holds; its length is a multiple of the type's size, or InputError."""
     if len(data) % type.size:
-        raise InputError(f"{len(data)} bytes are not a whole number of {type.name} ({type.size} bytes each)")
+        amount, each = counted(len(data), "byte"), counted(type.size, "byte")
+        raise InputError(f"{amount} cannot be a whole number of {type.name} ({each} each)")
     return [decode(type, data[at : at + type.size], endian) for at in range(0, len(data), type.size)]
 
 

@@ -19,6 +19,7 @@ from shmctl.core.layouts.fields import Field, decode, encode, overlaid, parse_va
 from shmctl.core.layouts.scalars import ScalarType
 from shmctl.core.layouts.values import Value, quote, to_json
 from shmctl.core.models import Store
+from shmctl.core.sizes import counted
 
 if TYPE_CHECKING:
     from shmctl.core.layouts.declarations import Structure
@@ -229,7 +230,7 @@ class Layout:
         length = ctype.length or 0
         # a text of thousands of digits is no number to int(), and no index
         if len(index) > 20 or int(index) >= length:
-            has = f"has {length} elements, [0] to [{length - 1}]" if length else "has no elements"
+            has = f"has {counted(length, 'element')}, [0] to [{length - 1}]" if length else "has no elements"
             raise InputError(f"{place.path}[{quote(index)}] is out of range: {place.path} {has}")
         offset = place.offset + int(index) * self._ffi.sizeof(ctype.item)
         return _Place(f"{place.path}[{int(index)}]", ctype.item, offset)
@@ -253,7 +254,7 @@ class Layout:
         offset = field.offset - start
         if len(data) < offset + field.size:
             raise InputError(
-                f"{field.path} ends at byte {field.offset + field.size}, and there are {len(data)} bytes"
+                f"{field.path} ends at byte {field.offset + field.size} of {counted(len(data), 'byte')}"
             )
         return data[offset : offset + field.size]
 
@@ -318,7 +319,7 @@ class Layout:
         if not self._is_leaf(_Place("", item, 0)) or item.kind == "array":
             raise InputError(f"{place.path} is not an array of plain values", "name its members one by one")
         if len(values) != length:
-            raise InputError(f"{place.path} has {length} elements, and {len(values)} values are given")
+            raise InputError(f"{place.path} takes {counted(length, 'value')}, not {len(values)}")
         targets = list(self._leaves(place))
         pairs = zip(targets, values, strict=True)
         return [(target, parse_value(target, value.strip())) for target, value in pairs]
