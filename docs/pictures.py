@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Draw the pictures of README.md: docs/pictures.py [FOLDER] keeps what shmctl shows on a terminal.
+"""Draw the pictures of README.md and the guides: docs/pictures.py [FOLDER] keeps what a terminal shows.
 
-Needs root: the objects stand in a /dev/shm of its own, in a mount namespace that
+Needs root: the objects are in a /dev/shm of its own, in a mount namespace that
 ends with it. What differs from run to run is kept to a minimum, so that a picture
 changes when the program does.
 """

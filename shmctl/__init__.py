@@ -25,6 +25,7 @@ __all__ = [  # noqa: RUF022
     "open",
     "SharedMemory",
     "unlink",
+    "rename",
     "list",
     "stat",
     "Info",
@@ -45,7 +46,7 @@ __all__ = [  # noqa: RUF022
 
 _HOMES = {
     "api.findings": ("Holder", "Holders", "Judgement"),
-    "api.looking": ("holders", "leaks", "list", "stat", "unlink"),
+    "api.looking": ("holders", "leaks", "list", "rename", "stat", "unlink"),
     "api.memory": ("SharedMemory", "create", "open"),
     "api.records": ("Info",),
     "api.semaphores": ("Semaphore",),
@@ -60,7 +61,7 @@ _HOMES = {
 TYPE_CHECKING = False  # type checkers know the name; importing typing would take longer than the rest
 if TYPE_CHECKING:
     from shmctl.api.findings import Holder, Holders, Judgement
-    from shmctl.api.looking import holders, leaks, list, stat, unlink
+    from shmctl.api.looking import holders, leaks, list, rename, stat, unlink
     from shmctl.api.memory import SharedMemory, create, open
     from shmctl.api.records import Info
     from shmctl.api.semaphores import Semaphore

@@ -13,9 +13,10 @@ from tests.documents import ROOT, SCRIPTS, check_session, fences, private_shm, s
 from tests.support import let_all_in, python_for_all, run_command
 
 DOCS = ROOT / "docs"
-# The examples of the library are Python's: tests/library runs them.
-GUIDES = sorted(page for page in DOCS.glob("*.md") if page.name != "library.md")
-PAGES = [ROOT / "README.md", ROOT / "contrib/README.md", DOCS / "library.md", *GUIDES]
+# Pages without sessions. The library's examples are Python: tests/api runs them.
+REFERENCE = [DOCS / f"{name}.md" for name in ("install", "library")]
+GUIDES = sorted(page for page in DOCS.glob("*.md") if page not in REFERENCE)
+PAGES = [ROOT / "README.md", ROOT / "contrib/README.md", *REFERENCE, *GUIDES]
 # The page about containers is in need of a host that has no others: with processes of its own.
 HOST = private_shm("--pid", "--fork", "--kill-child", "--mount-proc", size="1G")
 
@@ -73,10 +74,10 @@ def test_what_is_not_run_makes_sense(guide: Path) -> None:
             assert language in ("console", "c", "python", "text"), f"nothing checks a block of {language!r}"
 
 
-def test_every_guide_is_found_from_the_readme() -> None:
+def test_every_page_is_linked_from_the_readme() -> None:
     linked = {ROOT / link for link in links(ROOT / "README.md")}
     assert GUIDES
-    assert not [guide.name for guide in GUIDES if guide not in linked]
+    assert not [page.name for page in (*GUIDES, *REFERENCE) if page not in linked]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda path: str(path.relative_to(ROOT)))

@@ -8,11 +8,12 @@ from tests.documents import ROOT
 
 FILE_MAX, FUNCTION_MAX = 400, 50
 FILES = {
+    "shmctl/core/layouts/csource.py": "directives, conditions and macros of one reader",
     "shmctl/core/posix.py": "one function a call",
     "shmctl/core/proc.py": "one function a file of /proc",
     "tests/api/test_memory.py": "one class, method by method",
     "tests/core/inspect/test_families.py": "a table of families files, right and wrong",
-    "tests/core/layouts/test_structs.py": "a table of declarations, right and wrong",
+    "tests/core/layouts/test_declarations.py": "a table of declarations, right and wrong",
     "tests/e2e/inspect/test_doctor.py": "a row for each thing that can be wrong with a host",
     "tests/e2e/inspect/test_leaks.py": "one command, reason by reason",
     "tests/e2e/inspect/test_truth_table.py": "a row for each way to hold an object",
@@ -30,9 +31,8 @@ FILES = {
 }
 FUNCTIONS = {
     "shmctl/commands/ls.py::command": "a parameter and a few lines for each of many options",
-    "shmctl/core/layouts/csource.py::_machine": "the methods of one class",
-    "tests/core/layouts/test_structs.py::test_declarations_are_laid_out_as_gcc_does": "a table",
-    "tests/core/layouts/test_structs.py::test_each_kind_of_value_is_written_and_shown": "a table",
+    "tests/core/layouts/test_declarations.py::test_declarations_are_laid_out_as_gcc_does": "a table",
+    "tests/core/layouts/test_declarations.py::test_each_kind_of_value_is_written_and_shown": "a table",
     "tests/fuzz/words.py::family_files": "a part for each key of a file",
 }
 SOURCES = sorted(

@@ -1,4 +1,4 @@
-"""The pictures of README.md show what the program shows."""
+"""The pictures of README.md and the guides show what the program shows."""
 
 import html
 import re
@@ -38,5 +38,10 @@ def test_pictures_are_true(tmp_path: Path) -> None:
 
 
 def test_every_picture_is_shown() -> None:
-    shown = re.findall(r"!\[[^]]+\]\(docs/([a-z]+\.svg)\)", (ROOT / "README.md").read_text())
+    pages = [ROOT / "README.md", *DOCS.glob("*.md")]
+    shown = {
+        name
+        for page in pages
+        for name in re.findall(r"!\[[^]]+\]\((?:docs/)?([a-z]+\.svg)\)", page.read_text())
+    }
     assert sorted(shown) == PICTURES

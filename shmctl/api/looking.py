@@ -5,6 +5,7 @@ import os
 
 from shmctl.api.findings import Holder, Holders, Judgement
 from shmctl.api.records import Info
+from shmctl.core.errors import InputError
 from shmctl.core.inspect.holders import Holder as FoundHolder
 from shmctl.core.inspect.listing import matcher
 from shmctl.core.inspect.snapshot import Snapshot
@@ -13,6 +14,7 @@ from shmctl.core.models import DEV_SHM
 from shmctl.core.names import parse_name
 from shmctl.core.objects.describe import describe
 from shmctl.core.objects.remove import unlink_object
+from shmctl.core.objects.rename import Existing, rename_object
 from shmctl.core.sizes import check_seconds
 
 
@@ -45,6 +47,23 @@ def unlink(name: str | bytes) -> None:
     for a name that no object can have. See shm_unlink(3).
     """
     unlink_object(parse_name(name))
+
+
+def rename(old: str | bytes, new: str | bytes, *, replace: bool = False, exchange: bool = False) -> None:
+    """Give an object another name in a single step; processes keep what they have open or mapped.
+
+    An object that has the name already is an error, unless it is to lose it
+    (``replace``) or to get the other name (``exchange``). Waits for the locks
+    (`lock`) of the objects that lose a name. See renameat2(2).
+
+    Raises `ShmError`: FileNotFoundError, FileExistsError, PermissionError.
+    Raises ValueError for a name that no object can have, and for ``replace``
+    together with ``exchange``.
+    """
+    if replace and exchange:
+        raise InputError("replace and exchange exclude each other")
+    existing = Existing.REPLACE if replace else Existing.EXCHANGE if exchange else Existing.KEEP
+    rename_object(parse_name(old), parse_name(new), existing=existing)
 
 
 def holders(name: str | bytes) -> Holders:

@@ -195,7 +195,7 @@ class SharedMemory:
         """Grow it with zeros, or shrink it, for everybody who has it open: ftruncate(2).
 
         Growing never shrinks it, whatever others do to its size meanwhile;
-        it allocates the page that the last byte stands in.
+        it allocates the page of the last byte.
         ``reserve`` allocates memory for all of it; where that fails (ENOSPC)
         the size is as it was. Views of `buffer` must have been released:
         BufferError. Another process that touches the part cut off gets SIGBUS.

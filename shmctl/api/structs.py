@@ -1,25 +1,27 @@
 """C structures in objects, as Python values."""
 
 import os
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Literal
 
 from shmctl.api.memory import SharedMemory, check_number, writable_target
 from shmctl.core.errors import InputError
-from shmctl.core.layouts import structs
 from shmctl.core.layouts.fields import Field
+from shmctl.core.layouts.layout import Layout
 from shmctl.core.layouts.pyvalues import decode, pairs
 from shmctl.core.objects.write import Fit, write_stores
 from shmctl.core.requests import LayoutSource
-from shmctl.core.sizes import counted
 
 
 class Struct:
     """A structure as the platform's C compiler lays it out: padding, arrays, nesting, bit-fields, unions.
 
     ``declaration`` has its members (``"int x; double y;"``), or a whole
-    ``struct s {…}`` or ``typedef``; with ``header`` it names a type that this
-    file defines (``"struct box"``).
+    ``struct s {…}`` or ``typedef``. With ``header`` it names a type that this
+    file defines (``"struct box"``); the C or C++ compiler lays it out, with
+    ``include`` folders and ``define``d macros (``"NAME=VALUE"``). With ``elf``
+    it names a type of a program, library or object file that has debugging
+    information, in any language.
 
     Raises ValueError, with the line, for what is not understood, and
     `ShmError` for a header that cannot be read.
@@ -33,8 +35,36 @@ class Struct:
     {'tag': 'A', 'x': 3, 'y': [0.5, 1.5]}
     """
 
-    def __init__(self, declaration: str, *, header: str | os.PathLike[str] | None = None) -> None:
-        self._layout = LayoutSource(declaration, None if header is None else os.fspath(header)).load()
+    def __init__(
+        self,
+        declaration: str,
+        *,
+        header: str | os.PathLike[str] | None = None,
+        elf: str | os.PathLike[str] | None = None,
+        include: Sequence[str | os.PathLike[str]] = (),
+        define: Sequence[str] = (),
+        language: Literal["c", "c++"] | None = None,
+    ) -> None:
+        if header is not None and elf is not None:
+            raise InputError("header and elf exclude each other")
+        self._layout = LayoutSource(
+            declaration,
+            None if header is None else os.fspath(header),
+            None if elf is None else os.fspath(elf),
+            tuple(os.fspath(folder) for folder in include),
+            tuple(define),
+            language,
+        ).load()
+
+    @classmethod
+    def of(cls, pid: int, name: str) -> "Struct":
+        """The type called ``name`` in the program that process ``pid`` runs, or in its libraries.
+
+        They need debugging information (``gcc -g``). Raises ValueError where it is not found.
+        """
+        self = cls.__new__(cls)
+        self._layout = LayoutSource(name).load_from_processes([pid])
+        return self
 
     @property
     def name(self) -> str:
@@ -74,10 +104,9 @@ class Struct:
         It is loaded by a single instruction where it is aligned. Raises
         `ShmError` as `read` does, ValueError for a path that leads to no value.
         """
-        found = self._layout.select(path)
-        if len(found) != 1 or found[0].path != path:
+        field = self._layout.single(path)
+        if field is None:
             raise InputError(f"'{path}' is not a single value")
-        field = found[0]
         return decode(field, box.read(offset + field.offset, field.size))
 
     def write(
@@ -106,9 +135,9 @@ class Struct:
         write_stores(target, offset, self.size, lambda load: self._layout.stores_of(wanted, load), Fit())
 
     def __repr__(self) -> str:
-        return f"<shmctl.Struct {self.name!r}, {counted(self.size, 'byte')}>"
+        return f"<shmctl.Struct {self.name!r}, {self.size} bytes>"
 
 
-def layout_of(struct: Struct) -> structs.Layout:
+def layout_of(struct: Struct) -> Layout:
     """What core knows it as."""
     return struct._layout  # noqa: SLF001 - what a Struct hides from users, this package shares

@@ -13,7 +13,7 @@ from shmctl.core.objects.lock import locked
 from shmctl.core.objects.open import opened
 from shmctl.core.rules import find_problem, given_of
 from shmctl.core.sizes import check_seconds
-from shmctl.core.sync.wanted import WAIT_RULES, State, Wanted, parse_conditions, wait_for
+from shmctl.core.sync.wait_request import WAIT_RULES, State, Wanted, parse_conditions, wait_for
 
 
 def wait(

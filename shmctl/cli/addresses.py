@@ -31,7 +31,7 @@ def parse_address(text: str) -> Address:
     """
     match = _ADDRESS.fullmatch(text) if text.isascii() else None
     if match is None:
-        hint = "an IPv6 address stands in brackets: [::1]:9100" if text.count(":") > 1 else None
+        hint = "write an IPv6 address in brackets: [::1]:9100" if text.count(":") > 1 else None
         raise InputError(f"invalid address '{text}': it is ADDR:PORT, as in {LOOPBACK}:9100", hint)
     port = match["port"]
     if len(port) > 5 or int(port) > 0xFFFF:

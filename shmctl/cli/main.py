@@ -67,7 +67,7 @@ def _explain(problem: BaseException, command: str | None) -> int:  # noqa: C901,
         case KeyboardInterrupt() | click.Abort() | EOFError():
             return ExitStatus.INTERRUPTED
         case InputError():
-            messages.error(str(problem), problem.hint, command)
+            messages.error(str(problem), problem.hint, command, problem.transcript)
             return ExitStatus.USAGE
         case click.ClickException():
             _usage_error(problem, command)
@@ -96,7 +96,7 @@ def _usage_error(problem: click.ClickException, command: str | None) -> None:
     context = getattr(problem, "ctx", None)
     path = context.command_path if context else "shmctl"
     message = printable(" ".join(problem.format_message().split())).removesuffix(".")
-    messages.error(message[:1].lower() + message[1:], f"'{path} --help' tells how it is used", command)
+    messages.error(message[:1].lower() + message[1:], f"see '{path} --help'", command)
 
 
 def _output_failed(error: OSError, command: str | None) -> int:

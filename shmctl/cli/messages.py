@@ -38,31 +38,43 @@ _ABSENCES = (errno.ENOENT, errno.ENOTDIR, errno.ETIMEDOUT)
 _LOOKUP_CALLS = frozenset(
     {
         *("shm_open", "shm_unlink", "unlink", "open", "stat", "lstat", "fstat", "fstatat"),
-        *("linkat", "renameat", "sem_open", "sem_unlink"),
+        *("linkat", "renameat", "renameat2", "sem_open", "sem_unlink"),
     }
 )
 _HINTS = {
     ("create", "shm_open", errno.EEXIST): "--no-excl opens the object that exists; 'shmctl rm' removes it",
     ("create", "linkat", errno.EEXIST): "--replace swaps the object that exists for the new one",
     ("write", "linkat", errno.EEXIST): "--replace swaps the object that exists for the new one",
+    (
+        "mv",
+        "renameat2",
+        errno.EEXIST,
+    ): "--replace takes the name from the object that exists, --exchange swaps",
+    ("cp", "linkat", errno.EEXIST): "--replace swaps the object that exists for the copy",
     ("sem", "sem_open", errno.EEXIST): "--no-excl leaves one that exists as it is",
     ("run", "shm_open", errno.EEXIST): "without --name the object gets a name that nobody has",
     ("write", "shm_open", errno.ENOENT): "--create makes the object",
     ("unlink", "shm_unlink", errno.EISDIR): "rmdir(1) removes directories",
     ("rm", "unlink", errno.EISDIR): "rmdir(1) removes directories",
 }
-_DIRECTORY_HINT = "'shmctl doctor' tells what is wrong with it"
+_DIRECTORY_HINT = "'shmctl doctor' shows what is wrong with it"
 # The line of the script that is running: ``line 3: ``.
 _place = ""
 _LONGEST = 2400  # room for two names with every byte escaped
 _NO_SPACE_HINT = "'shmctl ls --sort allocated --reverse' shows what takes the memory"
 
 
-def error(message: str, hint: str | None = None, command: str | None = None) -> None:
-    """Print ``shmctl: command: message`` and a ``hint:`` line on standard error, safe for any terminal."""
+def error(
+    message: str, hint: str | None = None, command: str | None = None, transcript: Sequence[str] = ()
+) -> None:
+    """Print ``shmctl: command: message`` and a ``hint:`` line on standard error, safe for any terminal.
+
+    The lines of ``transcript``, another program's, stand before them as they are.
+    """
     prefix = f"shmctl: {_place}{command}: " if command else f"shmctl: {_place}"
     flush_output()
-    text = _shortened(printable(prefix + message)) + "\n"
+    text = "".join(printable(line) + "\n" for line in transcript)
+    text += _shortened(printable(prefix + message)) + "\n"
     if hint:
         text += _shortened(printable(f"hint: {hint}")) + "\n"
     # One write, so that no other program's output comes between.
@@ -147,7 +159,7 @@ def uninspected(processes: Sequence["Uninspected"], *, by_pid: bool = False) -> 
 
 
 def no_lease(problem: str | None) -> None:
-    """Report why the kernel's lease cannot tell whether an object is in use, if it cannot."""
+    """Report why the kernel's lease does not show whether an object is in use, if it does not."""
     if problem:
         error(
             f"the kernel cannot be asked who uses an object: {problem}",
@@ -221,8 +233,8 @@ class UmaskNotice:
         missing = self._wanted & ~st_mode & 0o777
         if missing and not self._checked:
             error(
-                f"{escape(name)}: made with mode {self._wanted & ~missing:04o}, "
-                f"for the umask takes {missing:03o} from {self._wanted:04o}",
+                f"{escape(name)}: created with mode {self._wanted & ~missing:04o}: "
+                f"the umask cleared {missing:03o} of {self._wanted:04o}",
                 "'shmctl chmod' sets a mode whatever the umask",
                 current_command(),
             )

@@ -87,20 +87,51 @@ def typed_options(function: Function) -> Function:
 
 
 def layout_options(function: Function) -> Function:
-    """``--struct``, and where its type is declared: the fields of a `LayoutSource`."""
+    """``--struct``, and what `source_options` has: the fields of a `LayoutSource`."""
     return _with_options(
-        function,
+        source_options(function),
         click.option(
             "--struct",
             "declaration",
             metavar="DECL",
-            help="C member declarations or a whole typedef; with --header, the name of a type.",
+            shell_complete=completed_by("complete_struct"),
+            help="C member declarations, a whole typedef, or the name of a type.",
         ),
+    )
+
+
+def source_options(function: Function) -> Function:
+    """Where a type is defined: ``--header`` and what it is compiled with, ``--elf``."""
+    return _with_options(
+        function,
         click.option(
             "--header",
             metavar="FILE",
             type=FILE,
-            help="The C header that declares the --struct type.",
+            help="The C or C++ header that defines the type (compiled).",
+        ),
+        click.option(
+            "--elf",
+            metavar="FILE",
+            type=FILE,
+            help="A program, library or object file with -g that has the type.",
+        ),
+        click.option(
+            "-I",
+            "--include",
+            metavar="DIR",
+            multiple=True,
+            type=FILE,
+            help="Look for the header's headers in DIR, too.",
+        ),
+        click.option(
+            "-D", "--define", metavar="NAME[=VALUE]", multiple=True, help="Define a macro for the header."
+        ),
+        click.option(
+            "--lang",
+            "language",
+            type=click.Choice(["c", "c++"]),
+            help="The header's language (by its name unless given).",
         ),
     )
 
@@ -117,12 +148,8 @@ def field_completer(ending: str) -> "Completer":
 
     def complete(ctx: click.Context, param: click.Parameter, incomplete: str) -> "list[CompletionItem]":
         from shmctl.cli.completion.candidates import complete_fields
-        from shmctl.core.requests import LayoutSource
 
-        if ctx.params.get("declaration") is None:
-            return []
-        source = LayoutSource._make(ctx.params.get(field) for field in LayoutSource._fields)
-        return complete_fields(source.load(), ending, incomplete)
+        return complete_fields(ctx, ending, incomplete)
 
     return complete
 
@@ -140,7 +167,7 @@ def owner_option(function: Function) -> Function:
 
 def verbose_option(function: Function) -> Function:
     """``-v/--verbose``."""
-    return click.option("-v", "--verbose", is_flag=True, help="Tell what was done.")(function)
+    return click.option("-v", "--verbose", is_flag=True, help="Report what was done.")(function)
 
 
 def uninspected_option(function: Function) -> Function:

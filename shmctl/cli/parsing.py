@@ -187,6 +187,9 @@ class Command(Helped):
     def _parse(self, ctx: click.Context, args: list[str]) -> list[str]:
         if not self._all_params:
             self._learn(ctx)
+        if ctx.resilient_parsing and args and args[-1] in self._spellings:
+            # The value of this option is what the shell completes; click would stop at it.
+            args = args[:-1] if self._spellings[args[-1]].takes_value else args
         line = self._split(args)
         if ctx.resilient_parsing or not line.sound:
             return super().parse_args(ctx, line.words)

@@ -10,14 +10,15 @@ import click
 from shmctl.cli.session import Session, progress_on
 from shmctl.core.errors import InputError, failing_as
 from shmctl.core.models import Store
-from shmctl.core.names import escape
+from shmctl.core.names import Name, escape
 from shmctl.core.objects.open import OpenObject
 from shmctl.core.objects.write import Fit, fill, write_bytes, write_stores
 from shmctl.core.requests import TYPED_RULES, LayoutSource
-from shmctl.core.rules import exclude, need
+from shmctl.core.rules import exclude, go_with, need
 
 if TYPE_CHECKING:
-    from shmctl.core.layouts.scalars import Endian
+    from shmctl.core.layouts.layout import Layout
+    from shmctl.core.layouts.model import Endian
     from shmctl.core.objects.streams import Source
 
 _STANDARD_INPUT = b"standard input"
@@ -55,19 +56,25 @@ class Data(NamedTuple):
     type_name: str | None
     endian: "Endian"
     layout: LayoutSource | None
+    rows: str | None
     hexadecimal: bytes | None
     byte: int | None
     input_file: str | None
+    text_arrays: bool
     offset: int
     length: int | None
 
 
 DATA_RULES = (
-    exclude("type_name", "declaration", "hexadecimal", "byte", "input_file"),
+    exclude("type_name", "declaration", "hexadecimal", "byte"),
+    *(exclude(source, "input_file") for source in ("type_name", "hexadecimal", "byte")),
     need("type_name", "values"),
-    need("declaration", "values"),
+    need("declaration", "values", "rows"),
+    go_with("rows", "declaration"),
+    exclude("rows", "values"),
     exclude("values", "hexadecimal", "byte", "input_file"),
     *TYPED_RULES,
+    go_with("text_arrays", "declaration"),
     *(
         exclude("length", sized, says="--length goes with --fill, --input and standard input")
         for sized in ("type_name", "declaration", "values", "hexadecimal")
@@ -75,11 +82,11 @@ DATA_RULES = (
 )
 
 
-def choose_writer(data: Data, fit: Fit) -> Writer:
+def choose_writer(data: Data, fit: Fit, name: Name, session: Session) -> Writer:
     """Return a writer for ``data``; values are checked now, before anything is opened."""
     offset, length, byte = data.offset, data.length, data.byte
     if data.layout is not None:
-        return _struct_writer(data.layout, offset, data.values, fit)
+        return _layout_writer(data.layout, data, fit, name, session)
     if data.type_name is not None:
         from shmctl.core.layouts.scalars import lookup, pack
 
@@ -107,13 +114,53 @@ def _bytes_writer(offset: int, data: bytes, fit: Fit) -> Writer:
     return write
 
 
-def _struct_writer(source: LayoutSource, offset: int, assignments: Sequence[str], fit: Fit) -> Writer:
-    layout = source.load()
+def _layout_writer(source: LayoutSource, data: Data, fit: Fit, name: Name, session: Session) -> Writer:
+    from shmctl.cli.structs import find_layout
+
+    layout = find_layout(source, name, session)
+    if data.text_arrays:
+        layout = layout.with_text_arrays()
+    if data.rows is not None:
+        return _rows_writer(layout, data, fit)
+    if data.input_file is not None:
+        _refuse("--input goes with --from where there is a --struct")
+    return _struct_writer(layout, data.offset, data.values, fit)
+
+
+def _struct_writer(layout: "Layout", offset: int, assignments: Sequence[str], fit: Fit) -> Writer:
     # Finds unknown fields and values out of range; bit-fields need the object's bytes later.
     planned = layout.stores(assignments, lambda start, length: bytes(length))
 
     def write(target: OpenObject) -> int:
         write_stores(target, offset, layout.size, lambda load: layout.stores(assignments, load), fit)
+        return _count_bytes(planned)
+
+    return write
+
+
+_MOST_ROWS = 256 << 20
+
+
+def _rows_writer(layout: "Layout", data: Data, fit: Fit) -> Writer:
+    """Stores the records of a CSV or JSON text; each is checked before anything is stored."""
+    from shmctl.core.layouts import rows
+
+    with (
+        opened_input("-" if data.input_file is None else data.input_file) as source,
+        failing_as("read", source.name),
+        open(source.fd, "rb", closefd=False) as file,
+    ):
+        raw = file.read(_MOST_ROWS + 1)
+    if len(raw) > _MOST_ROWS:
+        raise InputError(f"more than {_MOST_ROWS >> 20} MiB of records are not read at once")
+    text = raw.decode("utf-8-sig", "surrogateescape")
+    parse = rows.parse_csv if data.rows == "csv" else rows.parse_json
+    records = parse(layout, text)
+    planned = rows.stores(layout, records, lambda start, length: bytes(length))
+
+    def write(target: OpenObject) -> int:
+        length = layout.size * len(records)
+        write_stores(target, data.offset, length, lambda load: rows.stores(layout, records, load), fit)
         return _count_bytes(planned)
 
     return write

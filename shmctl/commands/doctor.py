@@ -16,7 +16,7 @@ from shmctl.core.inspect.doctor.checks import examine
 @click.option("--exit-code", is_flag=True, help="End with status 1 if there is a warning or a problem.")
 @pass_session
 def command(session: Session, as_json: bool, exit_code: bool) -> None:
-    """Tell what makes shared memory unsafe or fragile on this host.
+    """Check what makes shared memory unsafe or fragile on this host.
 
     A finding for each check: ok, note (good to know), warning (fragile), problem (unsafe, or it
     fails already) or unknown (it could not be checked), what was seen, and what to do about it.

@@ -16,7 +16,6 @@ from shmctl.core.inspect.snapshot import Snapshot
 from shmctl.core.inspect.verdicts import Judgement, Rules, Verdict
 from shmctl.core.models import ObjectInfo
 from shmctl.core.names import escape
-from shmctl.core.sizes import counted
 
 
 @click.command(cls=Command)
@@ -44,7 +43,7 @@ def command(
 
     Shows what it would remove, and asks; without a terminal it removes nothing unless --yes is
     given. Each object is looked at once more under the kernel's lease when its turn comes, and left
-    if it is in use or is another one by then.
+    if it is now in use or has been replaced.
     """
     matches, rules, keeps = matcher(patterns), Rules(min_age, semaphores), _keeper(keep, owner)
     snapshot = Snapshot(session.directory, matches, rules)
@@ -70,7 +69,7 @@ def command(
 
 
 def _keeper(keep: Sequence[str], owner: int | None) -> Callable[[ObjectInfo], bool]:
-    """Tells whether --keep or --owner keeps an object."""
+    """Whether --keep or --owner keeps an object."""
     named = matcher(keep) if keep else lambda _: False
     return lambda info: named(info.name) or (owner is not None and info.st.st_uid != owner)
 
@@ -103,8 +102,9 @@ def _confirmed(count: int) -> bool:
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
         messages.error("nothing is removed without --yes", command="gc")
         return False
+    what = "this orphan" if count == 1 else f"these {count} orphans"
     try:
-        return click.confirm(f"shmctl: gc: remove {counted(count, 'orphan')}?", err=True)
+        return click.confirm(f"shmctl: gc: remove {what}?", err=True)
     except click.Abort:
         click.echo(err=True)
         return False
@@ -132,5 +132,4 @@ def _show_outcome(session: Session, removals: Sequence[Removal]) -> None:
     gone = [removal for removal in removals if removal.left is None]
     freed = sum(removal.freed for removal in gone)
     unit = "" if output.human_sizes else " bytes"
-    orphans = counted(len(removals), "orphan")
-    click.echo(f"removed {len(gone)} of {orphans}; {output.size(freed)}{unit} freed")
+    click.echo(f"removed {len(gone)} of {len(removals)} orphans; {output.size(freed)}{unit} freed")

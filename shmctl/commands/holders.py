@@ -106,7 +106,7 @@ def _pairs(snapshot: Snapshot, infos: Iterable[ObjectInfo]) -> "list[tuple[Name,
 
 
 def _any_held(snapshot: Snapshot, infos: Sequence[ObjectInfo]) -> bool:
-    """Whether some object is held; what cannot be told counts as held, and is reported."""
+    """Whether some object is held; what is not known counts as held, and is reported."""
     usages = [(info, snapshot.test.ask(info)) for info in infos]
     for info, usage in usages:
         if usage.state is State.UNKNOWN:
@@ -121,7 +121,7 @@ def _tell_hidden(snapshot: Snapshot, infos: Sequence[ObjectInfo]) -> None:
             continue
         if snapshot.test.ask(info).state is State.HELD:
             messages.error(
-                f"{escape(info.name)}: in use, but by no process that is to be seen here",
+                f"{escape(info.name)}: in use by a process that is not visible from here",
                 "it may be in another PID namespace, or a descriptor may be on its way through a socket",
                 "holders",
             )

@@ -1,6 +1,7 @@
 """shmctl lock."""
 
 import os
+from contextlib import ExitStack
 
 import click
 
@@ -10,6 +11,7 @@ from shmctl.cli.options import Combine, name_argument
 from shmctl.cli.parsing import CommandWithProgram
 from shmctl.cli.session import Session, pass_session
 from shmctl.cli.types import DURATION, completed_by
+from shmctl.core.errors import ShmError
 from shmctl.core.names import Name
 from shmctl.core.objects.lock import locked
 from shmctl.core.objects.open import opened
@@ -26,11 +28,20 @@ from shmctl.core.rules import exclude
     required=True,
     shell_complete=completed_by("complete_command"),
 )
-@click.option("--shared", is_flag=True, help="A shared lock: others may have it shared, too.")
-@click.option("--nonblock", is_flag=True, help="Fail with status 1 if the lock is not free.")
+@click.option("-s", "--shared", is_flag=True, help="A shared lock: others may have it shared, too.")
+@click.option("-n", "--nonblock", is_flag=True, help="Fail with status 1 if the lock is not free.")
 @click.option(
-    "--timeout", type=DURATION, metavar="DURATION", help="Give up after this time, with status 124."
+    "-w", "--timeout", type=DURATION, metavar="DURATION", help="Give up after this time, with status 124."
 )
+@click.option(
+    "-E",
+    "--conflict-exit-code",
+    "conflict_status",
+    type=click.IntRange(0, 255),
+    metavar="N",
+    help="The exit status if the lock is not had (1, 124 after --timeout).",
+)
+@click.option("-o", "--close", is_flag=True, help="Keep the lock from what CMD leaves running.")
 @pass_session
 def command(
     session: Session,
@@ -39,6 +50,8 @@ def command(
     shared: bool,
     nonblock: bool,
     timeout: float | None,
+    conflict_status: int | None,
+    close: bool,
 ) -> None:
     """Run CMD holding the lock of an object (flock).
 
@@ -46,11 +59,20 @@ def command(
     --shared, and free again when CMD, and all that inherited it, have ended. CMD's status is
     returned.
     """
-    with locked(
-        lambda: opened(name, os.O_RDONLY, session.directory),
-        exclusive=not shared,
-        timeout=timeout,
-        at_once=nonblock,
-    ) as target:
-        status = run_child(argv, inherited=[target.fd])
+    with ExitStack() as held:
+        try:
+            target = held.enter_context(
+                locked(
+                    lambda: opened(name, os.O_RDONLY, session.directory),
+                    exclusive=not shared,
+                    timeout=timeout,
+                    at_once=nonblock,
+                )
+            )
+        except ShmError as error:
+            if conflict_status is None or error.call != "flock":
+                raise
+            messages.failure("lock", error)
+            messages.end_with(conflict_status)
+        status = run_child(argv, inherited=[] if close else [target.fd])
     messages.end_with(status)

@@ -34,7 +34,7 @@ def command(session: Session, output: str | None, listen: Address | None, min_ag
 
     Capacity and use; objects and their bytes by kind, owner, software and verdict; objects without a
     name that processes still hold; and how much could not be inspected. The text goes to standard
-    output, into a file for node_exporter, or to whoever asks by HTTP.
+    output, into a file for node_exporter, or by HTTP.
     """
     directory = session.directory
     common = {} if directory.pid is None else {"target": str(directory.pid)}

@@ -17,15 +17,17 @@ from shmctl.cli.options import (
 )
 from shmctl.cli.parsing import Command
 from shmctl.cli.session import Session, pass_session, progress_on
-from shmctl.cli.types import SIZE
+from shmctl.cli.types import SIZE, Parsed
 from shmctl.core.names import Name, escape
 from shmctl.core.objects.open import OpenObject
-from shmctl.core.objects.read import check_end, chunks, extent, read_bytes, readable
+from shmctl.core.objects.read import chunks, extent, read_bytes, readable
 from shmctl.core.requests import TYPED_RULES, LayoutSource
 from shmctl.core.rules import exclude, go_with
+from shmctl.core.sizes import ALL, parse_count
 
 if TYPE_CHECKING:
-    from shmctl.core.layouts.scalars import Endian
+    from shmctl.cli.structs import Wanted
+    from shmctl.core.layouts.model import Endian
     from shmctl.render.output import Output
 
 
@@ -42,6 +44,9 @@ class Request(NamedTuple):
     layout: LayoutSource | None
     number: int | None
     as_json: bool
+    as_csv: bool
+    text_arrays: bool
+    big_as_text: bool
     lock: bool
     watch_seconds: float | None
 
@@ -51,9 +56,12 @@ RULES = (
     exclude("form=raw", "as_json"),
     exclude("form=hex", "as_json"),
     go_with("fields", "declaration"),
-    exclude("fields", "as_json", says="--json gives the whole --struct, without FIELD"),
     *TYPED_RULES,
-    go_with("number", "type_name"),
+    go_with("number", "type_name", "declaration"),
+    go_with("as_csv", "declaration"),
+    exclude("as_csv", "as_json"),
+    go_with("text_arrays", "declaration"),
+    go_with("big_as_text", "as_json"),
     exclude("length", "declaration"),
     exclude("length", "number"),
     exclude("form=raw", "watch_seconds"),
@@ -73,11 +81,14 @@ RULES = (
     "-c",
     "--count",
     "number",
-    type=click.IntRange(min=0),
-    metavar="COUNT",
-    help="How many values of --type (1).",
+    type=Parsed("count", parse_count),
+    metavar="COUNT|all",
+    help="How many values of --type, or structures one behind the other (all: as many as fit).",
 )
 @json_option
+@click.option("--csv", "as_csv", is_flag=True, help="Print CSV: a line of names, and a line a structure.")
+@click.option("--text-arrays", is_flag=True, help="Show arrays of uint8_t and wchar_t as text, too.")
+@click.option("--big-as-text", is_flag=True, help="With --json: integers beyond 2^53 as strings.")
 @click.option("--lock", is_flag=True, help="Hold the object's lock (flock), shared, meanwhile.")
 @watch_option
 @pass_session
@@ -87,20 +98,44 @@ def command(session: Session, request: Request) -> None:
     A hex dump on a terminal, the raw bytes elsewhere; or values of a --type, or the fields of a
     --struct: a table on a terminal, elsewhere field=value lines, with FIELDs their bare values.
     """
+    wanted = _wanted(session, request)
     if request.watch_seconds:
         from shmctl.render.watch import watch
 
         shown = request._replace(form=request.form or "hex")
         ending = "" if request.as_json else "\n"
-        watch(session.output(), request.watch_seconds, lambda output: _show(session, shown, output), ending)
+        watch(
+            session.output(),
+            request.watch_seconds,
+            lambda output: _show(session, shown, wanted, output),
+            ending,
+        )
     else:
-        _show(session, request, session.output())
+        _show(session, request, wanted, session.output())
 
 
-def _show(session: Session, request: Request, output: "Output") -> None:
+def _wanted(session: Session, request: Request) -> "Wanted | None":
+    """What to show of a structure; None where none is asked for."""
+    if request.layout is None:
+        return None
+    from shmctl.cli.structs import Wanted, find_layout
+
+    layout = find_layout(request.layout, request.name, session)
+    if request.text_arrays:
+        layout = layout.with_text_arrays()
+    form = "json" if request.as_json else "csv" if request.as_csv else "text"
+    in_frames = request.watch_seconds is not None
+    return Wanted(
+        layout, request.fields, request.offset, request.number, form, request.big_as_text, in_frames
+    )
+
+
+def _show(session: Session, request: Request, wanted: "Wanted | None", output: "Output") -> None:
     with readable(request.name, session.directory, lock=request.lock) as target:
-        if request.layout is not None:
-            _read_struct(target, request, request.layout, output)
+        if wanted is not None:
+            from shmctl.cli.structs import show
+
+            show(target, wanted, output)
         elif request.type_name is not None:
             _read_values(target, request, request.type_name, output)
         else:
@@ -178,44 +213,24 @@ def _read_values(target: OpenObject, request: Request, type_name: str, output: "
 
     scalar = lookup(type_name)
     offset, count = request.offset, request.number
-    if count is None:
+    if count == ALL:
+        count = extent(target, offset, None) // scalar.size
+    elif count is None:
         length = request.length
         count = 1 if length is None else extent(target, offset, length) // scalar.size
     values = unpack(scalar, read_bytes(target, offset, count * scalar.size), request.endian)
     if request.as_json:
         _write_json(
-            target, request, output, {"type": scalar.name, "values": [to_json(value) for value in values]}
+            target,
+            request,
+            output,
+            {
+                "type": scalar.name,
+                "values": [to_json(value, big_as_text=request.big_as_text) for value in values],
+            },
         )
     else:
         output.stream.writelines(to_text(value) + "\n" for value in values)
-
-
-def _read_struct(target: OpenObject, request: Request, source: LayoutSource, output: "Output") -> None:
-    from shmctl.core.layouts.values import to_text
-
-    layout = source.load()
-    chosen = [layout.each(path) for path in request.fields]
-    check_end(target, request.offset, layout.size)
-
-    def load(start: int = 0, length: int = layout.size) -> bytes:
-        return read_bytes(target, request.offset + start, length)
-
-    if request.as_json:
-        tree = layout.tree(load())
-        _write_json(target, request, output, {"struct": layout.name, "size": layout.size, "fields": tree})
-    elif chosen:
-        spans = layout.spans(request.fields)
-        loaded = {span: load(*span) for span in spans}
-        for span, fields in zip(spans, chosen, strict=True):
-            output.stream.writelines(
-                to_text(layout.read(loaded[span], field, span[0])) + "\n" for field in fields
-            )
-    else:
-        from shmctl.render.fields import write_fields
-
-        data = load()
-        rows = [(field, to_text(layout.read(data, field))) for field in layout.fields()]
-        write_fields(output, rows, request.offset)
 
 
 def _write_json(target: OpenObject, request: Request, output: "Output", content: dict[str, Any]) -> None:

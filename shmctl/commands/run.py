@@ -19,7 +19,6 @@ from shmctl.core.objects.open import DEFAULT_MODE
 from shmctl.core.objects.resize import set_size
 from shmctl.core.objects.streams import copy_in
 from shmctl.core.objects.write import Fit
-from shmctl.core.sizes import counted
 
 
 @click.command(cls=CommandWithProgram)
@@ -66,7 +65,7 @@ def _fill(target: TemporaryObject, size: int | None, source_file: str | None) ->
             copy_in(target.opened, 0, source, Fit(grow=True))
     if size is not None:
         if target.opened.stat().st_size > size:
-            detail = f"FILE holds more than {counted(size, 'byte')}"
+            detail = f"FILE holds more than {size} bytes"
             raise ShmError("ftruncate", target.name, errno.EFBIG, detail=detail)
         set_size(target.opened, 0, size, reserve=False)
 

@@ -24,11 +24,17 @@ from shmctl.render.statformat import (
 
 if TYPE_CHECKING:
     from shmctl.core.inspect.holders import Holder
+    from shmctl.core.inspect.pages import Pages
     from shmctl.core.proc import Uninspected
 
 
 @click.command(
-    cls=Command, finish=Combine(exclude("format_text", "as_json"), exclude("format_text", "with_holders"))
+    cls=Command,
+    finish=Combine(
+        exclude("format_text", "as_json"),
+        exclude("format_text", "with_holders"),
+        exclude("format_text", "with_pages"),
+    ),
 )
 @names_argument
 @click.option(
@@ -42,6 +48,9 @@ if TYPE_CHECKING:
 @click.option(
     "--holders", "with_holders", is_flag=True, help="Also the processes that have it open or mapped."
 )
+@click.option(
+    "--pages", "with_pages", is_flag=True, help="Also where its bytes are: holes, page cache, swap, nodes."
+)
 @json_option
 @uninspected_option
 @pass_session
@@ -50,6 +59,7 @@ def command(
     names: tuple[Name, ...],
     format_text: str | None,
     with_holders: bool,
+    with_pages: bool,
     as_json: bool,
     verbose: bool,
 ) -> None:
@@ -63,7 +73,14 @@ def command(
     if format_text is not None:
         _show_formatted(format_text, infos)
     else:
-        _show(session, infos, as_json=as_json, with_holders=with_holders, verbose=verbose)
+        _show(
+            session,
+            infos,
+            as_json=as_json,
+            with_holders=with_holders,
+            with_pages=with_pages,
+            verbose=verbose,
+        )
     if failed:
         messages.fail()
 
@@ -77,26 +94,41 @@ def _show_formatted(text: str, infos: Sequence[ObjectInfo]) -> None:
 
 
 def _show(
-    session: Session, infos: Sequence[ObjectInfo], *, as_json: bool, with_holders: bool, verbose: bool
+    session: Session,
+    infos: Sequence[ObjectInfo],
+    *,
+    as_json: bool,
+    with_holders: bool,
+    with_pages: bool,
+    verbose: bool,
 ) -> None:
     from shmctl.render.stat import stat_record, write_stat
 
-    holders: dict[Name, list[Holder]] | None = None
+    found: dict[Name, list[Holder]] = {}
     uninspected: list[Uninspected] = []
-    if with_holders:
+    if with_holders or with_pages:
         from shmctl.core.inspect.snapshot import Snapshot
 
         snapshot = Snapshot.of(infos, session.directory)
-        holders = {info.name: snapshot.holders_of(info) for info in infos}
+        found = {info.name: snapshot.holders_of(info) for info in infos}
         uninspected = snapshot.holders.uninspected
+    holders = found if with_holders else None
+
+    def pages(info: ObjectInfo) -> "Pages | None":
+        if not with_pages:
+            return None
+        from shmctl.core.inspect.pages import find_pages
+
+        return find_pages(info, found[info.name])
+
     if as_json:
         from shmctl.render.jsonlines import write_array
 
-        write_array(sys.stdout, (stat_record(info, holders, _value(info)) for info in infos))
+        write_array(sys.stdout, (stat_record(info, holders, _value(info), pages(info)) for info in infos))
     else:
         for info in infos:
-            write_stat(session.output(), info, holders, _value(info))
-    if with_holders:
+            write_stat(session.output(), info, holders, _value(info), pages(info))
+    if with_holders or with_pages:
         messages.uninspected(uninspected, by_pid=verbose)
 
 

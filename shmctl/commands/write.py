@@ -21,7 +21,6 @@ from shmctl.core.objects.open import DEFAULT_MODE
 from shmctl.core.objects.write import Fit, writable
 from shmctl.core.requests import LayoutSource
 from shmctl.core.rules import exclude, go_with
-from shmctl.core.sizes import counted
 
 
 @click.command(
@@ -46,6 +45,13 @@ from shmctl.core.sizes import counted
     "-n", "--length", type=SIZE, metavar="LENGTH", help="How many bytes to --fill, or to take from a stream."
 )
 @typed_options
+@click.option(
+    "--from",
+    "rows",
+    type=click.Choice(["csv", "json"]),
+    help="Store structures, one behind the other, from CSV or JSON lines on standard input.",
+)
+@click.option("--text-arrays", is_flag=True, help="Take text for arrays of uint8_t and wchar_t, too.")
 @click.option(
     "--hex",
     "hexadecimal",
@@ -100,7 +106,7 @@ def command(
     --hex, --fill, a file, or else standard input. Data that does not fit is an error. A VALUE may
     be negative: -5.
     """
-    writer = choose_writer(data, fit)
+    writer = choose_writer(data, fit, name, session)
     mode = DEFAULT_MODE if mode is None else mode
     if atomic:
         from shmctl.core.objects.publish import created_atomically
@@ -112,4 +118,4 @@ def command(
         messages.UmaskNotice(mode)(target)
         count = writer(target)
     if verbose:
-        click.echo(f"stored {counted(count, 'byte')} in {escape(name)}")
+        click.echo(f"stored {count} bytes in {escape(name)}")

@@ -1,7 +1,7 @@
 """How much memory the control groups of this process still let it take: cgroups(7), versions 1 and 2.
 
 Where an object's memory would go past a limit, no call fails: the kernel
-kills a process of the group, mostly the one that asks for it. So whoever is
+kills a process of the group, mostly the one that asks for it. So a process that is
 about to allocate much looks here first.
 """
 

@@ -2,7 +2,7 @@
 
 import errno as _errno
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
 from typing import Any, Self
@@ -109,9 +109,16 @@ def notify(name: bytes, text: str) -> None:
 class InputError(ValueError):
     """The input is invalid.
 
-    ``hint`` is a next step for a person.
+    ``hint`` is a next step for a person; ``transcript`` has the lines of
+    another program that says what is wrong, such as a compiler.
     """
+
+    transcript: Sequence[str] = ()
 
     def __init__(self, message: str, hint: str | None = None) -> None:
         super().__init__(message)
         self.hint = hint
+
+
+class UnknownTypeError(InputError):
+    """No type has this name where it was looked for."""

@@ -10,9 +10,13 @@ from collections.abc import Iterator
 
 from shmctl.core.libc import libc
 
-CREATE, DELETE, MOVED_FROM, MOVED_TO = 0x100, 0x200, 0x40, 0x80
+# fanotify(7) has the same bits.
+MODIFY, ATTRIB, CLOSE_WRITE, CLOSE_NOWRITE, OPEN = 0x2, 0x4, 0x8, 0x10, 0x20
+MOVED_FROM, MOVED_TO, CREATE, DELETE = 0x40, 0x80, 0x100, 0x200
+UNMOUNTED, OVERFLOW, IGNORED = 0x2000, 0x4000, 0x8000
+EXCLUDE_UNLINKED, IS_DIRECTORY = 0x4000000, 0x40000000
 _EVENT = struct.Struct("iIII")
-_BUFFER_SIZE = 65536
+_BUFFER_SIZE = 1 << 18
 
 
 def open_watch(path: bytes, mask: int) -> int:
@@ -27,15 +31,20 @@ def open_watch(path: bytes, mask: int) -> int:
     return int(fd)
 
 
-def read_names(fd: int) -> Iterator[bytes]:
-    """Yield the names of pending events; an empty name is the directory itself, or lost events."""
+def read_events(fd: int) -> Iterator[tuple[int, int, bytes]]:
+    """Yield pending events: mask, cookie of a rename, and name; empty for the directory itself."""
     try:
         data = os.read(fd, _BUFFER_SIZE)
     except BlockingIOError:
         return
     offset = 0
     while offset < len(data):
-        _, _, _, length = _EVENT.unpack_from(data, offset)
+        _, mask, cookie, length = _EVENT.unpack_from(data, offset)
         offset += _EVENT.size
-        yield data[offset : offset + length].rstrip(b"\0")
+        yield mask, cookie, data[offset : offset + length].rstrip(b"\0")
         offset += length
+
+
+def read_names(fd: int) -> Iterator[bytes]:
+    """Yield the names of pending events; an empty name is the directory itself, or lost events."""
+    return (name for _, _, name in read_events(fd))

@@ -20,6 +20,13 @@ libc.mmap.argtypes = [
     ctypes.c_ssize_t,
 ]
 libc.munmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t]
+libc.renameat2.argtypes = [
+    ctypes.c_int,
+    ctypes.c_char_p,
+    ctypes.c_int,
+    ctypes.c_char_p,
+    ctypes.c_uint,
+]
 libc.sem_open.restype = ctypes.c_void_p
 libc.sem_open.argtypes = [ctypes.c_char_p, ctypes.c_int, ctypes.c_uint, ctypes.c_uint]
 libc.sem_timedwait.argtypes = [ctypes.c_void_p, ctypes.POINTER(TimeSpec)]

@@ -362,7 +362,7 @@ def link(fd: int, name: Name, directory: Directory) -> None:
 def rename(old: Name, new: Name, directory: Directory) -> None:
     """Give the object ``old`` the name ``new``, and take it from whatever had it: renameat(2).
 
-    ``directory`` has a descriptor. Errors bear the name ``new``.
+    ``directory`` has a descriptor. Errors carry the name ``new``.
     """
     call(
         "renameat",
@@ -370,6 +370,35 @@ def rename(old: Name, new: Name, directory: Directory) -> None:
         lambda: os.rename(old[1:], new[1:], src_dir_fd=directory.fd, dst_dir_fd=directory.fd),
         lambda _: f"{_shown(old, directory)}, {_shown(new, directory)}",
     )
+
+
+RENAME_NOREPLACE, RENAME_EXCHANGE = 1, 2
+_RENAME_FLAGS = {0: "0", RENAME_NOREPLACE: "RENAME_NOREPLACE", RENAME_EXCHANGE: "RENAME_EXCHANGE"}
+_AT_FDCWD = -100
+
+
+def rename_with(old: Name, new: Name, flags: int, directory: Directory = DEV_SHM) -> None:
+    """Give the object ``old`` the name ``new`` by the rules of ``flags``: renameat2(2).
+
+    RENAME_NOREPLACE: EEXIST where ``new`` exists. RENAME_EXCHANGE: each gets
+    the other's name. Errors carry the name ``old`` for ENOENT, else ``new``.
+    """
+    fd = _AT_FDCWD if directory.fd is None else directory.fd
+    shown = "AT_FDCWD, " if directory.fd is None else ""
+    paths = _path(old, directory), _path(new, directory)
+    try:
+        call(
+            "renameat2",
+            new,
+            lambda: _c_call("renameat2", fd, paths[0], fd, paths[1], flags),
+            lambda _: (
+                f"{shown}{_shown(old, directory)}, {shown}{_shown(new, directory)}, {_RENAME_FLAGS[flags]}"
+            ),
+        )
+    except ShmError as error:
+        if error.errno == errno.ENOENT and not flags & RENAME_EXCHANGE:
+            raise ShmError("renameat2", old, errno.ENOENT) from error
+        raise
 
 
 def mmap(fd: int, length: int, prot: int, offset: int, name: Name) -> int:
@@ -393,6 +422,29 @@ def mmap(fd: int, length: int, prot: int, offset: int, name: Name) -> int:
 def munmap(address: int, length: int, name: Name) -> None:
     """Take a range out of the address space: munmap(2)."""
     call("munmap", name, lambda: _c_call("munmap", address, length), lambda _: f"{address:#x}, {length}")
+
+
+_CACHESTAT = 451  # the same on every architecture but Alpha
+
+
+class CacheStat(NamedTuple):
+    """Bytes of whole pages of an object in the page cache, and of pages that were there and left it."""
+
+    cached: int
+    evicted: int
+
+
+def cachestat(fd: int, name: Name) -> CacheStat:
+    """Where an object's pages are: cachestat(2), Linux 6.5. EPERM for who may not write to it."""
+
+    def ask() -> CacheStat:
+        from ctypes import c_uint64
+
+        whole, found = (c_uint64 * 2)(), (c_uint64 * 5)()
+        _c_call("syscall", _CACHESTAT, fd, whole, found, 0)
+        return CacheStat(found[0] * PAGE_SIZE, found[3] * PAGE_SIZE)
+
+    return call("cachestat", name, ask, lambda _: f"{fd}, {{off=0, len=0}}, {{...}}, 0")
 
 
 def map_buffer(fd: int, length: int, writable: bool, name: Name) -> _mmap.mmap:

@@ -10,11 +10,11 @@ import fcntl
 import os
 import re
 import struct
+import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from typing import NamedTuple, TypeVar
 
 from shmctl.core.errors import failing_as
-from shmctl.core.sizes import counted
 
 INITIAL_PID_NAMESPACE = b"pid:[4026531836]"
 
@@ -34,6 +34,9 @@ _ANSWER = (0,) * 12
 _OR_NEXT, _WITH_FILE = 0x10, 0x20
 # Bytes of text up to which reading a process's mappings is faster than asking for them one by one.
 _SHORT = 1 << 14
+# A path cannot forge these: its spaces are escaped.
+_ON_NODE = re.compile(rb" N(\d+)=(\d+)")
+_PAGE_SIZE = re.compile(rb" kernelpagesize_kB=(\d+)")
 # The flags 1, 2 and 4 are readable, writable and executable.
 _ACCESS = ("", "r", "w", "rw", "x", "rx", "wx", "rwx")
 
@@ -109,7 +112,7 @@ def uninspected_text(uninspected: Sequence[Uninspected], *, by_pid: bool = False
         by_reason.setdefault(number, []).append(pid)
     groups = sorted(by_reason.items(), key=lambda group: -len(group[1]))
     count = len(uninspected)
-    text = f"{counted(count, 'process', 'processes')} could not be inspected"
+    text = f"{'1 process' if count == 1 else f'{count} processes'} could not be inspected"
     if by_pid:
         return f"{text}: " + "; ".join(
             f"PID {', '.join(map(str, group))}: {_reason(number)}" for number, group in groups
@@ -141,7 +144,7 @@ class Stat(NamedTuple):
 
 def stat(pid: int) -> Stat:
     """The state of a process. Raises OSError."""
-    # The command stands in the middle, in parentheses, and may have some of its own.
+    # The command is in the middle, in parentheses, and may contain some itself.
     fields = _read(pid, "stat").rpartition(b")")[2].split()
     return Stat(fields[0], int(fields[6]), int(fields[17]), int(fields[19]) / os.sysconf("SC_CLK_TCK"))
 
@@ -159,6 +162,16 @@ def command(pid: int) -> bytes:
     return _read_once(_path(pid, "comm")).removesuffix(b"\n")
 
 
+def command_line(pid: int) -> bytes:
+    """The words a process was started with, separated by spaces; b"" once it has ended. Raises OSError."""
+    return _read_once(_path(pid, "cmdline")).rstrip(b"\0").replace(b"\0", b" ")
+
+
+def resident(pid: int) -> int:
+    """The memory of a process that is in its page tables, in bytes. Raises OSError."""
+    return int(_read_once(_path(pid, "statm")).split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
 def owner(pid: int) -> int:
     """The user ID of a process. Raises OSError."""
     return os.stat(_path(pid, "")).st_uid
@@ -171,6 +184,20 @@ def has_program(pid: int) -> bool:
     except FileNotFoundError:
         return False
     return True
+
+
+def program(pid: int) -> tuple[bytes, bytes]:
+    """A path that opens the program of a process, wherever it lies, and its own path. Raises OSError."""
+    path = _path(pid, "exe")
+    return path, os.readlink(path).removesuffix(b" (deleted)")
+
+
+def process_of(tid: int) -> int:
+    """The PID of the process that a thread belongs to. Raises OSError."""
+    for line in _read(tid, "status").split(b"\n"):
+        if line.startswith(b"Tgid:"):
+            return int(line.split()[1])
+    return tid
 
 
 def namespace(pid: int | None, kind: str) -> bytes:
@@ -329,11 +356,92 @@ def mapped_file(pid: int, start: int, end: int) -> tuple[os.stat_result, bytes]:
     return os.stat(link), os.readlink(link)
 
 
+class MappedCode(NamedTuple):
+    """A file that a process has mapped to execute it: paths that may open it, device, inode, its own path."""
+
+    paths: tuple[bytes, ...]
+    device: int
+    inode: int
+    name: bytes
+
+
+def mapped_code(pid: int) -> Iterator[MappedCode]:
+    """The files that a process has mapped to execute them, each once. Raises OSError."""
+    seen = set[tuple[bytes, bytes]]()
+    for line in _lines(_read(pid, "maps")):
+        words = line.split(None, 5)
+        if len(words) < 6 or b"x" not in words[1] or not words[5].startswith(b"/"):
+            continue
+        if (words[3], words[4]) in seen:
+            continue
+        seen.add((words[3], words[4]))
+        major, minor = (int(number, 16) for number in words[3].split(b":"))
+        start, end = (int(number, 16) for number in words[0].split(b"-"))
+        name = words[5].removesuffix(b" (deleted)")
+        paths = (_path(pid, f"map_files/{start:x}-{end:x}"), _path(pid, "root") + name)
+        yield MappedCode(paths, os.makedev(major, minor), int(words[4]), name)
+
+
 def mapped_path(pid: int, start: int) -> bytes:
     """The path of what a process has mapped there, a newline as ``\\012``; or nothing. Raises OSError."""
     begun = b"%08x-" % start
     line = next((line for line in _lines(_read(pid, "maps")) if line.startswith(begun)), b"")
     return b"".join(line.partition(b"/")[1:])
+
+
+class PageCounts(NamedTuple):
+    """Bytes of some mappings in the page tables, those of them that are dirty or huge, and those in swap."""
+
+    resident: int
+    dirty: int
+    huge: int
+    swapped: int
+
+
+_COUNTED = {
+    b"Rss": 0,
+    b"Shared_Dirty": 1,
+    b"Private_Dirty": 1,
+    b"ShmemPmdMapped": 2,
+    b"FilePmdMapped": 2,
+    b"Shared_Hugetlb": 2,
+    b"Swap": 3,
+}
+
+
+def page_counts(pid: int | None, starts: Collection[int], deadline: float) -> PageCounts:
+    """The pages of the mappings that begin at ``starts`` (proc_pid_smaps(5)).
+
+    Raises OSError, ETIMEDOUT when time.monotonic() passes ``deadline``.
+    """
+    counts = [0, 0, 0, 0]
+    wanted = False
+    for line in _each_line(_path(pid, "smaps"), deadline):
+        if line[:1].isupper():
+            name, _, amount = line.partition(b":")
+            if wanted and name in _COUNTED:
+                counts[_COUNTED[name]] += int(amount.split()[0]) << 10
+        else:
+            wanted = int(line.partition(b"-")[0], 16) in starts
+    return PageCounts(*counts)
+
+
+def pages_by_node(pid: int, starts: Collection[int], deadline: float) -> dict[int, int] | None:
+    """The bytes of the mappings that begin at ``starts`` by NUMA node (numa(7)); None without NUMA.
+
+    Raises OSError, ETIMEDOUT when time.monotonic() passes ``deadline``.
+    """
+    nodes: dict[int, int] = {}
+    try:
+        for line in _each_line(_path(pid, "numa_maps"), deadline):
+            start, _, rest = line.partition(b" ")
+            if int(start, 16) in starts:
+                unit = int(_PAGE_SIZE.findall(rest)[-1]) << 10 if b"kernelpagesize_kB=" in rest else 0
+                for node, count in _ON_NODE.findall(rest):
+                    nodes[int(node)] = nodes.get(int(node), 0) + int(count) * unit
+    except FileNotFoundError:
+        return None if exists(pid) else nodes
+    return nodes
 
 
 def _addresses(pid: int | None) -> list[int]:
@@ -397,6 +505,19 @@ def locks() -> list[bytes]:
     return _lines(_read_file(b"/proc/locks"))
 
 
+def system_v_memory() -> tuple[int, int] | None:
+    """How many System V segments of this IPC namespace take memory, and how much, swap included.
+
+    In bytes (proc_sysvipc(5)); None where the kernel has none.
+    """
+    try:
+        heading, *rows = (line.split() for line in _lines(_read_file(b"/proc/sysvipc/shm")))
+    except OSError:
+        return None
+    taken = [sum(int(row[heading.index(column)]) for column in (b"rss", b"swap")) for row in rows]
+    return len([each for each in taken if each]), sum(taken)
+
+
 def setting(name: str) -> int:
     """A number below /proc/sys (proc_sys(5)). Raises OSError."""
     return int(_read_file(f"/proc/sys/{name}".encode()))
@@ -447,6 +568,20 @@ def _read_up_to(fd: int, limit: int | None) -> bytes | None:
         if limit is not None and size > limit:
             return None
     return b"".join(pieces)
+
+
+def _each_line(path: bytes, deadline: float) -> Iterator[bytes]:
+    """The lines of a long file, of which little is in memory at a time."""
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        rest = b""
+        while piece := os.read(fd, 1 << 16):
+            if time.monotonic() > deadline:
+                raise OSError(errno.ETIMEDOUT, os.strerror(errno.ETIMEDOUT))
+            *lines, rest = (rest + piece).split(b"\n")
+            yield from lines
+    finally:
+        os.close(fd)
 
 
 def _lines(text: bytes) -> list[bytes]:

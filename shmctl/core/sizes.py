@@ -18,11 +18,6 @@ _MODE = r"(?:0[oO])?([0-7]+)"
 _MODE_MAX = 0o7777
 
 
-def counted(number: int, noun: str, plural: str | None = None) -> str:
-    """Return a number and its noun: ``1 byte``, ``2 bytes``, ``2 processes`` with ``plural`` given."""
-    return f"{number} {noun if number == 1 else plural or noun + 's'}"
-
-
 def parse_size(text: str) -> int:
     """Parse a size; returns bytes: ``100``, ``4K`` = ``4KiB`` = 4096, ``4KB`` = 4000, ``0x1000``.
 
@@ -43,6 +38,23 @@ def parse_size(text: str) -> int:
     if size > OFF_T_MAX:
         raise InputError(f"size '{text}' is too large: {OFF_T_MAX} bytes is the most there can be")
     return size
+
+
+class Fullness(NamedTuple):
+    """A use of /dev/shm: ``size`` bytes, or ``percent`` of its capacity."""
+
+    size: int | None
+    percent: float | None
+
+
+def parse_fullness(text: str) -> Fullness:
+    """Parse ``90%``, ``99.5%`` or a size. Raises InputError."""
+    if not text.endswith("%"):
+        return Fullness(parse_size(text), None)
+    match = re.fullmatch(r"([0-9]{1,2}(?:\.[0-9]*)?)%", text, re.ASCII)
+    if not match:
+        raise InputError(f"invalid use '{text}'", hint="it is a size, or 0% to 99.9%: nothing is over 100%")
+    return Fullness(None, float(match[1]))
 
 
 def parse_duration(text: str) -> float:
@@ -115,3 +127,16 @@ def human_size(size: int) -> str:
     if whole >= 1024 and power < len(_LETTERS):
         return f"1.0{_LETTERS[power]}"
     return f"{whole}{_LETTERS[power - 1]}"
+
+
+ALL = -1
+"""The count that means as many as there are."""
+
+
+def parse_count(text: str) -> int:
+    """A COUNT: a number, or ``all``. Raises InputError."""
+    if text == "all":
+        return ALL
+    if not text.isascii() or not text.isdigit():
+        raise InputError(f"invalid count '{text}'", hint="a count is a number from 0 up, or all")
+    return parse_size(text)

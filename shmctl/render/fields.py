@@ -36,6 +36,23 @@ def write_fields(output: Output, rows: Sequence[tuple[Field, str]], offset: int)
     )
 
 
+def write_records(output: Output, paths: Sequence[str], rows: Sequence[tuple[int, Sequence[str]]]) -> None:
+    """Write a row for each record: its offset in the object, and the values of the fields ``paths``.
+
+    In columns a value is one word: a space in it becomes ``\\x20``, which ``write`` takes for a space.
+    """
+    headings = [Heading("OFFSET", right=True), *map(Heading, paths)]
+    cells = [
+        [(str(offset), "green"), *((_word(output, value), "cyan") for value in values)]
+        for offset, values in rows
+    ]
+    write_table(output, headings, cells)
+
+
+def _word(output: Output, value: str) -> str:
+    return value if output.terminal else value.replace(" ", "\\x20") or '""'
+
+
 def _extent(field: Field) -> str:
     if field.bit_width is None:
         return str(field.size)

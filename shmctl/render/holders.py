@@ -47,7 +47,7 @@ def _holder_row(output: Output, name: bytes, holder: Holder) -> list[tuple[str, 
 
 
 def unlinked_record(unlinked: Unlinked) -> dict[str, Any]:
-    """An object without a name, by the keys that scripts rely on; null is what could not be told."""
+    """An object without a name, by the keys that scripts rely on; null is what is not known."""
     name = unlinked.name or b""
     return {
         **name_fields(name),

@@ -1,4 +1,4 @@
-"""JSON: an array, one line an element, or a whole array on a line."""
+"""JSON: an array, one line an element, a whole array on a line, or bare lines."""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -12,6 +12,11 @@ def write_array(out: TextIO, records: Iterable[Mapping[str, Any]]) -> None:
         out.write(separator + json.dumps(record))
         separator = ",\n"
     out.write("[]\n" if separator == "[\n" else "\n]\n")
+
+
+def write_lines(out: TextIO, records: Iterable[Mapping[str, Any]]) -> None:
+    """Write each of ``records`` as a line, without brackets."""
+    out.writelines(json.dumps(record) + "\n" for record in records)
 
 
 def write_line(out: TextIO, records: Iterable[Mapping[str, Any]]) -> None:

@@ -93,7 +93,7 @@ METRICS = (
     *_three("software_", "by the software that made them and verdict", "software", lambda t: t.by_software),
     Metric(
         "other_allocated_bytes",
-        "Memory that directories, what stands in them, links and the like take.",
+        "Memory that directories and their content, links and the like take.",
         _one(lambda t: t.other_allocated),
     ),
     Metric(
@@ -118,7 +118,7 @@ METRICS = (
     ),
     Metric(
         "unexplained_bytes",
-        "Memory that is used and stands in no other metric; below zero after a change meanwhile.",
+        "Memory that is used and in no other metric; below zero after a change meanwhile.",
         _one(lambda t: t.usage.unexplained),
     ),
     Metric(

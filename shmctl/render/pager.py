@@ -10,19 +10,17 @@ from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import TYPE_CHECKING
 
+from shmctl.core.rights import FIXED_PATH, is_on_behalf
 from shmctl.render.output import Buffer, Output
 
 if TYPE_CHECKING:
     from subprocess import Popen
 
 _DEFAULT = "less"
-_FIXED_PATH = "/usr/bin:/bin"
 _HARMLESS = ("LESS", "LESSCHARSET")
 # Quit if it fits on one screen, show colours as such, leave the screen as it is at the end.
 _LESS = "FRX"
 _NOT_RUN = (126, 127)
-_STARTERS = ("SUDO_UID", "SUDO_USER", "PKEXEC_UID", "DOAS_USER")
-"""What sudo(8), pkexec(1) and doas(1) tell the programs that they start."""
 
 
 @contextmanager
@@ -51,8 +49,8 @@ def _argv() -> list[str] | None:
     if not sys.stdout.isatty() or os.environ.get("TERM", "dumb") == "dumb":
         return None
     command = os.environ.get("PAGER", _DEFAULT).strip()
-    if _is_on_behalf():
-        less = shutil.which(_DEFAULT, path=_FIXED_PATH) if command == _DEFAULT else None
+    if is_on_behalf():
+        less = shutil.which(_DEFAULT, path=FIXED_PATH) if command == _DEFAULT else None
         return [less] if less else None
     try:
         program = shlex.split(command)[0]
@@ -62,15 +60,9 @@ def _argv() -> list[str] | None:
     return ["sh", "-c", command] if there and program != "cat" else None
 
 
-def _is_on_behalf() -> bool:
-    """Whether a user works here with another one's rights, as with sudo(8): a pager can start a shell."""
-    apart = os.getuid() != os.geteuid() or os.getgid() != os.getegid()
-    return apart or any(variable in os.environ for variable in _STARTERS)
-
-
 def _environment() -> dict[str, str]:
     environment = {"LESS": _LESS, "LV": "-c", **os.environ}
-    if not _is_on_behalf():
+    if not is_on_behalf():
         return environment
     # Without what starts programs, writes files, or takes its secure mode back (LESSOPEN, LESSKEY ...).
     kept = {k: v for k, v in environment.items() if not k.startswith("LESS") or k in _HARMLESS}

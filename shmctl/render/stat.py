@@ -12,6 +12,7 @@ from shmctl.render.times import iso_time
 
 if TYPE_CHECKING:
     from shmctl.core.inspect.holders import Holder
+    from shmctl.core.inspect.pages import Pages
     from shmctl.render.output import Output
 
     # Of each object; None where nobody asked.
@@ -32,7 +33,9 @@ _ST_FIELDS = (
 _ST_TIMES = ("st_atime", "st_mtime", "st_ctime")
 
 
-def stat_record(info: ObjectInfo, holders: "Holders", value: int | None) -> dict[str, Any]:
+def stat_record(
+    info: ObjectInfo, holders: "Holders", value: int | None, pages: "Pages | None" = None
+) -> dict[str, Any]:
     """An object's record, with struct stat's fields as numbers: times in seconds, ``_ns`` in nanoseconds.
 
     ``value`` is a semaphore's.
@@ -50,10 +53,16 @@ def stat_record(info: ObjectInfo, holders: "Holders", value: int | None) -> dict
         from shmctl.render.holders import holder_record
 
         record["holders"] = [holder_record(info.name, holder) for holder in holders[info.name]]
+    if pages is not None:
+        from shmctl.render.pages import pages_record
+
+        record["pages"] = pages_record(pages)
     return record
 
 
-def write_stat(output: "Output", info: ObjectInfo, holders: "Holders", value: int | None) -> None:
+def write_stat(
+    output: "Output", info: ObjectInfo, holders: "Holders", value: int | None, pages: "Pages | None" = None
+) -> None:
     """Write an object: a panel on a terminal, elsewhere a label and a value a line."""
     rows = _rows(info)
     if info.kind is Kind.SEMAPHORE:
@@ -61,6 +70,10 @@ def write_stat(output: "Output", info: ObjectInfo, holders: "Holders", value: in
     if holders is not None:
         rows += [("holder", _holder_text(output, holder)) for holder in holders[info.name]]
         rows += [] if holders[info.name] else [("holder", "none to be seen")]
+    if pages is not None:
+        from shmctl.render.pages import page_rows
+
+        rows += page_rows(output, pages)
     if output.terminal:
         from shmctl.render.table import write_panel
 

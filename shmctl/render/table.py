@@ -47,7 +47,7 @@ def write_rich_table(
     output: "Output", headings: Sequence["Heading"], rows: Sequence["Row"], styles: Iterable["Row"]
 ) -> None:
     """Write ``rows``, their texts in ``styles``, as a table; what does not fit its column goes on below."""
-    from shmctl.render.forms import Forms
+    from shmctl.render.fast_table import Forms
 
     screen = console(output)
 

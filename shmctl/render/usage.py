@@ -1,13 +1,16 @@
 """The use of a /dev/shm: rows that add up, and a bar on a terminal."""
 
+import time
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
+from shmctl.core.inspect.peaks import Peak
 from shmctl.core.inspect.usage import Mounted, Usage
 from shmctl.core.names import escape
 from shmctl.render.columns import write_table
 from shmctl.render.holders import unlinked_record
 from shmctl.render.output import Cell, Heading, Output
+from shmctl.render.times import iso_time, short_time
 
 _PART_STYLES = {
     "shm": "green",
@@ -18,9 +21,28 @@ _PART_STYLES = {
 }
 
 
-def usage_record(where: Mounted, usage: Usage, by_verdict: Mapping[str, int]) -> dict[str, Any]:
+class Beside(NamedTuple):
+    """What is shown beside a use: the highest one, where it is watched, and System V memory, where any is.
+
+    That is a number of segments, and bytes.
+    """
+
+    peak: Peak | None = None
+    system_v: tuple[int, int] | None = None
+
+
+def usage_record(
+    where: Mounted, usage: Usage, by_verdict: Mapping[str, int], beside: Beside
+) -> dict[str, Any]:
     """A /dev/shm by the keys that scripts rely on; all sizes in bytes."""
-    return {
+    watched: dict[str, Any] = {}
+    if beside.peak:
+        watched = {
+            "time": iso_time(time.time_ns()),
+            "highest_used": beside.peak.used,
+            "highest_time": iso_time(beside.peak.time_ns),
+        }
+    return watched | {
         "path": usage.path.decode("utf-8", "replace"),
         "pid": where.pid,
         "container": where.container,
@@ -34,16 +56,21 @@ def usage_record(where: Mounted, usage: Usage, by_verdict: Mapping[str, int]) ->
         "by_verdict": dict(by_verdict),
         "unlinked": [unlinked_record(each) for each in usage.unlinked],
         "unexplained": usage.unexplained,
+        "system_v": beside.system_v and beside.system_v[1],
     }
 
 
-def write_usage(output: Output, where: Mounted, usage: Usage, by_verdict: Mapping[str, int]) -> None:
+def write_usage(
+    output: Output, where: Mounted, usage: Usage, by_verdict: Mapping[str, int], beside: Beside
+) -> None:
     """Write one /dev/shm: a row for each part of what is used, and the same bytes by owner and verdict."""
     if output.terminal:
         _write_bar(output, usage)
-    rows = [*_total_rows(output, where, usage), *_part_rows(output, usage)]
+    rows = [*_total_rows(output, where, usage), *_peak_rows(output, usage, beside.peak)]
+    rows += _part_rows(output, usage)
     rows += [_row(output, "by-owner", escape(owner), size) for owner, size in _largest_first(usage.by_owner)]
     rows += [_row(output, "by-verdict", verdict, size) for verdict, size in _largest_first(by_verdict)]
+    rows += _system_v_rows(output, beside.system_v)
     headings = [Heading("GROUP"), Heading("OF"), Heading("BYTES", right=True), Heading("NOTE")]
     write_table(output, headings, rows)
 
@@ -58,6 +85,19 @@ def _total_rows(output: Output, where: Mounted, usage: Usage) -> Iterator[list[C
     inodes = f"{usage.inodes_used} of {usage.inodes} inodes"
     yield _row(output, "total", "used", usage.used, ", ".join(filter(None, (used, inodes))))
     yield _row(output, "total", "free", usage.free)
+
+
+def _peak_rows(output: Output, usage: Usage, peak: Peak | None) -> Iterator[list[Cell]]:
+    if peak:
+        share = f"{100 * peak.used // usage.capacity} %, " if usage.capacity else ""
+        yield _row(output, "total", "highest", peak.used, share + short_time(peak.time_ns, human=False))
+
+
+def _system_v_rows(output: Output, system_v: tuple[int, int] | None) -> Iterator[list[Cell]]:
+    """Shared memory that is not in /dev/shm, and that no other row has."""
+    if system_v and system_v[1]:
+        note = f"{system_v[0]} in memory, outside /dev/shm: see ipcs(1), lsipc(1)"
+        yield _row(output, "system-v", "segments", system_v[1], note)
 
 
 def _part_rows(output: Output, usage: Usage) -> Iterator[list[Cell]]:

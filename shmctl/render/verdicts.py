@@ -6,7 +6,6 @@ from typing import Any
 from shmctl.core.inspect.gc import Removal
 from shmctl.core.inspect.verdicts import Judgement, Verdict
 from shmctl.core.names import escape, printable
-from shmctl.core.sizes import counted
 from shmctl.render.columns import write_table
 from shmctl.render.output import Heading, Output
 from shmctl.render.records import object_record
@@ -81,8 +80,7 @@ def write_plan(output: Output, orphans: Sequence[Judgement], judged: int) -> Non
         output.stream.write("\n")
     allocated = output.size(sum(each.info.allocated for each in orphans))
     unit = "" if output.human_sizes else " bytes"
-    objects = counted(judged, "object")
-    output.stream.write(f"orphans to remove: {len(orphans)} of {objects}, {allocated}{unit}\n")
+    output.stream.write(f"{len(orphans)} of {judged} objects are orphans to remove, {allocated}{unit}\n")
 
 
 def _plan_row(output: Output, judgement: Judgement) -> list[tuple[str, str]]:

@@ -14,21 +14,43 @@ from shmctl.render.output import Buffer, Output
 _QUIT_KEYS = b"qQ\x03"
 
 
-def watch(output: Output, seconds: float, draw: Callable[[Output], None], separator: str = "\n") -> None:
+_SECONDS_BETWEEN_SAMPLES = 0.05
+
+
+def watch(
+    output: Output,
+    seconds: float,
+    draw: Callable[[Output], None],
+    separator: str = "\n",
+    sample: Callable[[], None] | None = None,
+) -> None:
     """Let ``draw`` write its view every ``seconds``, until q is typed or the reader goes away.
 
     On a terminal what has changed since the last frame is shown in reverse.
-    In a pipe ``separator`` stands between two frames.
+    In a pipe ``separator`` stands between two frames. ``sample`` is called
+    often in between.
     """
     if output.terminal:
-        _watch_terminal(output, seconds, draw)
+        _watch_terminal(output, seconds, draw, sample)
         return
     between = ""
     while True:
         output.stream.write(between + _frame(output, draw))
         output.stream.flush()
         between = separator
-        time.sleep(seconds)
+        _pass(seconds, _never, sample)
+
+
+def _pass(seconds: float, wait: Callable[[float], bool], sample: Callable[[], None] | None) -> bool:
+    """Let ``wait`` pass some seconds, sampling often; whether it tells to end."""
+    if sample is None:
+        return wait(seconds)
+    deadline = time.monotonic() + seconds
+    while (left := deadline - time.monotonic()) > 0:
+        if wait(min(left, _SECONDS_BETWEEN_SAMPLES)):
+            return True
+        sample()
+    return False
 
 
 def _frame(output: Output, draw: Callable[[Output], None]) -> str:
@@ -38,7 +60,9 @@ def _frame(output: Output, draw: Callable[[Output], None]) -> str:
     return buffer.getvalue()
 
 
-def _watch_terminal(output: Output, seconds: float, draw: Callable[[Output], None]) -> None:
+def _watch_terminal(
+    output: Output, seconds: float, draw: Callable[[Output], None], sample: Callable[[], None] | None
+) -> None:
     from rich.live import Live
     from rich.text import Text
 
@@ -57,13 +81,13 @@ def _watch_terminal(output: Output, seconds: float, draw: Callable[[Output], Non
             footer = Text(f"every {seconds:g} s, q ends", style="dim")
             live.update(Text("\n").join([*texts, footer]), refresh=True)
             previous = shown
-            if wait(seconds):
+            if _pass(seconds, wait, sample):
                 return
 
 
 @contextmanager
 def _single_keys() -> Iterator[Callable[[float], bool]]:
-    """A function that waits some seconds, and tells whether a key has been typed that ends the show."""
+    """A function that waits some seconds and returns whether a key was typed that ends the view."""
     if not sys.stdin.isatty():
         yield _never
         return

@@ -101,10 +101,11 @@ ERRORS = [
     ("read /x --ofset 1", r"read: no such option.*--ofset.*--offset.*", "shmctl read"),
     ("ls -rz", r"ls: no such option.*-z.*", "shmctl ls"),
     (
-        "read /x -c -1",
-        r"read: invalid value for '-c' / '--count': -1 is not in the range x>=0",
-        "shmctl read",
+        "layout int --pid -1",
+        r"layout: invalid value for '--pid': -1 is not in the range x>=1",
+        "shmctl layout",
     ),
+    ("read /x -c -1", r"read: invalid count '-1'", None),
     ("write /x -o -5 a", r"write: invalid size '-5'", None),
     ("write /x --fill -5", r"write: invalid byte '-5'", None),
     ("write /x --create -m -1 a", r"write: invalid mode '-1'", None),
@@ -130,7 +131,7 @@ def test_an_error_outside_a_batch(click_path: str) -> None:
     assert with_click(click_path, "run", "-s") == Result(
         2,
         b"",
-        b"shmctl: run: option '-s' requires an argument\nhint: 'shmctl run --help' tells how it is used\n",
+        b"shmctl: run: option '-s' requires an argument\nhint: see 'shmctl run --help'\n",
     )
 
 

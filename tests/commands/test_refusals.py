@@ -16,10 +16,11 @@ REFUSALS = [
     (["read", "NAME", "--raw", "--json"], "--raw and --json exclude each other"),
     (["read", "NAME", "--hex", "--json"], "--hex and --json exclude each other"),
     (["read", "NAME", "a"], "a FIELD goes with --struct"),
-    (["read", "NAME", "a", "--struct", PAIR, "--json"], "--json gives the whole --struct, without FIELD"),
+    (["read", "NAME", "--struct", PAIR, "--json", "--csv"], "--csv and --json exclude each other"),
+    (["read", "NAME", "--elf", "x"], "--elf goes with --struct"),
     (["read", "NAME", "--header", "x.h"], "--header goes with --struct"),
     (["read", "NAME", "--struct", PAIR, "--endian", "big"], "--endian goes with --type"),
-    (["read", "NAME", "--count", "0"], "--count goes with --type"),
+    (["read", "NAME", "--count", "0"], "--count goes with --type or --struct"),
     (["read", "NAME", "--length", "0", "--struct", PAIR], "--length and --struct exclude each other"),
     (
         ["read", "NAME", "-n", "1", "--type", "int", "-c", "1"],
@@ -28,7 +29,7 @@ REFUSALS = [
     (["read", "NAME", "--raw", "--watch"], "--raw and --watch exclude each other"),
     (["write", "NAME", "--type", "int", "--fill", "0", "1"], "--type and --fill exclude each other"),
     (["write", "NAME", "--type", "int"], "--type needs a VALUE"),
-    (["write", "NAME", "--struct", PAIR], "--struct needs a VALUE"),
+    (["write", "NAME", "--struct", PAIR], "--struct needs a VALUE or --from"),
     (["write", "NAME", "--fill", "0", "x"], "--fill takes no VALUE"),
     (["write", "NAME", "--input", "/dev/null", "x"], "--input takes no VALUE"),
     (["write", "NAME", "x", "y"], "more than one VALUE; quote a text with spaces, or give a --type"),
@@ -69,4 +70,4 @@ def test_refusal(name: str, args: list[str], problem: str) -> None:
     message, hint = result.errors.splitlines()
     assert message == f"shmctl: {args[0]}: {problem}"
     path = " ".join(args[:2]) if args[0] == "sem" else args[0]
-    assert hint.startswith(f"hint: 'shmctl {path} --help'")
+    assert hint.startswith(f"hint: see 'shmctl {path} --help'")

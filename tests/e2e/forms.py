@@ -84,6 +84,13 @@ FORMS: dict[str, list[list[str]]] = {
         ["gc", "--min-age", "0", "--yes", "--semaphores", "NAME"],
     ],
     "df": [["df"], ["df", "--json"]],
+    "mv": [
+        ["mv", "NAME", "/moved"],
+        ["mv", "--replace", "-v", "NAME", "/moved"],
+        ["mv", "--exchange", "NAME", "/moved"],
+    ],
+    "cp": [["cp", "NAME", "/copy"], ["cp", "--replace", "-v", "NAME", "/copy"]],
+    "layout": [["layout", "char c[20]; int x:3;"], ["layout", "--json", "char c[20]; int x:3;"]],
     "rm": [["rm", "-n", "NAME"], ["rm", "NAME*"], ["rm", "-f", "-v", "NAME"], ["rm", "-v", "NAME"]],
     "unlink": [["unlink", "NAME"]],
     "batch": [["batch", "SCRIPT"]],

@@ -249,7 +249,7 @@ def test_mode_and_umask(names: list[str], command: list[str]) -> None:
     args = [*command, "--atomic", "-m"]
     told = under_umask("027", *args, "4666", names[0])
     assert (told.status, mode_of(names[0])) == (0, 0o4640)
-    assert "umask takes 026" in told.errors
+    assert "umask cleared 026" in told.errors
     assert under_umask("0", *args, "0", names[1]) == Result(0, b"", b"")
     assert mode_of(names[1]) == 0
     assert under_umask("0", *args, "644", "--replace", names[0]).err == b""

@@ -381,12 +381,14 @@ middle=100
 sign=-8
 last=0.1
 """
+WHOLE_VALUES = MIXED_VALUES.replace("label=label", r"label=label\x00\xee\xee\xee\xee")
 
 
 def test_read_struct_of_c(name: str, program: Callable[[str], str]) -> None:
     size = int(c(program("write_mixed"), name))
     assert done("stat", name, "-f", "%s") == f"{size}\n"
-    assert done("read", name, "--struct", MIXED) == MIXED_VALUES
+    # strcpy leaves what was behind the NUL; C's %s ends there, shmctl's text is all of the array.
+    assert done("read", name, "--struct", MIXED) == WHOLE_VALUES
     assert c(program("read_mixed"), name) == MIXED_VALUES
     chosen = done("read", name, "--struct", MIXED, "points[1].y", "sign", "inner.letter")
     assert chosen == "65535\n-8\ni\n"
@@ -420,11 +422,9 @@ def test_write_struct_for_c(name: str, program: Callable[[str], str], tmp_path: 
     )  # fmt: skip
     assert c(program("read_mixed"), name) == expected.replace("ratio=1e+300", "ratio=1.0000000000000001e+300")
     # What was not named is as it was, the padding (0xee) included.
-    done("write", name, "--struct", MIXED, *(MIXED_VALUES.splitlines()))
+    done("write", name, "--struct", MIXED, *(WHOLE_VALUES.splitlines()))
     after = path_of(name).read_bytes()
-    assert after.replace(b"label\0\0\0\0\0", b"label\0") == before.replace(
-        b"label\0\xee\xee\xee\xee", b"label\0"
-    )
+    assert after == before
 
 
 def test_bit_fields_leave_their_neighbours(name: str) -> None:
@@ -442,7 +442,6 @@ def test_bit_fields_leave_their_neighbours(name: str) -> None:
     [
         "",
         ";",
-        "int",
         "int a b",
         "int a; int a",
         "struct {",

@@ -204,6 +204,28 @@ def test_names_where_the_target_is(name: str) -> None:
         child.kill()
 
 
+def test_types_and_fields_of_programs(name: str, tmp_path: Path) -> None:
+    (tmp_path / "p.c").write_text(
+        "#include <fcntl.h>\n#include <sys/mman.h>\n#include <unistd.h>\n"
+        "struct completed_type { int first, second; } it;\n"
+        "int main(int argc, char **argv) { shm_open(argv[1], O_RDWR | O_CREAT, 0600);"
+        ' write(1, "ready\\n", 6); pause(); return it.first; }\n'
+    )
+    program = str(tmp_path / "p")
+    subprocess.run(["gcc", "-g", "-w", "-o", program, tmp_path / "p.c"], check=True)
+    assert offered("layout", "--elf", program, "struct c") == ["struct completed_type"]
+    assert offered("read", name, "--elf", program, "--struct", "completed_type", "s") == ["second"]
+    with subprocess.Popen([program, name], stdout=subprocess.PIPE) as child:
+        assert child.stdout is not None
+        try:
+            assert child.stdout.readline() == b"ready\n"
+            assert offered("read", name, "--struct", "struct c") == ["struct completed_type"]
+            assert offered("layout", "--pid", str(child.pid), "struct c") == ["struct completed_type"]
+            assert offered("write", name, "--struct", "completed_type", "f") == ["first="]
+        finally:
+            child.kill()
+
+
 # What bash gets, by itself
 
 
@@ -267,7 +289,7 @@ def test_other_shells_are_a_usage_error() -> None:
 
 
 @pytest.mark.parametrize(
-    "words", [["read", "/x", "--struct", "int", ""], ["--target", "4194304", "stat", "/"]]
+    "words", [["read", "/x", "--struct", "struct {", ""], ["--target", "4194304", "stat", "/"]]
 )
 def test_nothing_is_said_whatever_goes_wrong(words: list[str]) -> None:
     result = run(*words, env={"_SHMCTL_COMPLETE": "zsh_complete"})

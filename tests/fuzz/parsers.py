@@ -13,32 +13,34 @@ from functools import partial
 
 import atheris
 
-with atheris.instrument_imports(include=["shmctl", "pcpp", "pycparser"]):
+with atheris.instrument_imports(include=["shmctl"]):
     from shmctl.cli.batch import split_words
     from shmctl.core.errors import InputError
     from shmctl.core.inspect.family_files import parse_families
     from shmctl.core.inspect.listing import matcher
-    from shmctl.core.layouts import scalars, structs
+    from shmctl.core.layouts import scalars
+    from shmctl.core.layouts.declarations import from_declaration, from_header
+    from shmctl.core.layouts.layout import Layout
     from shmctl.core.layouts.values import to_text
     from shmctl.core.names import escape, parse_name
     from shmctl.core.sizes import parse_duration, parse_mode, parse_resize, parse_size
     from shmctl.core.sync.conditions import parse_scalar_conditions, parse_struct_conditions
     from shmctl.render.statformat import check_format
 
-LAYOUT = structs.parse("int a; char b[4]; short c:3, d:5; struct { float x[2]; } in; enum { A, B } e;")
+LAYOUT = from_declaration("int a; char b[4]; short c:3, d:5; struct { float x[2]; } in; enum { A, B } e;")
 
 
 def declarations(text: str) -> None:
     """What is understood can be read, spelled and searched, if it is small."""
-    read(structs.parse(text))
+    read(from_declaration(text))
 
 
 def headers(text: str) -> None:
     name, _, header = text.partition("\n")
-    read(structs.parse_header(header, name, "header.h"))
+    read(from_header(header, name, "header.h"))
 
 
-def read(layout: structs.Layout) -> None:
+def read(layout: Layout) -> None:
     if layout.size < 10_000:
         data = bytes(range(256)) * 40
         for field in layout.fields():

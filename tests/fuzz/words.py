@@ -403,6 +403,7 @@ coherent = st.one_of(
     _form("wait", "--type", integers, st.builds("{} {}".format, operators, values), _ENDIAN, _WAIT),
     _form("wait", _WAIT_FOR_STATE),
     _form("stat", "-f", formats),
+    _form("stat", "--pages", "--json"),
     _form("ls", "-o", columns, "--sort", st.sampled_from(COLUMNS)),
     _form("create", "new", "--no-excl", "-s", sizes(), "-m", modes, _flags("--reserve", "--trunc")),
     _form("truncate", "-s", sizes()),

@@ -38,7 +38,7 @@ class Word(NamedTuple):
     quote: str
 
     def completed(self, value: str) -> str | None:
-        """What has to stand in the place of ``raw`` for the word to mean ``value``; None if it cannot."""
+        """What replaces ``raw`` so that the word means ``value``; None if nothing can."""
         if not value.startswith(self.text):
             return None
         replacement = self.raw + quoted(value.removeprefix(self.text), self.quote)

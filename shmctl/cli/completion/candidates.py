@@ -8,17 +8,12 @@ import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from itertools import islice
-from typing import TYPE_CHECKING
 
 import click
 from click.shell_completion import CompletionItem
 
 from shmctl.core.models import DEV_SHM, Directory, Kind, ObjectInfo, user_name
 from shmctl.core.names import SEMAPHORE_PREFIX, SHELL_PREFIX, Name, printable
-from shmctl.core.sizes import counted
-
-if TYPE_CHECKING:
-    from shmctl.core.layouts.structs import Layout
 
 PARTIAL = "partial"
 """The type of an item that goes on: no space follows it."""
@@ -83,13 +78,13 @@ def _directory(ctx: click.Context) -> AbstractContextManager[Directory]:
 
 
 def complete_owners(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """The users who own something in /dev/shm; the help tells how much."""
+    """The users who own something in /dev/shm; the help says how much."""
     counts: dict[str, int] = {}
     for info in _scan(ctx):
         owner = user_name(info.st.st_uid)
         counts[owner] = counts.get(owner, 0) + 1
     return [
-        CompletionItem(owner, help=counted(count, "object"))
+        CompletionItem(owner, help="1 object" if count == 1 else f"{count} objects")
         for owner, count in sorted(counts.items())
         if owner.startswith(incomplete)
     ]
@@ -113,14 +108,60 @@ def complete_types(ctx: click.Context, param: click.Parameter, incomplete: str) 
     from shmctl.core.layouts.scalars import TYPES
 
     return [
-        CompletionItem(name, help=counted(type_.size, "byte"))
+        CompletionItem(name, help="1 byte" if type_.size == 1 else f"{type_.size} bytes")
         for name, type_ in TYPES.items()
         if name.startswith(incomplete)
     ]
 
 
-def complete_fields(layout: "Layout", ending: str, incomplete: str) -> list[CompletionItem]:
-    """The fields of a struct, each with ``ending``; the help tells type and offset."""
+def complete_struct(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """The types of the --elf given before, else of the object's holders; the help tells their sizes."""
+    from shmctl.core.errors import InputError, ShmError
+
+    try:
+        return [
+            CompletionItem(name, help=f"{size} bytes" if size else None)
+            for name, size in dict(_type_names(ctx)).items()
+            if name.startswith(incomplete) and printable(name) == name
+        ]
+    except (InputError, ShmError):
+        return []
+
+
+def _type_names(ctx: click.Context) -> Iterator[tuple[str, int]]:
+    from shmctl.core.layouts.lookup import Library
+    from shmctl.core.layouts.programs import names_in
+
+    path, pid = ctx.params.get("elf"), ctx.params.get("pid")
+    if path is not None:
+        with Library(path) as library:
+            yield from library.names()
+    elif ctx.params.get("header") is None:
+        yield from names_in([pid] if pid is not None else _holders(ctx))
+
+
+def _holders(ctx: click.Context) -> list[int]:
+    from shmctl.cli.structs import holders_of
+
+    name = ctx.params.get("name")
+    if name is None:
+        return []
+    with _directory(ctx) as directory:
+        return holders_of(name, directory)
+
+
+def complete_fields(ctx: click.Context, ending: str, incomplete: str) -> list[CompletionItem]:
+    """The fields of the --struct given before, each with ``ending``; the help tells type and offset."""
+    from shmctl.core.errors import UnknownTypeError
+    from shmctl.core.requests import LayoutSource
+
+    if ctx.params.get("declaration") is None:
+        return []
+    source = LayoutSource._make(ctx.params.get(field) for field in LayoutSource._fields)
+    try:
+        layout = source.load()
+    except UnknownTypeError:
+        layout = source.load_from_processes(_holders(ctx))
     kind = PARTIAL if ending else "plain"
     return [
         CompletionItem(field.path + ending, type=kind, help=f"{field.ctype} at {field.offset}")

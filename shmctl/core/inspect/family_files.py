@@ -37,7 +37,7 @@ def load_families() -> Families:
 
 
 def _read_built_in() -> str:
-    """Through what has loaded this module: it may stand in an archive."""
+    """Through what has loaded this module: it may be in an archive."""
     import pkgutil
 
     with failing_as("read", os.fsencode(BUILT_IN)):

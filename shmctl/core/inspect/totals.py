@@ -42,7 +42,7 @@ class Totals:
     one that has two names counts once. Names are printable text; owners and
     software beyond the `TOP` that take most memory are summed up as `REST`.
     ``unlinked`` objects have no name; of them the size of ``unmeasured`` many
-    cannot be told. ``other_allocated`` is the memory of what is no object:
+    is not known. ``other_allocated`` is the memory of what is no object:
     directories, their files, links. ``started`` is in seconds since the epoch,
     ``seconds`` the duration.
     """

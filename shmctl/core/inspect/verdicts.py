@@ -12,7 +12,6 @@ from shmctl.core.inspect.lease import State, UsageTest
 from shmctl.core.inspect.pids import PidTable
 from shmctl.core.models import Kind, ObjectInfo
 from shmctl.core.objects.semaphore_file import may_be_of_musl
-from shmctl.core.sizes import counted
 
 DEFAULT_MIN_AGE = 600.0
 
@@ -179,4 +178,5 @@ def _duration(seconds: float) -> str:
         if seconds >= size:
             amount, unit = seconds / size, larger
             break
-    return counted(int(amount), unit)
+    count = int(amount)
+    return f"{count} {unit}{'' if count == 1 else 's'}"

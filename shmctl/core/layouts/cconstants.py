@@ -1,57 +1,125 @@
 """Integer constant expressions of C, with C's types: ``~0u >> 28`` is 15."""
 
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 
 class NotConstantError(Exception):
-    """The expression is no integer constant expression, or one that C leaves undefined."""
+    """The expression is no integer constant expression."""
 
 
-@dataclass(frozen=True, slots=True)
-class Int:
-    """A number of C's: ``bits`` wide, 32 or 64."""
+class Int(NamedTuple):
+    """A number of C's: ``bits`` wide, 32 or 64. ``problem`` says why C leaves it undefined, if it does."""
 
     value: int
     bits: int = 32
     unsigned: bool = False
+    problem: str = ""
 
 
 _LITERAL = re.compile(r"(0[xX][0-9a-fA-F]+|0[bB][01]+|0[0-7]*|[1-9][0-9]*)([uU]?[lL]{0,2}|[lL]{1,2}[uU]?)")
 _ESCAPES = {"n": 10, "t": 9, "r": 13, "0": 0, "\\": 92, "'": 39, '"': 34, "a": 7, "b": 8, "f": 12, "v": 11}
 
 
-def evaluate(node: Any, names: Mapping[str, int], sizeof: Callable[[Any], int]) -> Int:
-    """The value of a pycparser expression; ``names`` are enumerators, ``sizeof`` gives a Typename's bytes."""
-    kind = type(node).__name__
-    if kind == "Constant":
-        return _literal(node.value)
-    if kind == "ID" and node.name in names:
-        return _fitted(names[node.name])
-    if kind == "UnaryOp":
-        return _unary(node, names, sizeof)
-    if kind == "BinaryOp":
-        return _binary(node.op, evaluate(node.left, names, sizeof), evaluate(node.right, names, sizeof))
-    if kind == "TernaryOp":
-        chosen = node.iftrue if evaluate(node.cond, names, sizeof).value else node.iffalse
-        return evaluate(chosen, names, sizeof)
-    what = (
-        f"{node.name} is not a known constant" if kind == "ID" else "not understood as a constant expression"
-    )
-    raise NotConstantError(what)
+class Expression:
+    """Evaluates the words of an expression; ``special`` takes what is neither number nor operator.
+
+    ``special(index)`` gives the value of the operand that begins at ``words[index]`` and where it ends.
+    """
+
+    def __init__(self, words: Sequence[str], special: Callable[[int], tuple[Int, int]]) -> None:
+        self._words = words
+        self._special = special
+        self._depth = 0
+        self.at = 0
+
+    def _next(self) -> str:
+        return self._words[self.at] if self.at < len(self._words) else ""
+
+    def _take(self, text: str) -> bool:
+        found = self._next() == text
+        self.at += found
+        return found
+
+    def ternary(self) -> Int:
+        """The value of the conditional expression at ``at``."""
+        self._depth += 1
+        if self._depth > 200:
+            raise NotConstantError("nested too deep")
+        condition = self._chain(0)
+        result = condition
+        if self._take("?"):
+            chosen = self.ternary()
+            if not self._take(":"):
+                raise NotConstantError("not understood as a constant expression")
+            other = self.ternary()
+            result = condition if condition.problem else chosen if condition.value else other
+        self._depth -= 1
+        return result
+
+    def _chain(self, level: int) -> Int:
+        if level == len(_LEVELS):
+            return self._unary()
+        left = self._chain(level + 1)
+        while self._next() in _LEVELS[level]:
+            op = self._words[self.at]
+            self.at += 1
+            if op in ("&&", "||"):
+                right = self._chain(level + 1)
+                decided = not left.problem and bool(left.value) == (op == "||")
+                value = left.value if decided else right.value
+                left = Int(int(bool(value)), problem="" if decided else left.problem or right.problem)
+            else:
+                left = _binary(op, left, self._chain(level + 1))
+        return left
+
+    def _unary(self) -> Int:
+        word = self._next()
+        self._depth += 1
+        if self._depth > 200:
+            raise NotConstantError("nested too deep")
+        if word in _UNARY:
+            self.at += 1
+            operand = self._unary()
+            result = _wrapped(
+                _UNARY[word](operand.value), Int(0, problem=operand.problem) if word == "!" else operand
+            )
+        elif word[:1].isdigit() or word[:1] in ("'", '"', "."):
+            self.at += 1
+            result = _literal(word)
+        else:
+            result, self.at = self._special(self.at)
+        self._depth -= 1
+        return result
 
 
-def _unary(node: Any, names: Mapping[str, int], sizeof: Callable[[Any], int]) -> Int:
-    if node.op == "sizeof" and type(node.expr).__name__ == "Typename":
-        return Int(sizeof(node.expr), 64, True)
-    if node.op not in _UNARY:
-        raise NotConstantError(f"{node.op} is not understood here")
-    operand = evaluate(node.expr, names, sizeof)
-    if node.op == "!":
-        return Int(int(not operand.value))
-    return _wrapped(_UNARY[node.op](operand.value), operand)
+_LEVELS = (
+    ("||",), ("&&",), ("|",), ("^",), ("&",), ("==", "!="), ("<", ">", "<=", ">="), ("<<", ">>"), ("+", "-"),
+    ("*", "/", "%"),
+)  # fmt: skip
+
+
+def evaluate_condition(words: Sequence[str]) -> int:
+    """The value of an ``#if``, in which names have been replaced: everything is 64 bits wide there."""
+
+    def special(index: int) -> tuple[Int, int]:
+        if words[index : index + 1] == ["("]:
+            expression.at = index + 1
+            value = expression.ternary()
+            if words[expression.at : expression.at + 1] != [")"]:
+                raise NotConstantError("not understood as a constant expression")
+            return value, expression.at + 1
+        raise NotConstantError("not understood as a constant expression")
+
+    wide = [word + "LL" if word.isdecimal() else word for word in words]
+    expression = Expression(wide, special)
+    value = expression.ternary()
+    if expression.at != len(words):
+        raise NotConstantError("not understood as a constant expression")
+    if value.problem:
+        raise NotConstantError(value.problem)
+    return value.value
 
 
 def _literal(text: str) -> Int:
@@ -103,15 +171,13 @@ _COMPARISON: dict[str, Callable[[int, int], bool]] = {
     ">": lambda a, b: a > b,
     "<=": lambda a, b: a <= b,
     ">=": lambda a, b: a >= b,
-    "&&": lambda a, b: bool(a and b),
-    "||": lambda a, b: bool(a or b),
 }
 
 
 def _binary(op: str, left: Int, right: Int) -> Int:
     if op in ("<<", ">>"):
         if not 0 <= right.value < left.bits:
-            raise NotConstantError(f"a shift by {right.value} is undefined")
+            return left._replace(problem=f"a shift by {right.value} is undefined")
         if op == ">>":
             return _wrapped(left.value >> right.value, left)
         # gcc shifts into the sign bit and beyond it as if there were none, and says so in its manual.
@@ -119,13 +185,13 @@ def _binary(op: str, left: Int, right: Int) -> Int:
         negative = not left.unsigned and shifted >= 1 << left.bits - 1
         return _wrapped(shifted - (1 << left.bits) if negative else shifted, left)
     common = _common(left, right)
-    if op in _COMPARISON:
+    if op in _COMPARISON:  # of type int, whatever is compared
         a, b = _wrapped(left.value, common).value, _wrapped(right.value, common).value
-        return Int(int(_COMPARISON[op](a, b)))
+        return Int(int(_COMPARISON[op](a, b)), problem=common.problem)
     if op not in _ARITHMETIC:
         raise NotConstantError(f"the operator {op} is not understood")
     if op in "/%" and right.value == 0:
-        raise NotConstantError("division by zero")
+        return common._replace(problem="division by zero")
     a, b = _wrapped(left.value, common).value, _wrapped(right.value, common).value
     return _wrapped(_ARITHMETIC[op](a, b), common)
 
@@ -133,18 +199,20 @@ def _binary(op: str, left: Int, right: Int) -> Int:
 def _common(left: Int, right: Int) -> Int:
     """The usual arithmetic conversions."""
     bits = max(left.bits, right.bits)
-    return Int(0, bits, any(side.unsigned and side.bits == bits for side in (left, right)))
+    unsigned = any(side.unsigned and side.bits == bits for side in (left, right))
+    return Int(0, bits, unsigned, left.problem or right.problem)
 
 
 def _wrapped(value: int, like: Int) -> Int:
     if like.unsigned:
-        return Int(value % (1 << like.bits), like.bits, True)
+        return like._replace(value=value % (1 << like.bits))
     if not -1 << like.bits - 1 <= value < 1 << like.bits - 1:
-        raise NotConstantError("the value overflows its type")
-    return Int(value, like.bits, False)
+        return like._replace(value=0, problem="the value overflows its type")
+    return like._replace(value=value)
 
 
-def _fitted(value: int) -> Int:
+def fitted(value: int) -> Int:
+    """``value`` in the type that C gives a constant of it."""
     if -1 << 31 <= value < 1 << 31:
         return Int(value)
     return Int(value, 32, True) if 0 <= value < 1 << 32 else Int(value, 64, value >= 1 << 63)

@@ -1,393 +1,313 @@
-"""C declarations to a cffi type: the way from a user's text to what structs.Layout shows.
+"""C declarations, read by shmctl itself: what they say is laid out, and what they leave open is refused.
 
-The text is parsed here, with the user's own lines in every error; only what
-determines a layout goes on to cffi, one definition at a time, in plain words
-that leave it nothing to ignore.
+A parser of declarations only: what stands between a file's declarations that
+no type needs, such as functions, is passed over, and so is a declaration that
+is not understood until something needs it.
 """
 
-import platform
-import re
-import struct
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
-from typing import Any, NoReturn
+import os
+from collections.abc import Callable, Iterator, Sequence
 
-from shmctl.core.errors import InputError
+from shmctl.core.errors import InputError, UnknownTypeError
 from shmctl.core.layouts import posixtypes
-from shmctl.core.layouts.cconstants import NotConstantError, evaluate
-from shmctl.core.layouts.cdialect import MARK, screen
-from shmctl.core.layouts.cerrors import SPECIFIERS, guarded, refuse_parse
-from shmctl.core.layouts.csource import Token, refuse, render, tokenize
-from shmctl.core.layouts.statements import MEMBERS, kind_of, refuse_late_packs, split_statements
+from shmctl.core.layouts.abi import Alignment, RecordBuilder
+from shmctl.core.layouts.cdeclarators import aligned, arranged, named
+from shmctl.core.layouts.crecords import Records
+from shmctl.core.layouts.csource import PACK, SETTLE, Reader, Token, refuse
+from shmctl.core.layouts.ctokens import (
+    ASSERT,
+    ATTRIBUTE,
+    BASE_WORDS,
+    DECLARATION,
+    MAX_DEPTH,
+    MAX_SIZE,
+    TAGGED,
+    UNFINISHED,
+    AnyType,
+    FalseError,
+    Void,
+)
+from shmctl.core.layouts.layout import Layout
+from shmctl.core.layouts.model import ArrayType, RecordType, Type
 from shmctl.core.layouts.values import escape, quote
 
-INLINE = "__shm_inline"
-DECLARATION = "declaration"
+_BRACKETS = {"(": 1, "[": 1, "{": 1, ")": -1, "]": -1, "}": -1}
+
+WHERE = "--header FILE or --elf FILE say where a type is defined"
 
 
-@dataclass(slots=True)
-class Structure:
-    """A complete struct or union: cffi's type of it, and the name a user knows it by."""
+class Unit(Records):
+    """The types of a text. ``tokens`` come from `Reader`, ``passed`` are the headers that it did not read."""
 
-    ffi: Any
-    ctype: Any
-    name: str
-    names: dict[str, str] = field(default_factory=dict)
+    def __init__(self, tokens: Sequence[Token], passed: Sequence[str] = ()) -> None:
+        super().__init__(tokens, passed)
+        if os.uname().machine not in posixtypes.MACHINES:
+            raise InputError(f"the layout of C's types on {os.uname().machine} is not known here", SETTLE)
 
+    def _definition_of(self, name: str, text: str) -> AnyType:
+        unit = Unit(list(Reader().tokens(text, DECLARATION)))
+        unit.read()
+        return unit.named(name)
 
-@guarded
-def from_declaration(text: str) -> Structure:
-    """The structure that a DECL gives: members inline, or a definition at the end of the text."""
-    tokens = screen(tokenize(text, DECLARATION))
-    statements = list(split_statements(tokens))
-    if not statements:
-        raise InputError("the declaration is empty", "for example: 'int id; double value'")
-    kinds = [kind_of(statement) for statement in statements]
-    inline = "member" in kinds or kinds.count("anonymous") > 1
-    start, end = tokens[0], tokens[-1]
-    moved = MEMBERS if inline else {"pack"}
-    source = [t for s, k in zip(statements, kinds, strict=True) for t in s if k not in moved]
-    if inline:
-        members = [t for s, k in zip(statements, kinds, strict=True) for t in s if k in moved]
-        refuse_late_packs(statements, kinds)
-        opening = [start._replace(text=word) for word in ("struct", INLINE, "{")]
-        source += [*opening, *members, end._replace(text="}"), end._replace(text=";")]
-    reader = _Reader(source)
-    return reader.tagged("struct", INLINE, "struct") if inline else reader.last()
-
-
-@guarded
-def from_header(text: str, type_name: str, filename: str) -> Structure:
-    """The structure that a header calls ``type_name``: a typedef, ``struct s``, ``union u`` or a tag."""
-    reader = _Reader(screen(tokenize(text, filename)))
-    return reader.named(" ".join(type_name.split()), filename)
-
-
-class _Reader:
-    """Reads a translation unit, and defines its types in an FFI of its own."""
-
-    def __init__(self, tokens: list[Token]) -> None:
-        from cffi import FFI
-
-        self._ffi = FFI()
-        self._files: list[str] = []
-        self._constants: dict[str, int] = {}
-        self._typedefs: dict[str, str] = {}
-        self._tags: dict[str, str] = {}  # "struct s" or the like, by the tag that cffi knows
-        self._names: dict[str, str] = {}  # what a user calls a type, by what cffi calls it
-        self._defined: dict[int, str] = {}  # pycparser shares a node among "struct {…} a, *b"
-        self._unit = self._parse(tokens)
-        for node in self._unit:
-            self._external(node)
-
-    # -- what was asked for
-
-    def tagged(self, kind: str, tag: str, name: str) -> Structure:
-        """The structure ``kind tag``, which is defined."""
-        return Structure(self._ffi, self._ffi.typeof(f"{kind} {tag}"), name, self._names)
-
-    def last(self) -> Structure:
-        """The structure that the last declaration gives."""
-        node = self._unit[-1]
-        for candidate in reversed(self._sharing(node)):
-            if type(candidate).__name__ == "Typedef" and self._is_structure(candidate.name):
-                return Structure(
-                    self._ffi, self._ffi.typeof(candidate.name), quote(candidate.name), self._names
-                )
-        base = _base(node)
-        if type(node).__name__ == "Decl" and node.name is None and getattr(base, "decls", None):
-            kind = type(base).__name__.lower()
-            tag = self._defined[id(base)].split()[1]
-            return self.tagged(kind, tag, f"{kind} {base.name}" if base.name else kind)
-        hint = "for example: 'int id; double value'"
-        return self._refuse(node, "the last declaration is no struct or union", hint)
-
-    def named(self, name: str, filename: str) -> Structure:
-        """The structure called ``name`` in the header ``filename``."""
-        if self._is_structure(name):
-            return Structure(self._ffi, self._ffi.typeof(name), name, self._names)
-        for candidate in (name, f"struct {name}", f"union {name}"):
-            if candidate in self._tags:
-                kind, _, tag = candidate.partition(" ")
-                return self.tagged(kind, tag, candidate)
-        known = [n for n in (*self._typedefs, *self._tags) if n in self._tags or self._is_structure(n)]
-        shown = ", ".join(n for n in known if "__shm_" not in n)
-        if name in self._typedefs:
-            raise InputError(f"{escape(filename)}: {quote(name)} is no struct or union", f"it has {shown}")
-        hint = f"it has {shown}" if shown else "it defines no struct or union"
-        raise InputError(f"{escape(filename)}: no complete type is called {quote(name)}", hint)
-
-    def _sharing(self, node: Any) -> list[Any]:
-        """The declarations of one statement: ``typedef struct {…} a, *b;`` is two."""
-        base = _base(node)
-        return [other for other in self._unit if _base(other) is base]
-
-    def _is_structure(self, typedef: str) -> bool:
-        if typedef not in self._typedefs:
-            return False
-        ctype = self._ffi.typeof(typedef)
-        return ctype.kind in ("struct", "union") and ctype.fields is not None
-
-    # -- from text to nodes
-
-    def _parse(self, tokens: list[Token]) -> list[Any]:
-        from pycparser.c_parser import CParser, ParseError
-
-        if not tokens:
-            return []
-        known = f"typedef int {', '.join(posixtypes.TYPE_NAMES)};\n"
-        try:
-            unit = CParser().parse(known + render(tokens, self._files))
-        except ParseError as error:
-            refuse_parse(str(error), tokens, self._files)
-        except (AttributeError, AssertionError, IndexError, TypeError, ValueError, KeyError) as error:
-            raise InputError("the declaration is not understood") from error  # the parser's own slips
-        return list(unit.ext[len(posixtypes.TYPE_NAMES) :])
-
-    def _refuse(self, node: Any, message: str, hint: str | None = None) -> NoReturn:
-        coord = node.coord
-        if coord is None or not str(coord.file).isdecimal():
-            raise InputError(message, hint)
-        refuse(Token("", self._files[int(coord.file)], coord.line), message, hint)
-
-    # -- from nodes to cffi
-
-    def _external(self, node: Any) -> None:
-        """Define what a declaration at file scope defines; variables and functions have no layout."""
-        kind = type(node).__name__
-        if kind == "Typedef":
-            self._no_attributes(node)
-            text = f"typedef {self._declare(node.type, node.name)};"
-            if self._typedefs.get(node.name, text) != text:
-                self._refuse(node, f"{quote(node.name)} is defined in two ways")
-            if node.name not in self._typedefs:
-                self._define(node, text, typedef=node.name if "[" in text else "")
-                self._typedefs[node.name] = text
-        elif kind == "Decl":
-            self._no_attributes(node)
-            base = _base(node.type)
-            if type(base).__name__ in ("Struct", "Union", "Enum"):
-                self._specifier(base)
-        elif kind not in ("FuncDef", "StaticAssert", "Pragma", "EmptyStatement"):
-            self._refuse(node, "only declarations are understood")
-
-    def _define(self, node: Any, text: str, pack: int = 0, typedef: str = "") -> None:
-        """Give cffi one definition, and have it lay out the type at once: errors belong to this line."""
-        try:
-            self._ffi.cdef(text, pack=pack or None)
-            kind, _, rest = text.partition(" ")
-            if kind in ("struct", "union"):
-                self._ffi.sizeof(f"{kind} {rest.split()[0]}")
-            if typedef:
-                self._ffi.typeof(typedef)
-        except (RecursionError, MemoryError):
-            raise
-        except Exception as error:  # cffi says no with many types, NotImplementedError and AttributeError too
-            self._refuse(node, f"cannot be laid out: {self._readable(str(error))}")
-
-    def _readable(self, message: str) -> str:
-        shown = show_type(message.partition("\n")[0], self._names)
-        return quote(shown.replace("field 'struct.", "field '"), 160)
-
-    def _no_attributes(self, node: Any) -> None:
-        if getattr(node, "align", None) or getattr(node, "attributes", None):
-            self._refuse(node, "an alignment or attribute is not supported: it may change the layout")
-
-    def _declare(self, node: Any, inner: str) -> str:
-        """The declaration of ``inner`` with the type of ``node``, without what has no part in layout."""
-        kind = type(node).__name__
-        self._no_attributes(node)
-        if kind == "TypeDecl":
-            base = self._specifier(node.type)
-            if "_Atomic" in node.quals and self._kind_of(base) in ("struct", "union"):
-                self._refuse(node, "an _Atomic struct or union is not supported")
-            return f"{base} {inner}"
-        if kind == "PtrDecl":
-            return self._declare(node.type, f"(*{inner})")
-        if kind == "ArrayDecl":
-            length = "" if node.dim is None else str(self._constant(node.dim, "an array's length", 0))
-            return self._declare(node.type, f"{inner}[{length}]")
-        if kind == "FuncDecl":
-            # neither arguments nor result change a function pointer's layout
-            return f"void {inner}(void)"
-        return self._specifier(node) + f" {inner}"
-
-    def _kind_of(self, text: str) -> str:
-        kind: str = self._ffi.typeof(text).kind
-        return kind
-
-    def _specifier(self, node: Any) -> str:
-        """The name of a type without declarators; defines what is defined in it."""
-        kind = type(node).__name__
-        self._no_attributes(node)
-        if kind == "IdentifierType":
-            return self._identifier(node)
-        if kind == "Enum":
-            return self._enum(node)
-        if kind in ("Struct", "Union"):
-            return self._structure(node, kind.lower())
-        return self._refuse(node, f"{kind} is not supported")
-
-    def _identifier(self, node: Any) -> str:
-        words = sorted(node.names, key=lambda w: SPECIFIERS.index(w) if w in SPECIFIERS else 99)
-        text = " ".join(words)
-        if text in self._typedefs or text in posixtypes.BUILTIN:
-            return text
-        if text in posixtypes.TYPE_NAMES:
-            return self._posix_type(node, text)
-        if {"signed", "unsigned"} <= set(words) or not set(words) <= set(SPECIFIERS):
-            self._refuse(node, f"{quote(text)} is not a type")
-        if text != "void":
-            try:
-                self._ffi.sizeof(text)
-            except Exception:  # whatever cffi makes of "long float"
-                self._refuse(node, f"{quote(text)} is not a type that shmctl knows")
-        return text
-
-    def _posix_type(self, node: Any, name: str) -> str:
-        machine = platform.machine() if struct.calcsize("P") == 8 else ""
-        text = posixtypes.typedef(name, machine) if machine else None
-        if text is None:
-            self._refuse(node, f"the size of {name} on this machine ({platform.machine()}) is not known")
-        self._define(node, text)
-        self._typedefs[name] = text
-        for kind in ("struct", "union"):
-            self._names[f"{kind} {posixtypes.OPAQUE}{name}"] = name
-        return name
-
-    def _new_tag(self, node: Any, kind: str) -> str:
-        if node.name:
-            return str(node.name)
-        tag = f"__shm_{len(self._names)}"
-        self._names[f"{kind} {tag}"] = kind
-        return tag
-
-    def _enum(self, node: Any) -> str:
-        if id(node) in self._defined:
-            return self._defined[id(node)]
-        if getattr(node, "underlying_type", None) is not None:
-            self._refuse(node, "an enum with a type of its own is not supported")
-        if node.values is None:
-            if f"enum {node.name}" not in self._tags:
-                self._refuse(node, f"enum {quote(node.name)} is not defined")
-            return f"enum {node.name}"
-        text = f"enum {self._new_tag(node, 'enum')}"
-        self._defined[id(node)] = text
-        if text in self._tags:
-            self._refuse(node, f"{text} is defined twice")
-        self._define(node, f"{text} {{ {', '.join(self._enumerators(node))} }};")
-        self._tags[text] = text
-        return text
-
-    def _enumerators(self, node: Any) -> Iterator[str]:
-        value = -1
-        for item in node.values.enumerators:
-            if type(item).__name__ != "Enumerator":
+    def read(self) -> None:
+        """Read all declarations; what is not understood counts when it is needed."""
+        while self._at < len(self._tokens):
+            start = self._at
+            if self._pragma() or self._take(";"):
                 continue
-            self._no_attributes(item)
-            value = value + 1 if item.value is None else self._constant(item.value, "an enumerator", None)
-            if item.name in self._constants:
-                self._refuse(item, f"{quote(item.name)} is defined twice")
-            self._constants[item.name] = value
-            yield f"{item.name} = {value}"
+            end = self._end_of_declaration()
+            try:
+                self._external(end)
+            except InputError as error:
+                for token in self._tokens[start:end]:
+                    self._failed.setdefault(token.text, error)
+                self._tags = {
+                    tag: known for tag, known in self._tags.items() if known != Void(tag, UNFINISHED)
+                }
+                if self._tokens[start].text in ASSERT and isinstance(error, FalseError):
+                    raise
+                self.last = None
+                self.problem = error
+            self._at = end
 
-    def _constant(self, node: Any, what: str, least: int | None) -> int:
-        try:
-            value = evaluate(node, self._constants, self._sizeof).value
-        except NotConstantError as error:
-            self._refuse(node, f"{what}: {error}")
-        if least is not None and value < least:
-            self._refuse(node, f"{what} cannot be {value}")
-        return value
+    problem: InputError | None = None
 
-    def _sizeof(self, node: Any) -> int:
-        try:
-            return int(self._ffi.sizeof(self._declare(node.type, "")))
-        except InputError:
-            raise
-        except Exception as error:  # incomplete, void or a function: each has an exception of its own
-            raise NotConstantError("sizeof of a type without size") from error
+    def _external(self, end: int) -> None:
+        if self._next() in ASSERT:
+            self._static_assert()
+            return
+        self.last = None
+        self.last = self._declaration(self._declared_at_file_scope)
+        if self._at < end and self._next() == "{":
+            self._at = end  # a function
+            return
+        if not self._take(";") and self._at < end:
+            self._refuse("not understood at " + quote(self._next()))
 
-    def _structure(self, node: Any, kind: str) -> str:
-        if id(node) in self._defined:
-            return self._defined[id(node)]
-        if node.decls is None:
-            return self._reference(node, kind)
-        text = f"{kind} {self._new_tag(node, kind)}"
-        self._defined[id(node)] = text
-        if text in self._tags:
-            self._refuse(node, f"{text} is defined twice")
-        pack = 0
-        members: list[str] = []
-        for decl in node.decls:
-            name = getattr(decl, "name", None) or ""
-            if name.startswith(MARK):
-                pack = int(name[len(MARK) :])
+    def _declared_at_file_scope(
+        self, name: str | None, type_: AnyType, attributes: Alignment, storage: set[str], where: Token
+    ) -> None:
+        if "typedef" not in storage:
+            return
+        if name is None:
+            self._refuse("a typedef without a name", where)
+        known = self._typedefs.get(name)
+        typed = named(aligned(type_, attributes, where), name)
+        if known is not None and known != typed:
+            self._refuse(f"{quote(name)} is defined in two ways", where)
+        self._typedefs[name] = typed
+        if self.last is None or (isinstance(typed, RecordType) and not isinstance(self.last, RecordType)):
+            self.last = typed  # of "typedef struct {…} name, *pointer;" the structure is meant
+
+    def _end_of_declaration(self) -> int:
+        """Where the declaration at hand ends: after its semicolon, or after a function's body."""
+        depth = 0
+        in_attribute = is_function = False
+        for index in range(self._at, len(self._tokens)):
+            text = self._tokens[index].text
+            if text == "{" and depth == 0:
+                is_function = self._tokens[index - 1].text == ")" and not in_attribute
+            depth += _BRACKETS.get(text, 0)
+            self._check_depth(depth, index)
+            if depth == 0 and (text == ";" or (text == "}" and is_function)):
+                return index + 1
+            if depth == 0:
+                in_attribute = text in ATTRIBUTE or (text == ")" and in_attribute)
+        if depth:
+            self._refuse("a bracket is never closed", self._tokens[-1])
+        return len(self._tokens)
+
+    def _check_depth(self, depth: int, index: int) -> None:
+        if depth > 4 * MAX_DEPTH:
+            self._refuse(f"nested more than {4 * MAX_DEPTH} deep", self._tokens[index])
+        if depth < 0:
+            self._refuse(f"this {self._tokens[index].text} closes nothing", self._tokens[index])
+
+    def named(self, name: str) -> Type:
+        """The type called ``name``: a typedef, ``struct s``, or a bare tag. Raises InputError."""
+        words = name.split()
+        known = [self._typedefs.get(name), *(self._tags.get(f"{kind} {name}") for kind in TAGGED)]
+        found: AnyType | None = next(
+            (type_ for type_ in known if type_ is not None and not isinstance(type_, Void)), None
+        )
+        if words and words[0] in TAGGED:
+            found = self._tags.get(" ".join(words))
+        if found is None and name in self._failed:
+            raise self._failed[name]
+        if found is None and words and words[-1] in self._failed and words[0] in TAGGED:
+            raise self._failed[words[-1]]
+        if found is None:
+            found = self._base_type(words)
+        if found is None or isinstance(found, Void):
+            raise UnknownTypeError(f"no complete type is called {quote(name)}", self._hint())
+        self.check(found)
+        return found
+
+    def _base_type(self, words: Sequence[str]) -> AnyType | None:
+        if len(words) == 1:
+            found = self._builtin(words[0])
+            if found is not None:
+                return found
+        return posixtypes.arithmetic(arranged(words)) if set(words) <= BASE_WORDS else None
+
+    def _hint(self) -> str:
+        names = [*self._typedefs, *self._tags]
+        shown = [name for name in names if not isinstance((self._typedefs | self._tags)[name], Void)]
+        return f"it has {', '.join(map(quote, shown[:40]))}" if shown else WHERE
+
+    def check(self, type_: Type) -> None:
+        """Refuse a type with a part that is doubtful, or that is too large for memory."""
+        if type_.size > MAX_SIZE:
+            raise InputError(f"{quote(type_.name)} cannot be laid out: it is too large")
+        for part in _records(type_):
+            where = self._doubtful.get(part.name)
+            if where is not None:
+                refuse(
+                    where,
+                    f"{quote(where.text)} after }} may be an attribute of {quote(part.name)}, "
+                    "from a header that is not read",
+                    SETTLE,
+                )
+
+    # -- members inline
+
+    def inline(self) -> Type:
+        """The type of a text from the command line: members inline, a definition at its end, or a name."""
+        statements = list(self._statements())
+        if not statements:
+            raise InputError("the declaration is empty", "for example: 'int id; double value'")
+        kinds = [kind for _, _, kind in statements]
+        if "member" in kinds or kinds.count("anonymous") > 1:
+            return self._inline_members(statements)
+        self.read()
+        if kinds[-1] == "name":
+            start, end, _ = statements[-1]
+            return self.named(" ".join(token.text for token in self._tokens[start:end] if token.text != ";"))
+        if self.problem is not None and self.last is None:
+            raise self.problem
+        if self.last is None or isinstance(self.last, Void):
+            raise InputError("the last declaration defines no type", "for example: 'int id; double value'")
+        self.check(self.last)
+        return self.last
+
+    def _statements(self) -> Iterator[tuple[int, int, str]]:
+        """Where each declaration begins and ends, and what it is."""
+        while self._at < len(self._tokens):
+            if self._next() == ";" or self._next().startswith(PACK):
+                self._at += 1
+                continue
+            start, end = self._at, self._end_of_declaration()
+            words = [token.text for token in self._tokens[start:end] if token.text != ";"]
+            yield start, end, self._kind(words)
+            self._at = end
+        self._at = 0
+
+    def _kind(self, words: Sequence[str]) -> str:
+        """``typedef``, ``definition`` (of a tag), ``anonymous`` (record), ``name`` or ``member``."""
+        if words[0] == "typedef" or words[0] in ASSERT:
+            return "typedef"
+        plain = all(self._is_word(word) for word in words)
+        if plain and (
+            len(words) == 1 or set(words) <= BASE_WORDS or (len(words) == 2 and words[0] in TAGGED)
+        ):
+            return "name"
+        if words[0] not in TAGGED:
+            return "member"
+        if words[-1] == "}":
+            return "anonymous" if words[0] != "enum" and _is_nameless(words) else "definition"
+        return "definition" if words[-1] == ")" and "}" in words else "member"
+
+    def _inline_members(self, statements: Sequence[tuple[int, int, str]]) -> RecordType:
+        builder: RecordBuilder | None = None
+        flexible: Token | None = None
+        for start, end, kind in statements:
+            while self._at < start:
+                where, before = self._token(), self._pack
+                if not self._pragma():
+                    self._at += 1
+                elif builder is not None and self._pack != before:
+                    refuse(where, "#pragma pack between members is not supported", SETTLE)
+            if kind in ("member", "anonymous", "name"):
+                if flexible is not None:
+                    refuse(flexible, "an array without a length has to be the last member")
+                builder = builder or RecordBuilder("struct", packed=False, pack=self._pack)
+                flexible = self._members(builder)
             else:
-                members += self._member(decl)
-        if pack and any(":" in member for member in members):
-            self._refuse(node, "bit-fields in a packed structure are not supported")
-        self._define(node, f"{text} {{ {' '.join(members)} }};", pack)
-        self._refuse_empty(node, text)
-        self._tags[text] = text
-        return text
-
-    def _refuse_empty(self, node: Any, text: str) -> None:
-        """gcc gives such a structure no bytes at all, and cffi one."""
-        fields = self._ffi.typeof(text).fields
-        if all(member.bitsize < 0 and self._size(member.type) == 0 for _, member in fields):
-            self._refuse(node, "a structure without a member that has a size is not supported")
-
-    def _size(self, ctype: Any) -> int:
-        return 0 if ctype.kind == "array" and ctype.length is None else self._ffi.sizeof(ctype)
-
-    def _reference(self, node: Any, kind: str) -> str:
-        text = f"{kind} {node.name}"
-        if kind == "struct" and node.name in posixtypes.STRUCT_TAGS and text not in self._tags:
-            if struct.calcsize("P") != 8:
-                self._refuse(node, f"the layout of {text} on this machine is not known")
-            self._define(node, posixtypes.structure(node.name))
-            self._tags[text] = text
-        return text
-
-    def _member(self, decl: Any) -> Sequence[str]:
-        """The text of a structure's member, or of none where C has none."""
-        if type(decl).__name__ != "Decl":
-            return ()
-        self._no_attributes(decl)
-        if decl.name is None and decl.bitsize is None:
-            return self._nameless(decl)
-        if type(decl.type).__name__ == "FuncDecl":
-            self._refuse(decl, f"{quote(decl.name)} is a function: only a pointer to one can be a member")
-        if decl.storage or getattr(decl, "init", None) is not None:
-            self._refuse(decl, f"{quote(decl.name or 'a member')} has what a member cannot have")
-        text = self._declare(decl.type, decl.name or "")
-        if decl.bitsize is None:
-            return (f"{text};",)
-        width = self._constant(decl.bitsize, "a bit-field's width", 1 if decl.name else 0)
-        return (f"{text} : {width};",)
-
-    def _nameless(self, decl: Any) -> Sequence[str]:
-        base = _base(decl.type)
-        kind = type(base).__name__
-        if kind not in ("Struct", "Union", "Enum"):
-            self._refuse(decl, "this declares no member: a name is missing")
-        text = self._specifier(base)
-        # only a structure without a tag passes its members on; "struct s {…};" declares none
-        promoted = kind != "Enum" and base.name is None and base.decls is not None
-        return (f"{text};",) if promoted else ()
+                self._external(end)
+                self._at = end
+        assert builder is not None  # noqa: S101 - one of the kinds was a member's
+        record = builder.finished("struct", "struct", 0)
+        self._check_record(record, self._tokens[-1])
+        self.check(record)
+        return record
 
 
-def _base(node: Any) -> Any:
-    """The specifier under a type's declarators."""
-    while type(node).__name__ in ("Typedef", "Decl", "TypeDecl", "PtrDecl", "ArrayDecl", "FuncDecl"):
-        node = node.type
-    return node
+def from_declaration(text: str, include: Sequence[str] = (), define: Sequence[str] = ()) -> Layout:
+    """The layout that a DECL gives: members inline, a definition at the end of the text, a type's name.
+
+    Raises InputError with the line for what is not understood, or would be laid out wrongly.
+    """
+    return _guarded(lambda: _inline(text, include, define))
 
 
-_TAGGED = re.compile(r"(?:struct|union|enum) __shm_\w+")
+def from_header(
+    text: str, type_name: str, filename: str, include: Sequence[str] = (), define: Sequence[str] = ()
+) -> Layout:
+    """The layout of the type ``type_name`` that the header ``filename``, whose text is ``text``, defines."""
+    return _guarded(lambda: _header(text, " ".join(type_name.split()), filename, include, define))
 
 
-def show_type(text: str, names: dict[str, str]) -> str:
-    """``text`` with the types that have only a made-up tag called as the user would."""
-    return _TAGGED.sub(lambda match: names.get(match.group(), match.group().split()[0]), text)
+def _inline(text: str, include: Sequence[str], define: Sequence[str]) -> Layout:
+    reader = Reader(include, define)
+    tokens = list(reader.tokens(text, DECLARATION))
+    if tokens and tokens[-1].text != ";":
+        tokens.append(tokens[-1]._replace(text=";"))
+    type_ = Unit(tokens, reader.passed).inline()
+    return Layout(type_, type_.name, DECLARATION)
+
+
+def _header(text: str, name: str, filename: str, include: Sequence[str], define: Sequence[str]) -> Layout:
+    reader = Reader(include, define)
+    unit = Unit(list(reader.tokens(text, filename)), reader.passed)
+    unit.read()
+    try:
+        type_ = unit.named(name)
+    except UnknownTypeError as error:
+        hint = "it defines no type" if error.hint == WHERE else error.hint
+        raise InputError(f"{escape(filename)}: {error}", hint) from None
+    return Layout(type_, type_.name, escape(filename))
+
+
+def _is_nameless(words: Sequence[str]) -> bool:
+    """Whether ``struct`` or ``union``, and perhaps attributes, are followed by members at once."""
+    index = 1
+    while words[index] in ATTRIBUTE:
+        depth, index = 0, index + 1
+        while index < len(words):
+            depth += {"(": 1, ")": -1}.get(words[index], 0)
+            index += 1
+            if depth == 0:
+                break
+    return words[index] == "{"
+
+
+def _guarded(read: Callable[[], Layout]) -> Layout:
+    """Nesting beyond what recursion can follow becomes InputError, wherever it is met."""
+    try:
+        return read()
+    except (RecursionError, MemoryError, OverflowError) as error:
+        raise InputError("the declaration is too large or too deeply nested") from error
+
+
+def _records(type_: Type) -> Iterator[RecordType]:
+    """Each record within a type once, however often it occurs."""
+    seen: set[int] = set()
+    left = [type_]
+    while left:
+        part = left.pop()
+        if isinstance(part, ArrayType):
+            left.append(part.item)
+        elif isinstance(part, RecordType) and id(part) not in seen:
+            seen.add(id(part))
+            yield part
+            left.extend(member.type for member in reversed(part.members))

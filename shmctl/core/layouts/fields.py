@@ -1,26 +1,22 @@
 """A structure's fields, each between its bytes, its value and the text that a user gives."""
 
-import platform
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
 from itertools import islice
+from typing import NamedTuple
 
 from shmctl.core.errors import InputError
 from shmctl.core.layouts import scalars
-from shmctl.core.layouts.scalars import ScalarType
+from shmctl.core.layouts.model import ScalarType
 from shmctl.core.layouts.values import Enumerator, Value, quote
 from shmctl.core.models import Store
-from shmctl.core.sizes import counted
 
 
-@dataclass(frozen=True, slots=True)
-class Field:
-    """One value in a structure, or one char array, which counts as one value.
+class Field(NamedTuple):
+    """One value in a structure, or one array of characters, which counts as one value.
 
     ``offset`` and ``size`` are bytes from the structure's start. A bit-field
     has the ``size`` of the fewest bytes that hold it; its lowest bit is
     ``bit_shift`` bits up in them, and it is ``bit_width`` bits wide.
-    ``labels`` are an enum's numbers by name.
     """
 
     path: str
@@ -29,8 +25,12 @@ class Field:
     size: int
     bit_shift: int | None
     bit_width: int | None
-    type: ScalarType = field(repr=False)
-    labels: Mapping[str, int] = field(repr=False, compare=False, default_factory=dict)
+    type: ScalarType
+
+    @property
+    def labels(self) -> Mapping[str, int]:
+        """An enum's numbers by name."""
+        return self.type.labels
 
 
 def decode(field: Field, raw: bytes) -> Value:
@@ -38,8 +38,14 @@ def decode(field: Field, raw: bytes) -> Value:
     if field.bit_width is not None:
         return _labelled(field, _bits(field, raw))
     if field.type.kind == "text":
-        return raw.partition(b"\0")[0].decode("utf-8", "backslashreplace")
+        from shmctl.core.layouts import texts
+
+        return texts.decode(raw, field.type.width, field.type.endian)
     if field.type.kind == "opaque":
+        if field.type.lock:
+            from shmctl.core.layouts import lockwords
+
+            return lockwords.decode(field.type, raw)
         return raw.hex()
     return _labelled(field, scalars.decode(field.type, raw))
 
@@ -47,28 +53,38 @@ def decode(field: Field, raw: bytes) -> Value:
 def _labelled(field: Field, value: Value) -> Value:
     if not field.labels:
         return value
-    label = next((name for name, number in field.labels.items() if number == value), None)
-    return Enumerator(int(value), label)
+    number = int(value)
+    label = next((name for name, known in field.labels.items() if known == number), None)
+    return Enumerator(number, label or "|".join(_flags(field.labels, number)) or None)
+
+
+def _flags(labels: Mapping[str, int], number: int) -> Iterator[str]:
+    """The names of the bits that make up ``number``, if the enum names each of them; else nothing."""
+    bits = {
+        value: name for name, value in reversed([*labels.items()]) if value > 0 and not value & (value - 1)
+    }
+    wanted = [1 << at for at in range(number.bit_length()) if number >> at & 1] if number > 0 else []
+    if len(wanted) > 1 and all(bit in bits for bit in wanted):
+        yield from (bits[bit] for bit in wanted)
+
+
+def _order(field: Field) -> str:
+    return field.type.endian or "little"
 
 
 def _bits(field: Field, raw: bytes) -> int | bool:
     shift, width = field.bit_shift or 0, field.bit_width or 0
-    bits = int.from_bytes(raw, "little") >> shift & (1 << width) - 1
+    bits = int.from_bytes(raw, _order(field)) >> shift & (1 << width) - 1  # type: ignore[arg-type]
     if field.type.kind == "bool":
         return bool(bits)
-    return bits - (1 << width) if _is_signed(field.type) and bits >> width - 1 else bits
-
-
-def _is_signed(type_: ScalarType) -> bool:
-    """Whether an integer type has negative values; plain char has them on x86 and not on ARM."""
-    return type_.kind == "int" or (type_.kind == "char" and platform.machine() in ("x86_64", "i686"))
+    return bits - (1 << width) if field.type.signed and bits >> width - 1 else bits
 
 
 def set_bits(field: Field, around: bytes, value: int) -> bytes:
     """The bytes ``around`` a bit-field, with its own bits set to ``value``."""
     shift, mask = field.bit_shift or 0, (1 << (field.bit_width or 0)) - 1
-    bits = int.from_bytes(around, "little") & ~(mask << shift) | (value & mask) << shift
-    return bits.to_bytes(field.size, "little")
+    bits = int.from_bytes(around, _order(field)) & ~(mask << shift) | (value & mask) << shift  # type: ignore[arg-type]
+    return bits.to_bytes(field.size, _order(field))  # type: ignore[arg-type]
 
 
 def overlaid(data: bytes, offset: int, stores: list[Store]) -> bytes:
@@ -84,7 +100,11 @@ def overlaid(data: bytes, offset: int, stores: list[Store]) -> bytes:
 def encode(field: Field, value: Value) -> bytes:
     """The bytes of a value that parse_value gave for ``field``, which is no bit-field."""
     if field.type.kind == "text":
-        return str(value).encode("utf-8", "surrogateescape").ljust(field.size, b"\0")
+        from shmctl.core.layouts import texts
+
+        return texts.encode(str(value), field.type.width, field.type.endian).ljust(field.size, b"\0")
+    if field.type.kind == "opaque":
+        return bytes.fromhex(str(value))
     return scalars.encode(field.type, value)
 
 
@@ -99,31 +119,54 @@ def parse_value(field: Field, text: str) -> Value:
 def _value(field: Field, text: str) -> Value:
     kind = field.type.kind
     if kind == "opaque":
-        raise InputError(f"a {field.type.name} cannot be written as text")
+        return _opaque(field, text)
     if kind == "text":
         return _fitting(field, text)
     if field.labels:
-        if text in field.labels:
-            return field.labels[text]
-        if text[:1].isalpha() or text[:1] == "_":
-            names = ", ".join(islice(field.labels, 20))
-            raise InputError(f"{quote(text)} is no name of {field.type.name}", f"names: {names}")
+        number = _number_of(field, text)
+        if number is not None:
+            return number
+    if kind == "bool":
+        return scalars.parse_bool(field.type, text, strange=field.bit_width is None)
     if field.bit_width is None:
         return scalars.parse_value(field.type, text)
-    if kind == "bool":
-        return scalars.parse_bool(field.type, text)
     width = field.bit_width
-    low, high = (-1 << width - 1, (1 << width - 1) - 1) if _is_signed(field.type) else (0, (1 << width) - 1)
+    low, high = (-1 << width - 1, (1 << width - 1) - 1) if field.type.signed else (0, (1 << width) - 1)
     return scalars.parse_int(f"{field.type.name}:{width}", text, low, high)
 
 
-def _fitting(field: Field, text: str) -> str:
+def _number_of(field: Field, text: str) -> int | None:
+    """What an enum's name, or several with ``|`` between, stand for; None for a number."""
+    if not (text[:1].isalpha() or text[:1] == "_"):
+        return None
+    value = 0
+    for name in text.split("|"):
+        number = field.labels.get(name.strip())
+        if number is None:
+            names = ", ".join(islice(field.labels, 20))
+            raise InputError(f"{quote(name)} is no name of {field.type.name}", f"names: {names}")
+        value |= number
+    return value
+
+
+def _opaque(field: Field, text: str) -> str:
+    digits = text.removeprefix("0x")
     try:
-        length = len(text.encode("utf-8", "surrogateescape"))
-    except UnicodeEncodeError:
-        raise InputError(f"{quote(text)} is not text that can be encoded") from None
-    if length > field.size:
+        raw = bytes.fromhex(digits)
+    except ValueError:
+        raw = b""
+    if len(raw) != field.size or len(digits) != 2 * field.size:
         raise InputError(
-            f"{quote(text)} takes {counted(length, 'byte')}, and {field.type.name} holds {field.size}"
+            f"a {field.type.name} cannot be written as text",
+            f"its {field.size} bytes can, as {2 * field.size} hexadecimal digits",
         )
+    return digits
+
+
+def _fitting(field: Field, text: str) -> str:
+    from shmctl.core.layouts import texts
+
+    length = len(texts.encode(text, field.type.width, field.type.endian))
+    if length > field.size:
+        raise InputError(f"{quote(text)} takes {length} bytes, and {field.type.name} holds {field.size}")
     return text

@@ -1,29 +1,25 @@
-"""POSIX and C types that a structure may use without the system's headers, as glibc defines them on 64 bits.
+"""C's and POSIX types that need no header here, as glibc defines them on 64 bits."""
 
-No declaration depends on another: each is given to the parser when a name in
-it is first used, unless the user's text has its own.
-"""
+import os
 
-# A tag that begins so marks a type whose bytes have no meaning for a user.
-OPAQUE = "__shm_opaque_"
-OPAQUE_MEMBERS = ("__shm_bytes", "__shm_align")
+from shmctl.core.layouts.model import LOCKS, RecordType, ScalarType, Type
+from shmctl.core.layouts.scalars import BOOL, CHAR, DOUBLE, FLOAT, address, integer
 
-# Known to cffi under the same names.
-BUILTIN = (
-    "bool", "size_t", "ssize_t", "ptrdiff_t", "intptr_t", "uintptr_t", "intmax_t", "uintmax_t",
-    *(
-        f"{sign}int{family}{bits}_t"
-        for sign in ("", "u")
-        for family in ("", "_fast", "_least")
-        for bits in (8, 16, 32, 64)
-    ),
-)  # fmt: skip
+MACHINES = ("x86_64", "aarch64")
+"""The machines whose layouts are known, by uname -m."""
+
+_C = {
+    "short": (2, True), "unsigned short": (2, False), "int": (4, True), "unsigned int": (4, False),
+    "long": (8, True), "unsigned long": (8, False), "long long": (8, True), "unsigned long long": (8, False),
+    "signed char": (1, True), "unsigned char": (1, False), "__int128": (16, True),
+    "unsigned __int128": (16, False),
+}  # fmt: skip
 
 _SAME_AS = {
     "pid_t": "int", "uid_t": "unsigned int", "gid_t": "unsigned int", "id_t": "unsigned int",
     "mode_t": "unsigned int", "off_t": "long", "off64_t": "long", "loff_t": "long", "time_t": "long",
     "dev_t": "unsigned long", "ino_t": "unsigned long", "blkcnt_t": "long", "clock_t": "long",
-    "clockid_t": "int", "timer_t": "void *", "suseconds_t": "long", "useconds_t": "unsigned int",
+    "clockid_t": "int", "suseconds_t": "long", "useconds_t": "unsigned int",
     "key_t": "int", "socklen_t": "unsigned int", "in_port_t": "unsigned short", "in_addr_t": "unsigned int",
     "sa_family_t": "unsigned short", "sig_atomic_t": "int",
     "char16_t": "unsigned short", "char32_t": "unsigned int", "wint_t": "unsigned int",
@@ -42,7 +38,8 @@ _SAME_AS = {
     "atomic_uintptr_t": "unsigned long", "atomic_intmax_t": "long", "atomic_uintmax_t": "unsigned long",
     "atomic_char16_t": "unsigned short", "atomic_char32_t": "unsigned int",
     "pthread_t": "unsigned long", "pthread_key_t": "unsigned int", "pthread_once_t": "int",
-    "pthread_spinlock_t": "int",
+    "size_t": "unsigned long", "ssize_t": "long", "ptrdiff_t": "long", "intptr_t": "long",
+    "uintptr_t": "unsigned long", "intmax_t": "long", "uintmax_t": "unsigned long",
 }  # fmt: skip
 
 # The size in bytes on x86-64 and on aarch64, and the member that gives the alignment.
@@ -63,27 +60,65 @@ _STRUCTS = {
     "flock": "short l_type; short l_whence; long l_start; long l_len; int l_pid;",
 }
 
-# Every name that the parser must take for a type.
-TYPE_NAMES = (*BUILTIN, *_SAME_AS, *_SIZES, "atomic_flag", "wchar_t", "FILE", "DIR")
-STRUCT_TAGS = tuple(_STRUCTS)
+
+def _with_sizes() -> dict[str, str]:
+    names = dict(_SAME_AS)
+    for bits, plain in ((8, "char"), (16, "short"), (32, "int"), (64, "long")):
+        for sign in ("", "u"):
+            word = "unsigned" if sign else "signed" if bits == 8 else ""
+            names[f"{sign}int{bits}_t"] = names[f"{sign}int_least{bits}_t"] = f"{word} {plain}".strip()
+            fast = plain if bits == 8 else "long"
+            names[f"{sign}int_fast{bits}_t"] = f"{word} {fast}".strip()
+    return names
 
 
-def typedef(name: str, machine: str) -> str | None:
-    """The declaration of the type ``name``; None where its size on ``machine`` (uname -m) is not known."""
-    if name in _SAME_AS:
-        return f"typedef {_SAME_AS[name]} {name};"
-    if name == "wchar_t" and machine in ("x86_64", "aarch64"):
-        return f"typedef {'int' if machine == 'x86_64' else 'unsigned int'} wchar_t;"
-    if name == "atomic_flag":
-        return "typedef _Bool atomic_flag;"
-    if name in _SIZES and machine in ("x86_64", "aarch64"):
+_NAMES = _with_sizes()
+
+
+def arithmetic(name: str) -> ScalarType | None:
+    """C's own type called ``name``, in one order of its words: ``unsigned long``."""
+    if name in _C:
+        return integer(name, *_C[name])
+    if name == "long double":
+        kind = "x87" if os.uname().machine == "x86_64" else "quad"
+        return ScalarType(name, 16, kind, "longdouble", 16)
+    if name.endswith(" _Complex"):
+        part = arithmetic(name.removesuffix(" _Complex"))
+        return part and ScalarType(name, part.size * 2, "", "opaque", part.align)
+    return {"char": CHAR, "bool": BOOL, "float": FLOAT, "double": DOUBLE}.get(name)
+
+
+def lookup(name: str) -> Type | None:  # noqa: PLR0911 - a return for each kind of type
+    """The type that the system's headers call ``name``; None for a name that is not known."""
+    machine = os.uname().machine
+    if name in _NAMES:
+        base = arithmetic(_NAMES[name].replace("_Bool", "bool"))
+        return base and base._replace(name=name)
+    if name in _SIZES:
         x86_64, aarch64, aligned_as = _SIZES[name]
-        size = x86_64 if machine == "x86_64" else aarch64
-        data, align = OPAQUE_MEMBERS
-        return f"typedef union {OPAQUE}{name} {{ char {data}[{size}]; {aligned_as} {align}; }} {name};"
-    return f"typedef struct {OPAQUE}{name} {name};" if name in ("FILE", "DIR") else None
+        size, align = (x86_64 if machine == "x86_64" else aarch64), (8 if aligned_as == "long" else 4)
+        if name in LOCKS:
+            return RecordType(name, "union", size, align, (), name)
+        return ScalarType(name, size, "", "opaque", align)
+    match name:
+        case "wchar_t":
+            return integer(name, 4, machine == "x86_64")
+        case "pthread_spinlock_t":
+            return integer(name, 4, True)._replace(lock=name)
+        case "timer_t":
+            return address(name)
+        case "bool" | "atomic_flag":
+            return BOOL._replace(name=name)
+    return None
 
 
-def structure(tag: str) -> str:
-    """The definition of ``struct tag``, which is in STRUCT_TAGS."""
-    return f"struct {tag} {{ {_STRUCTS[tag]} }};"
+def structure(tag: str) -> str | None:
+    """The definition of ``struct tag`` as the system's headers have it."""
+    return f"struct {tag} {{ {_STRUCTS[tag]} }};" if tag in _STRUCTS else None
+
+
+GLIBCS = frozenset({*_SIZES, "dev_t", "timer_t", "blkcnt_t"})
+"""The names that mean something else in the kernel's headers, and perhaps in others."""
+
+NAMES = frozenset({*_NAMES, *_SIZES, "wchar_t", "pthread_spinlock_t", "timer_t", "bool", "atomic_flag"})
+"""The names that `lookup` knows."""

@@ -1,17 +1,16 @@
 """Structures' fields as a Python program gives and takes them: values, and dicts and sequences of them."""
 
 import operator
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from shmctl.core.errors import InputError
 from shmctl.core.layouts import fields
 from shmctl.core.layouts.fields import Field, parse_value
 from shmctl.core.layouts.values import Char, Value, quote
-from shmctl.core.sizes import counted
 
 if TYPE_CHECKING:
-    from shmctl.core.layouts.structs import Layout
+    from shmctl.core.layouts.layout import Layout
 
 
 def decode(field: Field, raw: bytes) -> Value | bytes:
@@ -23,23 +22,35 @@ def decode(field: Field, raw: bytes) -> Value | bytes:
     return fields.decode(field, raw)
 
 
-def pairs(layout: "Layout", values: Mapping[str, Any]) -> list[tuple[Field, Value]]:
-    """Each field that ``values`` give, by path, and its value. Raises InputError for what cannot be."""
-    return [pair for path, value in values.items() for pair in _pairs(layout, path, value)]
+Pairs = Iterator[tuple[Field, Value]]
+Convert = Callable[[Field, Any], Value]
 
 
-def _pairs(layout: "Layout", path: str, value: Any) -> Iterator[tuple[Field, Value]]:
+def pairs(
+    layout: "Layout", values: Mapping[str, Any], convert: Convert | None = None
+) -> list[tuple[Field, Value]]:
+    """Each field that ``values`` give, by path, and its value. Raises InputError for what cannot be.
+
+    ``convert`` makes the value that `fields.encode` takes; `to_value` is the default.
+    """
+    chosen = convert or to_value
+    return [pair for path, value in values.items() for pair in _pairs(layout, path, value, chosen)]
+
+
+def _pairs(layout: "Layout", path: str, value: Any, convert: Convert) -> Pairs:
+    field = layout.single(path)
+    if field is not None:
+        yield field, convert(field, value)
+        return
     if isinstance(value, Mapping):
         for key, inner in value.items():
-            yield from _pairs(layout, f"{path}.{key}", inner)
+            yield from _pairs(layout, f"{path}.{key}", inner, convert)
         return
     if hasattr(value, "tolist"):  # of numpy and array: Python's own numbers
         value = value.tolist()
     found = layout.select(path)
     if isinstance(value, Sequence) and not isinstance(value, str | bytes):
-        yield from _elements(layout, path, value, found)
-    elif len(found) == 1 and found[0].path == path:
-        yield found[0], to_value(found[0], value)
+        yield from _elements(layout, path, value, found, convert)
     else:
         raise InputError(
             f"{quote(path)} is not a single value: give a dict for a structure, a list for an array"
@@ -47,27 +58,29 @@ def _pairs(layout: "Layout", path: str, value: Any) -> Iterator[tuple[Field, Val
 
 
 def _elements(
-    layout: "Layout", path: str, values: Sequence[Any], found: Sequence[Field]
-) -> Iterator[tuple[Field, Value]]:
+    layout: "Layout", path: str, values: Sequence[Any], found: Sequence[Field], convert: Convert
+) -> Pairs:
     indices = [field.path.removeprefix(path).partition("]")[0] for field in found]
     length = len(set(indices))
     if not all(index.startswith("[") for index in indices):
         raise InputError(f"{quote(path)} is not an array")
     if length != len(values):
-        raise InputError(f"{quote(path)} takes {counted(length, 'value')}, not {len(values)}")
-    if length == len(found) and all(field.path.endswith("]") for field in found):
+        raise InputError(f"{quote(path)} has {length} elements, and {len(values)} values are given")
+    if all(field.path == f"{path}[{index}]" for index, field in enumerate(found)):
         for field, value in zip(found, values, strict=True):
-            yield field, to_value(field, value)
+            yield field, convert(field, value)
         return
     for index, value in enumerate(values):
-        yield from _pairs(layout, f"{path}[{index}]", value)
+        yield from _pairs(layout, f"{path}[{index}]", value, convert)
 
 
-def to_value(field: Field, value: Any) -> Value:
+def to_value(field: Field, value: Any) -> Value:  # noqa: PLR0911 - a return for each kind of field
     """``value`` as `fields.encode` takes it. Raises InputError where the field cannot hold it."""
     match field.type.kind:
-        case "text" | "opaque":
+        case "text":
             return parse_value(field, _text(field, value))
+        case "opaque":
+            return parse_value(field, value.hex() if isinstance(value, bytes) else _text(field, value))
         case "char":
             return _char(field, value)
         case "float" | "longdouble":
@@ -81,9 +94,9 @@ def to_value(field: Field, value: Any) -> Value:
 
 def _text(field: Field, value: Any) -> str:
     if isinstance(value, bytes):
-        return value.decode("utf-8", "surrogateescape")
+        value = value.decode("utf-8", "surrogateescape")
     if isinstance(value, str):
-        return value
+        return value.replace("\\", "\\\\")  # a program's text has no escapes
     raise _wrong(field, value)
 
 

@@ -1,54 +1,50 @@
 """C's scalar types by name, between texts and bytes.
 
-Start-up time is a feature: this module needs nothing but ``struct``, and cffi
-stays unloaded for ``--type``.
+Start-up time is a feature: this module needs nothing but ``struct``.
 """
 
 import math
+import os
 import re
 import struct
+import sys
 from collections.abc import Mapping, Sequence
-from typing import Literal, NamedTuple, TypeAlias
+from typing import Literal
 
 from shmctl.core.errors import InputError
-from shmctl.core.layouts.values import Address, Char, Float32, Value, quote
-from shmctl.core.sizes import counted
-
-Endian: TypeAlias = Literal["little", "big"] | None
-Kind: TypeAlias = Literal["int", "uint", "float", "bool", "char", "address", "longdouble", "text", "opaque"]
+from shmctl.core.layouts.model import Endian, Kind, ScalarType
+from shmctl.core.layouts.values import Address, Char, Float32, Spelled, Value, quote
 
 
-class ScalarType(NamedTuple):
-    """A type that holds one value: ``size`` in bytes, ``code`` as in the struct module, without byte order.
-
-    ``text`` (a char array), ``opaque`` and ``longdouble`` occur in structs only; they have no code.
-    """
-
-    name: str
-    size: int
-    code: str
-    kind: Kind
-
-
-_INT_CODES = {1: "b", 2: "h", 4: "i", 8: "q"}
+def platform_char_is_signed() -> bool:
+    """Whether this machine's plain char has negative values: x86's has, ARM's has not."""
+    return os.uname().machine in ("x86_64", "i686")
 
 
 def integer(name: str, size: int, signed: bool) -> ScalarType:
     """The integer type ``name`` of ``size`` bytes (1, 2, 4 or 8)."""
-    code = _INT_CODES[size]
-    return ScalarType(name, size, code if signed else code.upper(), "int" if signed else "uint")
+    return ScalarType(name, size, "", "int" if signed else "uint", size)
 
 
 def address(name: str) -> ScalarType:
     """A pointer type of the platform's size."""
     size = struct.calcsize("P")
-    return ScalarType(name, size, _INT_CODES[size].upper(), "address")
+    return ScalarType(name, size, "", "address", size)
 
 
-FLOAT = ScalarType("float", 4, "f", "float")
-DOUBLE = ScalarType("double", 8, "d", "float")
-CHAR = ScalarType("char", 1, "c", "char")
-BOOL = ScalarType("bool", 1, "?", "bool")
+def float_meaning(size: int, machine: int, name: str) -> tuple[Kind, str]:
+    """The kind and code of a floating-point type of ``size`` bytes on an ELF ``machine``."""
+    if size in (4, 8) or (size == 2 and "loat16" in name and not name.startswith(("__bf", "std::bf"))):
+        return "float", {2: "e", 4: "f", 8: "d"}[size]
+    if size == 16 and (machine in (22, 183, 243) or "128" in name or "kind=16" in name):
+        return "longdouble", "quad"  # s390, aarch64, RISC-V; elsewhere by name
+    return ("longdouble", "x87") if machine in (3, 62) and size in (10, 12, 16) else ("opaque", "")
+
+
+FLOAT = ScalarType("float", 4, "f", "float", 4)
+DOUBLE = ScalarType("double", 8, "d", "float", 8)
+CHAR = ScalarType("char", 1, "b" if platform_char_is_signed() else "B", "char", 1)
+BOOL = ScalarType("bool", 1, "", "bool", 1)
 
 # C's name, its other spellings, and the struct module's code for the platform's size.
 _C_INTEGERS = (
@@ -124,45 +120,70 @@ def pack(type: ScalarType, texts: Sequence[str], endian: Endian) -> bytes:
 def unpack(type: ScalarType, data: bytes, endian: Endian) -> list[Value]:
     """The values that ``data`` holds; its length is a multiple of the type's size, or InputError."""
     if len(data) % type.size:
-        amount, each = counted(len(data), "byte"), counted(type.size, "byte")
-        raise InputError(f"{amount} cannot be a whole number of {type.name} ({each} each)")
+        raise InputError(f"{len(data)} bytes are not a whole number of {type.name} ({type.size} bytes each)")
     return [decode(type, data[at : at + type.size], endian) for at in range(0, len(data), type.size)]
 
 
 def encode(type: ScalarType, value: Value, endian: Endian = None) -> bytes:
     """The bytes of one value that parse_value gave for the same ``type``."""
+    order = type.endian or endian or sys.byteorder
+    if isinstance(value, Exact):
+        return value.raw if order == "little" else value.raw[::-1]
     if type.kind == "char":
         return bytes([ord(str(value))])
-    if type.kind == "longdouble":
-        import ctypes  # the only type that struct cannot pack
-
-        return bytes(ctypes.c_longdouble(float(value)))
-    return struct.pack(_order(endian) + type.code, value)
+    if type.kind == "float":
+        return struct.pack(_ORDERS[order] + type.code, value)
+    return int(value).to_bytes(type.size, order, signed=type.kind == "int")
 
 
 def decode(type: ScalarType, data: bytes, endian: Endian = None) -> Value:
     """The one value that ``data``, of exactly the type's size, holds."""
+    order = type.endian or endian or sys.byteorder
     if type.kind == "char":
         return Char(chr(data[0]))
     if type.kind == "bool":
-        return any(data)  # struct's "?" agrees; C leaves a byte other than 0 and 1 undefined
+        return bool(data[0]) if data[0] < 2 else data[0]  # C leaves a byte other than 0 and 1 undefined
     if type.kind == "longdouble":
-        import ctypes
+        from shmctl.core.layouts import floats
 
-        return ctypes.c_longdouble.from_buffer_copy(data).value
-    value: int | float = struct.unpack(_order(endian) + type.code, data)[0]
-    if type.kind == "address":
-        return Address(value)
-    return Float32(value) if type.code == "f" else value
+        return floats.decode(type.code, data, order)
+    if type.kind == "float":
+        return _float(type, data, order)
+    value = int.from_bytes(data, order, signed=type.kind == "int")
+    return Address(value) if type.kind == "address" else value
 
 
-def _order(endian: Endian) -> str:
-    return {"little": "<", "big": ">", None: "="}[endian]
+_ORDERS = {"little": "<", "big": ">"}
+_USUAL_NANS = {2: 0x7E00, 4: 0x7FC00000, 8: 0x7FF8 << 48}
+
+
+def _float(type: ScalarType, data: bytes, order: Literal["little", "big"]) -> float:
+    value: float = struct.unpack(_ORDERS[order] + type.code, data)[0]
+    if math.isnan(value):  # which one, only its bits tell
+        bits = int.from_bytes(data, order)
+        sign = bits >> type.size * 8 - 1
+        usual = bits & (1 << type.size * 8 - 1) - 1 == _USUAL_NANS[type.size]
+        return Spelled(math.nan, f"{'-' * sign}nan" if usual else f"bits({bits:#x})")
+    return Float32(value) if type.code in "fe" else value
+
+
+class Exact(float):
+    """A floating-point value that was parsed, with its bytes, least significant first."""
+
+    raw: bytes
+
+    def __new__(cls, value: float, raw: bytes) -> "Exact":
+        """Make the value nearest to it, with its exact bytes."""
+        self = super().__new__(cls, value)
+        self.raw = raw
+        return self
 
 
 def parse_value(type: ScalarType, text: str) -> Value:
     """``text`` as a value of ``type``; InputError says what it should have been."""
-    if type.kind in ("float", "longdouble"):
+    if type.kind == "longdouble":
+        return _parse_long_double(type, text)
+    if type.kind == "float":
         return parse_float(type, text)
     if type.kind == "bool":
         return parse_bool(type, text)
@@ -204,13 +225,20 @@ def parse_int(type_name: str, text: str, low: int, high: int) -> int:
 
 _FLOAT = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 _HEX_FLOAT = re.compile(r"[+-]?0[xX](?:[0-9a-fA-F]+\.?[0-9a-fA-F]*|\.[0-9a-fA-F]+)(?:[pP][+-]?[0-9]+)?")
+_BITS = re.compile(r"bits\(0[xX]([0-9a-fA-F]{1,16})\)")
 _NOT_FINITE = re.compile(r"[+-]?(?:inf|infinity|nan)", re.IGNORECASE)
 
 
 def parse_float(type: ScalarType, text: str) -> float:
-    """A decimal or hexadecimal floating-point number, ``inf`` or ``nan``."""
+    """A decimal or hexadecimal floating-point number, ``inf``, ``nan`` or ``bits(0x…)``."""
     if _NOT_FINITE.fullmatch(text):
         return float(text)
+    match = _BITS.fullmatch(text)
+    if match:
+        raw = int(match[1], 16)
+        if raw >= 1 << type.size * 8:
+            raise InputError(f"{quote(text)} is out of range for {type.name}")
+        return Exact(math.nan, raw.to_bytes(type.size, "little"))
     if _HEX_FLOAT.fullmatch(text):
         convert = float.fromhex
     elif _FLOAT.fullmatch(text):
@@ -219,18 +247,27 @@ def parse_float(type: ScalarType, text: str) -> float:
         raise InputError(f"{quote(text)} is not a number, as {type.name} needs")
     try:
         value = convert(text)
-        if math.isfinite(value) and type.size == 4:
-            struct.pack("=f", value)
+        if math.isfinite(value) and type.size < 8:
+            struct.pack("=" + type.code, value)
     except OverflowError:
         value = math.inf
     if not math.isfinite(value):
-        limit = "3.4028235e+38" if type.size == 4 else "1.7976931348623157e+308"
+        limit = {2: "65504.0", 4: "3.4028235e+38"}.get(type.size, "1.7976931348623157e+308")
         raise InputError(f"{quote(text)} is out of range for {type.name} (-{limit} to {limit})")
     return value
 
 
-def parse_bool(type: ScalarType, text: str) -> bool:
-    """``true``, ``false``, ``1`` or ``0``."""
+def _parse_long_double(type: ScalarType, text: str) -> float:
+    from shmctl.core.layouts import floats
+
+    raw = floats.encode(type.code, text, "little", type.name)
+    return Exact(floats.decode(type.code, raw, "little"), raw)
+
+
+def parse_bool(type: ScalarType, text: str, *, strange: bool = False) -> int:
+    """``true``, ``false``, ``1`` or ``0``; where it is ``strange`` also 2 to 255, which memory may hold."""
+    if strange and text.isascii() and text.isdecimal() and len(text) <= 3 and 2 <= int(text) <= 255:
+        return int(text)
     if text not in ("true", "false", "1", "0"):
         raise InputError(f"{quote(text)} is not a {type.name}: true, false, 1 or 0")
     return text in ("true", "1")

@@ -1,14 +1,20 @@
 """Hold the lock of the object that has a name: flock(2)."""
 
 import errno
+import os
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 
 from shmctl.core import locking, posix
 from shmctl.core.errors import ShmError
+from shmctl.core.models import Directory
+from shmctl.core.names import Name
 from shmctl.core.objects.describe import is_same
-from shmctl.core.objects.open import OpenObject
+from shmctl.core.objects.open import OpenObject, opened
+
+# What another process may have made of the name since: what takes its place decides what that means.
+_GONE = (errno.ENOENT, errno.ELOOP, errno.EINVAL, errno.EISDIR, errno.ENXIO)
 
 
 @contextmanager
@@ -52,3 +58,27 @@ def _has_its_name(target: OpenObject) -> bool:
         if error.errno != errno.ENOENT:
             raise
         return False
+
+
+@contextmanager
+def lock_of_replaced(name: Name, before: os.stat_result | None, directory: Directory) -> Iterator[None]:
+    """Hold the lock of the object that is replaced: nobody who has it finds another in its place.
+
+    Who waits for it gets it afterwards, and sees by then that the name is
+    another's. Without permission to read the object its lock cannot be had.
+    """
+    if before is None:
+        yield
+        return
+    with ExitStack() as stack:
+        try:
+            old = stack.enter_context(opened(name, os.O_RDONLY, directory))
+        except ShmError as error:
+            if error.errno not in (errno.EACCES, *_GONE):
+                raise
+        else:
+            if not locking.try_flock(old.fd, name, exclusive=True):
+                # Under 'shmctl lock' and flock(1) it is this process's own, by a descriptor it was given.
+                inherited = locking.inherited_lock(old.stat())
+                locking.flock(old.fd if inherited is None else inherited, name, exclusive=True)
+        yield

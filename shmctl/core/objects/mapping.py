@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from types import TracebackType
 
 from shmctl.core import posix, tracing, transfer
-from shmctl.core.busguard import BusGuard
 from shmctl.core.errors import ShmError, failing_as, shrunk
 from shmctl.core.names import Name
+from shmctl.core.sigbus import BusGuard
 
 _NATIVE = sys.byteorder
 _LARGEST_SCALAR = 8
@@ -20,7 +20,7 @@ _UNSIGNED = {1: ctypes.c_uint8, 2: ctypes.c_uint16, 4: ctypes.c_uint32, 8: ctype
 class Mapping:
     """``length`` bytes of an open object from byte ``offset`` on, mapped MAP_SHARED.
 
-    ``offset`` may be any byte: the mapping begins with the page it stands in.
+    ``offset`` may be any byte: the mapping begins with its page.
     ``length`` is not 0. One, two, four or eight bytes that are aligned in the
     object are loaded or stored by a single instruction. Where a page has gone,
     because another process shrank the object, a ShmError comes instead of

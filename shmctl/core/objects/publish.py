@@ -3,18 +3,17 @@
 import errno
 import os
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager, suppress
 
 from shmctl.core import posix
 from shmctl.core.errors import ShmError
 from shmctl.core.models import DEV_SHM, Directory
 from shmctl.core.names import Name, parse_name
 from shmctl.core.objects.describe import describe_any, explained, is_same, refuse_other_kinds
-from shmctl.core.objects.open import DEFAULT_MODE, OpenObject, opened
+from shmctl.core.objects.lock import lock_of_replaced
+from shmctl.core.objects.open import DEFAULT_MODE, OpenObject
 from shmctl.core.signals import signals_blocked
 
-# What another process may have made of the name since: what takes its place decides what that means.
-_GONE = (errno.ENOENT, errno.ELOOP, errno.EINVAL, errno.EISDIR, errno.ENXIO)
 _UNSUPPORTED = (errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL)
 
 
@@ -42,37 +41,11 @@ def created_atomically(
         with posix.closing(_open_unnamed(name, mode, here), name) as fd:
             target = OpenObject(name, fd, here, created=True)
             yield target
-            with _lock_of(name, before, here), signals_blocked(), explained(name, here):
+            with lock_of_replaced(name, before, here), signals_blocked(), explained(name, here):
                 if before is not None:
                     _replace(target, before)
                 else:
                     _publish(target, replace=replace)
-
-
-@contextmanager
-def _lock_of(name: Name, before: os.stat_result | None, directory: Directory) -> Iterator[None]:
-    """Hold the lock of the object that is replaced: nobody who has it finds another in its place.
-
-    Who waits for it gets it afterwards, and sees by then that the name is
-    another's. Without permission to read the object its lock cannot be had.
-    """
-    if before is None:
-        yield
-        return
-    from shmctl.core.locking import flock, inherited_lock, try_flock
-
-    with ExitStack() as stack:
-        try:
-            old = stack.enter_context(opened(name, os.O_RDONLY, directory))
-        except ShmError as error:
-            if error.errno not in (errno.EACCES, *_GONE):
-                raise
-        else:
-            if not try_flock(old.fd, name, exclusive=True):
-                # Under 'shmctl lock' and flock(1) it is this process's own, by a descriptor it was given.
-                inherited = inherited_lock(old.stat())
-                flock(old.fd if inherited is None else inherited, name, exclusive=True)
-        yield
 
 
 def _bearer(name: Name, directory: Directory) -> os.stat_result | None:

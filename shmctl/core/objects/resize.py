@@ -16,7 +16,6 @@ from shmctl.core.errors import InputError, ShmError, notify
 from shmctl.core.models import DEV_SHM, Directory
 from shmctl.core.names import Name
 from shmctl.core.objects.open import OpenObject, opened
-from shmctl.core.sizes import counted
 
 if TYPE_CHECKING:
     from shmctl.core.sizes import Resize
@@ -44,7 +43,7 @@ def extend(target: OpenObject, size: int, *, is_shared: bool = False) -> None:
     ftruncate(2) would cut off what another process adds after the size was
     looked at. So it is called only while nobody else can have the object open,
     under the kernel's lease; otherwise the last byte is allocated, with the
-    page that it stands in, which never shrinks anything. ``is_shared`` says
+    page around it, which never shrinks anything. ``is_shared`` says
     that the descriptor itself may be in use elsewhere, in another thread or a
     forked child: of that a lease knows nothing, and so it comes second.
     """
@@ -74,7 +73,7 @@ def end_at(target: OpenObject, size: int, end: int) -> None:
         if now == size:
             posix.ftruncate(target.fd, end, target.name)
         elif now > end:
-            detail = f"another process has resized it to {counted(now, 'byte')} meanwhile: it was not cut off at {end}"
+            detail = f"another process has resized it to {now} bytes meanwhile: it was not cut off at {end}"
             raise ShmError("ftruncate", target.name, errno.EBUSY, detail=detail)
 
 
@@ -128,7 +127,7 @@ class Growth:
                 return
         if now > self._old:
             why = "others may have it open" if is_ours else "another process has changed it"
-            notify(target.name, f"it stays {counted(now, 'byte')} long, up from {self._old}: {why}")
+            notify(target.name, f"it stays {now} bytes long, up from {self._old}: {why}")
 
     def _is_used_before(self, end: int) -> bool:
         """Whether somebody has stored between the old end and what this process stores."""
@@ -178,7 +177,7 @@ def room(
     """
     end, old = offset + length, target.size
     if end > old and not (grow or exact or target.created):
-        raise does_not_fit(target.name, offset, counted(length, "byte"), old)
+        raise does_not_fit(target.name, offset, f"{length} bytes", old)
     ranges = [(offset, length)] if only is None else only
     with growing(target, offset) as growth:
         if end > old and (only is not None or not length):
@@ -232,7 +231,7 @@ def missing_in(target: OpenObject, ranges: Sequence[Range], amount: int) -> int:
 
 def does_not_fit(name: Name, offset: int, amount: str, size: int) -> ShmError:
     """The error for data that would reach past the end of an object of ``size`` bytes."""
-    detail = f"{amount} at offset {offset} cannot fit in its {counted(size, 'byte')}"
+    detail = f"{amount} at offset {offset} do not fit in its {size} bytes"
     return ShmError("mmap", name, errno.EFBIG, detail=detail, hint="--grow extends the object to fit")
 
 

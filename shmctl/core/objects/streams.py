@@ -13,7 +13,7 @@ from shmctl.core.names import Name
 from shmctl.core.objects.open import OpenObject
 from shmctl.core.objects.resize import Growth, Range, does_not_fit, end_at, growing, missing_in, room
 from shmctl.core.objects.write import Fit, check_range
-from shmctl.core.sizes import OFF_T_MAX, counted
+from shmctl.core.sizes import OFF_T_MAX
 from shmctl.core.transfer import CHUNK, SENDFILE_COUNT, WIDE_PIPE
 
 Progress = Callable[[int], None]
@@ -94,7 +94,7 @@ def copy_in(
     and does not fit, nothing is stored. A file's bytes are copied inside the
     kernel, and others go through one buffer and pwrite(2): calls that stop
     where a mapping would die of SIGBUS. Where a file has a hole, the object
-    takes no memory either. ``progress`` is told the bytes stored so far.
+    takes no memory either. ``progress`` is called with the bytes stored so far.
     """
     buffer = memoryview(bytearray(WIDE_PIPE))
     ready = source.fill(buffer[:CHUNK])
@@ -119,12 +119,12 @@ def _copy_stream(pump: "_Pump", ready: int, fit: Fit) -> int:
     available = (OFF_T_MAX if may_grow else max(target.size, offset)) - offset
     transfer.widen_pipe(source.fd, OFF_T_MAX if source.length is None else source.length)
     if ready > available:
-        raise does_not_fit(target.name, offset, f"at least {counted(ready, 'byte')}", offset + available)
+        raise does_not_fit(target.name, offset, f"at least {ready} bytes", offset + available)
     with growing(target, offset) as pump.growth:
         wanted = available if source.length is None else min(source.length, available)
         stored = pump.run(ready, wanted)
         if stored == available != source.length and source.read_into(pump.buffer[:1]):
-            excess = f"more than {counted(stored, 'byte')} ({stored} stored)"
+            excess = f"more than {stored} bytes (the first {stored} were stored)"
             raise does_not_fit(target.name, offset, excess, offset + available)
         if fit.exact and target.size > offset + stored:
             end_at(target, target.size, offset + stored)
@@ -132,7 +132,7 @@ def _copy_stream(pump: "_Pump", ready: int, fit: Fit) -> int:
 
 
 class _Pump:
-    """One copy from a source into an object; ``growth`` is told what it makes of the object's size."""
+    """One copy from a source into an object; ``growth`` records what it makes of the object's size."""
 
     def __init__(
         self, target: OpenObject, offset: int, source: Source, buffer: memoryview, progress: Progress
@@ -227,7 +227,7 @@ class _Pump:
             return transfer.pwrite(self.target.fd, data, offset, self.target.name)
         except ShmError as error:
             what = "No space left on /dev/shm" if error.errno == errno.ENOSPC else error.strerror
-            detail = f"{what} after {counted(self._stored, 'byte')}"
+            detail = f"{what} after {self._stored} bytes"
             raise ShmError("pwrite", self.target.name, error.errno or errno.EIO, detail=detail) from error
 
 
@@ -248,7 +248,7 @@ def copy_out(
     elsewhere they are zeros.
 
     Raises ShmError for the output's errors and for an object that has shrunk,
-    BrokenPipeError for a reader that went away. ``progress`` is told the
+    BrokenPipeError for a reader that went away. ``progress`` is called with the
     bytes copied so far.
     """
     transfer.widen_pipe(out_fd, length)
@@ -326,10 +326,10 @@ class _Outlet:
                     # An output opened for appending, or one that is no file, pipe or socket.
                     self._copy_some = _read_and_write
                     continue
-                detail = f"{error.strerror} after {self._copied} of {counted(self._length, 'byte')}"
+                detail = f"{error.strerror} after {self._copied} of {self._length} bytes"
                 raise FileError("write", STANDARD_OUTPUT, error.errno or errno.EIO, detail=detail) from error
             if not count:
-                detail = f"another process shrank it after {self._copied} of {counted(self._length, 'byte')}"
+                detail = f"another process shrank it: {self._copied} of {self._length} bytes were read"
                 raise ShmError("sendfile", self._target.name, errno.EIO, detail=detail)
             self._copied += count
             self._progress(self._copied)

@@ -64,7 +64,7 @@ def _open_watch(directory: Directory) -> int | None:
 
 
 class Pacer:
-    """Passes the time between two looks at an object.
+    """Passes the time between two looks at an object, or at /dev/shm, which has no name to watch.
 
     It spins for a moment, then sleeps, twice as long each time, up to
     ``interval`` seconds. With ``spin`` it never sleeps. After ``timeout``
@@ -73,8 +73,8 @@ class Pacer:
 
     def __init__(
         self,
-        name: Name,
-        watch: NameWatch,
+        name: bytes,
+        watch: NameWatch | None,
         timeout: float | None = None,
         interval: float = 0.001,
         *,
@@ -96,14 +96,15 @@ class Pacer:
 
     def until_the_name_changes(self) -> None:
         """Sleep until something happens to the name: nothing else is worth a look, but for the last one."""
+        assert self._watch is not None  # noqa: S101 - who asks for a name has a watch
         self._check_expired()
         while not self._watch.wait(self._left()) and not self._is_late():
             pass
         self._is_late()
 
     def name_may_have_changed(self) -> bool:
-        """Whether something has happened to the name since this was asked, or where that cannot be told."""
-        return self._watch.wait(0)
+        """Whether something may have happened to the name since the last call."""
+        return self._watch is None or self._watch.wait(0)
 
     def pause(self) -> bool:
         """Pass some time; whether the object should be looked at from outside, too: its name and its size."""

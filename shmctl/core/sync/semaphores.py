@@ -7,15 +7,15 @@ from contextlib import contextmanager, suppress
 from typing import TypeVar
 
 from shmctl.core import posix, proc
-from shmctl.core.busguard import BusGuard
 from shmctl.core.errors import InputError, ShmError
 from shmctl.core.models import DEV_SHM, Directory, ObjectInfo
 from shmctl.core.names import NAME_MAX, SEMAPHORE_PREFIX, Name, parse_name
 from shmctl.core.objects.describe import describe, explained
 from shmctl.core.objects.open import opened
 from shmctl.core.objects.semaphore_file import SIZE, is_foreign, read_value
+from shmctl.core.sigbus import BusGuard
 from shmctl.core.signals import block_signals, signals_blocked
-from shmctl.core.sync.foreign import ForeignSemaphore
+from shmctl.core.sync.foreign_semaphore import ForeignSemaphore
 
 Result = TypeVar("Result")
 
@@ -66,7 +66,7 @@ class OwnSemaphore:
         posix.sem_close(self._address, self.name)
 
     def _guarded(self, action: Callable[[], Result]) -> Result:
-        """The C library maps the file by itself, and whoever may write to it may have shrunk it."""
+        """The C library maps the file by itself, and a process that may write to it may have shrunk it."""
         with BusGuard(self._address, SIZE) as guard:
             result = action()
         if guard.tripped():
@@ -106,7 +106,7 @@ def opened_semaphore(name: Name) -> Iterator[Semaphore]:
 
 def open_semaphore(name: Name) -> Semaphore:
     """The same; the caller closes it."""
-    # sem_open(3) would wait for whoever holds a lease on the file: while it is open here nobody can take one.
+    # sem_open(3) would wait for a lease on the file: while it is open here nobody can take one.
     with _about(name), opened(file_of(name), os.O_RDWR) as file:
         read_value(file.fd, name)
         if is_foreign(file.stat()):

@@ -7,7 +7,8 @@ from contextlib import contextmanager, suppress
 from hashlib import blake2b
 from typing import TypeVar
 
-from shmctl.core.errors import ShmError, failing_as
+from shmctl.core import posix
+from shmctl.core.errors import FileError, ShmError, failing_as
 from shmctl.core.inspect.lease import State, UsageTest
 from shmctl.core.models import DEV_SHM, Directory
 from shmctl.core.names import Name
@@ -15,7 +16,7 @@ from shmctl.core.objects.describe import describe, is_same
 from shmctl.core.objects.mapping import LiveRange
 from shmctl.core.objects.open import OpenObject, opened
 from shmctl.core.objects.read import chunks
-from shmctl.core.sizes import counted
+from shmctl.core.sizes import Fullness
 from shmctl.core.sync.backoff import Pacer
 
 Load = Callable[[int, int], bytes]
@@ -24,13 +25,13 @@ Found = TypeVar("Found")
 
 
 def wait_until_there(name: Name, pacer: Pacer, directory: Directory = DEV_SHM) -> None:
-    """Return once an object bears the name."""
+    """Return once an object has the name."""
     while not _is_there(name, directory):
         pacer.until_the_name_changes()
 
 
 def wait_until_gone(name: Name, pacer: Pacer, directory: Directory = DEV_SHM) -> None:
-    """Return once no object bears the name."""
+    """Return once no object has the name."""
     while _is_there(name, directory):
         pacer.until_the_name_changes()
 
@@ -48,7 +49,7 @@ def _is_there(name: Name, directory: Directory) -> bool:
 def wait_until_unused(
     name: Name, pacer: Pacer, new_test: Callable[[], UsageTest], directory: Directory = DEV_SHM
 ) -> None:
-    """Return once nobody has the object open or mapped. Raises ShmError if that cannot be told.
+    """Return once nobody has the object open or mapped. Raises ShmError where that cannot be known.
 
     ``new_test`` makes a test for each look: what one has found out grows stale.
     """
@@ -58,6 +59,22 @@ def wait_until_unused(
             return
         if usage.state is State.UNKNOWN:
             raise ShmError("fcntl", name, errno.ENOTSUP, detail=usage.evidence)
+        pacer.pause()
+
+
+def wait_until_fuller(fuller_than: Fullness, pacer: Pacer, directory: Directory = DEV_SHM) -> int:
+    """Return how many bytes are used once they are more. Raises ShmError where that cannot be told."""
+    while True:
+        vfs = posix.statvfs(directory)
+        used = (vfs.f_blocks - vfs.f_bfree) * vfs.f_frsize
+        if not vfs.f_blocks:
+            detail = "it has no limit, and does not say how much of it is used"
+            raise FileError("statvfs", directory.path, errno.ENOTSUP, detail=detail)
+        limit = fuller_than.size
+        if limit is None:
+            limit = int((fuller_than.percent or 0) * vfs.f_blocks * vfs.f_frsize / 100)
+        if used > limit:
+            return used
         pacer.pause()
 
 
@@ -120,7 +137,7 @@ def _shrinking_suppressed() -> Iterator[None]:
 
 
 class _ReplacedError(Exception):
-    """Another object bears the name by now."""
+    """Another object has the name by now."""
 
 
 def _wait_for_size(target: OpenObject, end: int, pacer: Pacer) -> None:
@@ -160,7 +177,7 @@ def _look_from_outside(target: OpenObject, end: int, pacer: Pacer) -> None:
 def _check_size(target: OpenObject, end: int) -> os.stat_result:
     st = _fstat(target)
     if st.st_size < end:
-        detail = f"it was shrunk to {counted(st.st_size, 'byte')}, and the value ends at {end}"
+        detail = f"it was shrunk to {st.st_size} bytes, and the value ends at {end}"
         raise ShmError("mmap", target.name, errno.EFAULT, detail=detail)
     return st
 

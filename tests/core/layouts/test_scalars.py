@@ -82,10 +82,10 @@ def test_a_float_s_text_is_the_shortest_that_gives_the_same_bytes(data: bytes, e
     (value,) = unpack(float32, data, endian)
     assert isinstance(value, float)
     text = to_text(value)
-    if math.isnan(value):
-        assert text == "nan"
-        return
     assert pack(float32, [text], endian) == data
+    if math.isnan(value):
+        assert text in ("nan", "-nan") or text.startswith("bits(0x")
+        return
     digits = len(text.lstrip("-").split("e")[0].replace(".", "").strip("0"))
     assert digits <= 9
     if digits > 1 and math.isfinite(value):
@@ -218,9 +218,6 @@ def test_enumerators_show_their_label_or_number() -> None:
     assert to_json(Enumerator(1, "RED")) == 1
 
 
-def test_importing_loads_no_cffi() -> None:
-    code = (
-        "import sys, shmctl.core.layouts.scalars\n"
-        "assert not {'cffi', 'pycparser', 'ctypes'} & set(sys.modules)"
-    )
+def test_importing_loads_little() -> None:
+    code = "import sys, shmctl.core.layouts.scalars\nassert not {'ctypes', 'decimal'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)

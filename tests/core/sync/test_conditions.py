@@ -8,11 +8,11 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from shmctl.core.errors import InputError
-from shmctl.core.layouts import structs
+from shmctl.core.layouts.load import parse
 from shmctl.core.layouts.scalars import TYPES
 from shmctl.core.sync.conditions import Conditions, parse_scalar_conditions, parse_struct_conditions
 
-LAYOUT = structs.parse(
+LAYOUT = parse(
     "enum e { RED, GREEN = 5 }; struct s { int a; unsigned low : 3; int sign : 4; enum e paint; "
     "char text[8]; double d; float f[2]; struct { short x; } in; void *p; _Bool ok; char c; "
     "long double wide; }"

@@ -48,7 +48,7 @@ from tests.support import (
     shmctl_argv,
 )
 
-IN_USE_UNSEEN = "in use, but by no process that is to be seen here"
+IN_USE_UNSEEN = "in use by a process that is not visible from here"
 
 
 def assert_held(place: Place, name: str, pids: list[int]) -> list[dict[str, Any]]:

@@ -1,5 +1,6 @@
 """shmctl lock, read --lock and write --lock: one lock, which is flock(1)'s."""
 
+import fcntl
 import os
 import signal
 import subprocess
@@ -201,6 +202,27 @@ def test_the_command_gets_its_words_as_they_are(target: str) -> None:
 def test_the_command_has_its_standard_streams(target: str) -> None:
     result = run("lock", target, "--", "sh", "-c", "cat; echo err >&2", stdin=b"through")
     assert result == Result(0, b"through", b"err\n")
+
+
+@pytest.mark.parametrize("wait", [["--nonblock"], ["-n"], ["--timeout", "0.05"], ["-w", "0"]], ids=" ".join)
+def test_the_status_of_a_lock_that_is_not_had_can_be_chosen(target: str, wait: list[str]) -> None:
+    with path_of(target).open("rb") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        result = run("lock", target, *wait, "-E", "77", "echo", "in")
+        assert (result.status, result.text) == (77, "")
+        assert "somebody else has the lock" in result.errors
+    assert run("lock", target, *wait, "-E", "77", "sh", "-c", "exit 5").status == 5
+    assert run("lock", f"{target}-not-there", "-E", "77", "true").status == 1
+
+
+def test_what_cmd_leaves_running_has_no_lock_with_close(target: str) -> None:
+    leave = "sleep 30 >/dev/null 2>&1 & echo $!"
+    for option, status in (([], 1), (["--close"], 0)):
+        left = int(done("lock", target, *option, "--", "sh", "-c", leave))
+        try:
+            assert run("lock", target, "--nonblock", "true").status == status
+        finally:
+            os.kill(left, signal.SIGKILL)
 
 
 SAY = 'for s in INT TERM HUP USR1; do trap "echo $s" $s; done; echo ready; while :; do sleep 0.01; done'

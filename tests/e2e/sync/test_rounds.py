@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from shmctl.core.layouts import structs
+from shmctl.core.layouts.load import parse
 from shmctl.core.models import DEV_SHM
 from shmctl.core.names import parse_name
 from shmctl.core.objects.open import OpenObject
@@ -116,7 +116,7 @@ class Shmctl:
     """What the commands do, without starting a process for each."""
 
     def __init__(self, name: str) -> None:
-        self.layout = structs.parse(DECLARATION)
+        self.layout = parse(DECLARATION)
         self._name = parse_name(name)
         self._conditions = {
             flag: parse_struct_conditions(self.layout, [f"new_data == {flag}"]) for flag in (0, 1)

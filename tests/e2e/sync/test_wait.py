@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from shmctl.core.layouts import structs
+from shmctl.core.layouts.load import parse
 from shmctl.core.names import parse_name
 from shmctl.core.objects.write import Fit, writable, write_stores
 from tests.e2e.sync.processes import Background, Servant, cpu_seconds, started, until
@@ -324,7 +324,7 @@ def test_every_kind_of_field(name: str, assignment: str, condition: str, shown: 
     with started("wait", name, "-o", "8", "--struct", LIVELY, condition, "--print") as waiter:
         waiter.until_in("nanosleep")
         with writable(parse_name(name)) as target:
-            layout = structs.parse(LIVELY)
+            layout = parse(LIVELY)
             write_stores(target, 8, layout.size, lambda load: layout.stores([assignment], load), Fit())
         succeeded(waiter.end(), shown + "\n")
 

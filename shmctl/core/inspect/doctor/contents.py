@@ -9,7 +9,7 @@ from shmctl.core.inspect.lease import State
 from shmctl.core.models import Kind, ObjectInfo, login_name
 from shmctl.core.names import escape
 from shmctl.core.proc import uninspected_text
-from shmctl.core.sizes import counted, human_size
+from shmctl.core.sizes import human_size
 
 _SHOWN = 5
 
@@ -20,7 +20,7 @@ def check_writable_by_all(case: Examination) -> Outcome:
     if not found:
         return ok("no object is writable by all")
     outcome = warning(
-        f"{counted(len(found), 'object')} writable by all: {_names(found)}",
+        f"{_count(found)} writable by all: {_names(found)}",
         "'shmctl chmod 600 NAME', and a smaller mode in the program that makes it",
     )
     return replace(outcome, objects=found)
@@ -33,7 +33,7 @@ def check_unknown_owners(case: Examination) -> Outcome:
         return ok("every object has an owner that exists")
     uids = sorted({info.st.st_uid for info in found})
     users = ", ".join(map(str, uids[:_SHOWN])) + (" ..." if len(uids) > _SHOWN else "")
-    seen = f"{counted(len(found), 'object')} of users that the user database does not have ({users}): {_names(found)}"
+    seen = f"{_count(found)} of users that the user database does not have ({users}): {_names(found)}"
     if case.pid is not None:
         # Only its container's own database could tell.
         return replace(note(f"{seen}; the user database is this host's"), objects=found)
@@ -49,13 +49,14 @@ def check_unlinked(case: Examination) -> Outcome:
     blind = uninspected_text(usage.uninspected) if usage.uninspected else ""
     if not usage.unlinked:
         if blind:
-            return unknown(f"no object without a name is to be seen, but {blind}")
+            return unknown(f"no object without a name is visible, but {blind}")
         return ok("no process holds an object without a name")
     size = sum(each.allocated or 0 for each in usage.unlinked)
     pids = sorted({holder.pid for each in usage.unlinked for holder in each.holders})
     shown = ", ".join(map(str, pids[:_SHOWN])) + (" ..." if len(pids) > _SHOWN else "")
+    objects = "1 object" if len(usage.unlinked) == 1 else f"{len(usage.unlinked)} objects"
     return note(
-        f"{counted(len(usage.unlinked), 'object')} without a name, {human_size(size)}, held by PID {shown}"
+        f"{objects} without a name, {human_size(size)}, held by PID {shown}"
         + (f"; {blind}" if blind else ""),
         "'shmctl holders --unlinked' shows them; the memory comes back when their holders end",
     )
@@ -70,12 +71,16 @@ def check_semaphores(case: Examination) -> Outcome:
     free = [info for info in semaphores if states[info.name] is State.FREE]
     untold = sum(state is State.UNKNOWN for state in states.values())
     if free:
-        seen = f"{counted(len(free), 'semaphore')} that no process has open: {_names(free)}"
+        seen = f"{_count(free, 'semaphore')} that no process has open: {_names(free)}"
         advice = "if their program is gone for good: 'shmctl gc --semaphores'"
         return replace(note(seen + (f"; {untold} more may be" if untold else ""), advice), objects=free)
     if untold:
-        return unknown(f"the users of {untold} of {counted(len(semaphores), 'semaphore')} are unknown")
-    return ok(f"{counted(len(semaphores), 'semaphore')}, all in use")
+        return unknown(f"nothing shows whether {untold} of {len(semaphores)} semaphores are in use")
+    return ok(f"{_count(semaphores, 'semaphore')}, all in use")
+
+
+def _count(infos: Sequence[ObjectInfo], what: str = "object") -> str:
+    return f"1 {what}" if len(infos) == 1 else f"{len(infos)} {what}s"
 
 
 def _names(infos: Sequence[ObjectInfo]) -> str:

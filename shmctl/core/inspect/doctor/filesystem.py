@@ -44,7 +44,7 @@ def check_file_system(case: Examination) -> Outcome:
         return unknown("the mount table does not show what /dev/shm is on")
     if mount.fstype == "ramfs":
         return warning(
-            "ramfs: it has no limit and is never swapped out, so whoever fills it takes all memory",
+            "ramfs: it has no limit and is never swapped out, so filling it takes all memory",
             case.command("mount -t tmpfs -o mode=1777,nosuid,nodev tmpfs /dev/shm"),
         )
     if mount.fstype != "tmpfs":

@@ -69,7 +69,7 @@ def check_proc(case: Examination) -> Outcome:
         mount = _proc_mount(read_mounts())
     except FileNotFoundError:
         return warning(
-            "there is no /proc: who holds an object cannot be told, nor much of what is checked here",
+            "there is no /proc: holders of objects, and most of what is checked here, are not visible",
             "mount -t proc proc /proc",
         )
     hidden = mount.options.get("hidepid", "0") if mount else "0"

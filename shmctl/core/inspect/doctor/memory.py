@@ -21,7 +21,7 @@ def check_size(case: Examination) -> Outcome:
     have = f"{human_size(memory)} of memory" + (f" and {human_size(swap)} of swap" if swap else "")
     advice = case.command(f"mount -o remount,size={memory // 2 >> 20}M /dev/shm")
     if not case.capacity:
-        return warning(f"without limit: whoever fills it takes all of {have}", advice)
+        return warning(f"without limit: filling it takes all of {have}", advice)
     shown = f"{human_size(case.capacity)}, and there are {have}"
     if case.capacity >= memory + swap:
         return warning(f"{shown}: memory runs out, and processes are killed, before it is full", advice)

@@ -8,9 +8,10 @@ from shmctl.core.requests import TYPED_RULES
 from shmctl.core.rules import exclude, go_with, need
 
 if TYPE_CHECKING:
-    from shmctl.core.layouts.scalars import Endian
-    from shmctl.core.layouts.structs import Layout
+    from shmctl.core.layouts.layout import Layout
+    from shmctl.core.layouts.model import Endian
     from shmctl.core.layouts.values import Value
+    from shmctl.core.sizes import Fullness
     from shmctl.core.sync.backoff import Pacer
     from shmctl.core.sync.conditions import Conditions
 
@@ -18,13 +19,16 @@ State = Literal["exists", "gone", "unused", "changed"]
 _SHORTEST_INTERVAL = 0.00001
 # A look at the usage may be a scan of /proc.
 _UNUSED_INTERVAL = 0.02
+# What grows does so for longer, and a thousand looks a second take their time.
+_FULL_INTERVAL = 0.05
 
 
 class Wanted(NamedTuple):
     """``conditions`` on values at ``offset``, or else a ``state`` of the object (None: it exists).
 
     The state "changed" is that of ``length`` bytes (None: all) at ``offset``. ``timeout`` and
-    ``interval``, the longest sleep between two looks, are in seconds.
+    ``interval``, the longest sleep between two looks, are in seconds. ``fuller_than`` is about
+    /dev/shm, and about no object.
     """
 
     conditions: tuple[str, ...] = ()
@@ -36,6 +40,7 @@ class Wanted(NamedTuple):
     timeout: float | None = None
     interval: float = 0.001
     spin: bool = False
+    fuller_than: "Fullness | None" = None
 
 
 WAIT_RULES = (
@@ -44,6 +49,8 @@ WAIT_RULES = (
     need("type_name", "conditions"),
     need("declaration", "conditions"),
     exclude("state", "conditions"),
+    exclude("fuller_than", "name"),
+    exclude("fuller_than", "state"),
     go_with("length", "state=changed"),
     go_with("offset", "conditions", "state=changed"),
 )
@@ -88,6 +95,16 @@ def wait_for(
             case _:
                 waiting.wait_until_there(name, pacer, directory)
     return []
+
+
+def wait_for_use(fuller_than: "Fullness", wanted: Wanted, directory: Directory = DEV_SHM) -> int:
+    """Block until more of /dev/shm is used; returns how many bytes are. Raises ShmError: ETIMEDOUT."""
+    from shmctl.core.sync.backoff import Pacer
+    from shmctl.core.sync.waiting import wait_until_fuller
+
+    interval = max(wanted.interval, _FULL_INTERVAL)
+    pacer = Pacer(directory.path, None, wanted.timeout, interval, spin=wanted.spin)
+    return wait_until_fuller(fuller_than, pacer, directory)
 
 
 def _wait_until_unused(name: Name, pacer: "Pacer", directory: Directory) -> None:

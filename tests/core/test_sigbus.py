@@ -7,10 +7,10 @@ import threading
 import pytest
 
 from shmctl.core import posix
-from shmctl.core.busguard import BusGuard
 from shmctl.core.errors import ShmError
 from shmctl.core.names import parse_name
 from shmctl.core.objects.mapping import Mapping
+from shmctl.core.sigbus import BusGuard
 from tests.support import path_of
 
 BOTH = posix.PROT_READ | posix.PROT_WRITE
@@ -56,7 +56,7 @@ def test_faults_in_several_threads_at_once(names: list[str]) -> None:
 def test_a_fault_elsewhere_still_kills(name: str, guarded: bool) -> None:
     code = f"""
 import ctypes, mmap, os
-from shmctl.core.busguard import BusGuard
+from shmctl.core.sigbus import BusGuard
 fd = os.open("/dev/shm{name}", os.O_RDWR | os.O_CREAT)
 os.ftruncate(fd, 4096)
 memory = mmap.mmap(fd, 4096)
@@ -74,7 +74,7 @@ def test_the_handler_that_was_there_before_comes_back(name: str) -> None:
     code = """
 import faulthandler, os, signal
 faulthandler.enable()
-from shmctl.core.busguard import BusGuard
+from shmctl.core.sigbus import BusGuard
 with BusGuard(4096, 1):
     pass
 os.kill(os.getpid(), signal.SIGBUS)

@@ -1,17 +1,27 @@
 import json
+import os
 import platform
 import random
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shmctl.core.errors import InputError
-from shmctl.core.layouts.structs import HEADER_MAX, Field, Layout, Store, load_header, parse, parse_header
+from shmctl.core.layouts.compiler import Options, load_header
+from shmctl.core.layouts.csource import HEADER_MAX
+from shmctl.core.layouts.declarations import from_declaration as parse
+from shmctl.core.layouts.declarations import from_header as parse_header
+from shmctl.core.layouts.fields import Field
+from shmctl.core.layouts.layout import Layout
+from shmctl.core.layouts.load import read_header
+from shmctl.core.layouts.lookup import Library
 from shmctl.core.layouts.values import to_text
+from shmctl.core.models import Store
 
 HEADERS = """
 #define _GNU_SOURCE
@@ -43,7 +53,7 @@ def compiled(tmp_path: Path, program: str) -> str:
     """What the program prints, compiled with gcc."""
     source = tmp_path / "layout.c"
     source.write_text(HEADERS + program)
-    subprocess.run(["gcc", "-w", "-O0", "-o", tmp_path / "layout", source], check=True)
+    subprocess.run(["gcc", "-w", "-g", "-O0", "-o", tmp_path / "layout", source], check=True)
     return subprocess.run([tmp_path / "layout"], capture_output=True, text=True, check=True).stdout
 
 
@@ -243,7 +253,10 @@ class Author:
         if self.random.random() < 0.08:
             value = self.random.choice([0, -1, 1 << 40])
             return f"enum {{ {self.name()}_A = {value} }} {self.name()}{dims};"
-        return f"{kind} {self.name()}{dims};"
+        aligned = self.random.choice(
+            ["", "", "", "", "__attribute__((aligned(16)))", "__attribute__((packed))"]
+        )
+        return f"{kind} {self.name()}{dims} {aligned};"
 
     def bit_field(self) -> str:
         kind = self.random.choice(INTEGER_TYPES)
@@ -266,7 +279,9 @@ class Author:
         kind = self.random.choice(["struct", "union"])
         packed = self.random.choice(["", "", "__attribute__((packed))"])
         # two names, so that no structure is left without a named member
-        body = f"char {self.name()}; {self.members(depth - 1, bits=not packed)}"
+        body = f"char {self.name()}; {self.members(depth - 1)}"
+        if not packed and self.random.random() < 0.2:
+            packed = "__attribute__((aligned(32)))"
         declarator = self.random.choice(["", self.name(), f"{self.name()}[2]"])
         return f"{kind} {packed} {{ {body} }} {declarator};"
 
@@ -279,7 +294,23 @@ def test_random_declarations_are_laid_out_as_gcc_does(
 ) -> None:
     author = Author(seed)
     cases = [inline(f"int {author.name()}; {author.members(3)}") for _ in range(60)]
-    assert_same_as_gcc(tmp_path_factory.mktemp("random"), cases)
+    folder = tmp_path_factory.mktemp("random")
+    assert_same_as_gcc(folder, cases)
+    types = "".join(f"typedef {case[2]} T{number};\n" for number, case in enumerate(cases))
+    header = folder / "random.h"
+    header.write_text(HEADERS + types)
+    with Library(str(folder / "layout")) as program:
+        for number, (text, _, _) in enumerate(cases):
+            own = places(parse(text))
+            assert places(Layout(program.find(f"T{number}").type, "", "")) == own, text
+            if number % 20 == 0:
+                assert places(load_header(str(header), f"T{number}", Options(), ["gcc"])) == own, text
+
+
+def places(layout: Layout) -> list[Any]:
+    """Where each field stands; an alignment that only the declaration tells is not in DWARF."""
+    fields = ((f.path, f.offset, f.size, f.bit_shift, f.bit_width, f.type.kind) for f in layout.fields())
+    return [layout.size, *fields]
 
 
 @settings(max_examples=100, deadline=None)
@@ -382,7 +413,7 @@ def test_each_kind_of_value_is_written_and_shown() -> None:
         "arr[1].d": "0",
         "arr[1].z": "false",
         "ld": "-2.5",
-        "sem": "00" * 32,
+        "sem": "value 0",
     }
     tree = layout.tree(data)
     assert json.loads(json.dumps(tree, allow_nan=False)) == {
@@ -399,7 +430,7 @@ def test_each_kind_of_value_is_written_and_shown() -> None:
         "e": 5,
         "arr": [{"x": 0, "b": 0, "d": 0, "z": False}, {"x": -16, "b": 0, "d": 0, "z": False}],
         "ld": -2.5,
-        "sem": "00" * 32,
+        "sem": {"state": "taken", "value": 0, "waiters": 0, "bytes": "00" * 32},
         "tail": [],
     }
 
@@ -615,7 +646,6 @@ def test_forms_of_a_declaration(text: str, name: str, paths: list[str]) -> None:
         ("#pragma pack(push, 2)\nchar a; double b;\n#pragma pack(pop)", 10),
         ("#pragma pack(1)\nstruct in {char a; int b;};\n#pragma pack()\nstruct in x; double d", 16),
         ("#pragma pack(2)\n#pragma pack(1)\nstruct {char a; int b;}; struct {char c; double d;}", 14),
-        ("struct in {int x;}\n#pragma pack(1)\ny", 4),
     ],
 )
 def test_pragma_pack_holds_for_members_inline(text: str, size: int) -> None:
@@ -627,18 +657,17 @@ def test_pragma_pack_holds_for_members_inline(text: str, size: int) -> None:
     [
         ("", "empty"),
         ("#pragma pack(1)", "empty"),
-        ("char a;\n#pragma pack(1)\nint b", "declaration:3: #pragma pack between members"),
-        ("int a[sizeof 1]", "sizeof is not understood"),
+        ("char a;\n#pragma pack(1)\nint b", "declaration:2: #pragma pack between members"),
+        ("int a[sizeof 1]", "sizeof is understood of a type only"),
         ("int a[0x" + "f" * 80 + "]", "too large"),
         ("int a['\\q']", "not an integer constant"),
         ('int a["b"]', "not an integer constant"),
         ("int a[(1, 2)]", "not understood as a constant expression"),
-        ("struct __attribute__((packed)) s; int a", "only where the structure is defined"),
+        ("struct __attribute__((packed)) s; int a", "only where the type is defined"),
         ("int a __attribute__", "must be followed by"),
         ("enum e {A}; enum e {B}; enum e a", "enum e is defined twice"),
         ("#include nonsense\nint a", "declaration:1: #include nonsense is not understood"),
         (" \n ; ", "not understood|empty"),
-        ("int", "a name is missing"),
         ("int a; foo_t b;\nint c", "declaration:1: unknown type foo_t"),
         ("int a;\nconst foo_t *b;", "declaration:2: unknown type foo_t"),
         ("int a;\n\nint b = 3", "declaration:3: not understood at ="),
@@ -655,41 +684,42 @@ def test_pragma_pack_holds_for_members_inline(text: str, size: int) -> None:
         ("int a[sizeof(struct nope)]", "without size"),
         ("int a[99999999999999999999]", "too large"),
         ("int a[4294967296][4294967296]", "cannot be laid out"),
-        ("struct s {int x;};\ntypedef struct nope t[6]", "declaration:2: cannot be laid out: .*unknown size"),
+        (
+            "struct s {int x;};\ntypedef struct nope t[6]",
+            "declaration:2: an array cannot be laid out: struct nope is not defined",
+        ),
         ("int a; int a", "duplicate"),
-        ("int a : 33", "exceeds the width"),
+        ("int a : 33", "the width of a cannot be 33: 1 to 32"),
         ("int a : 0", "cannot be 0"),
-        ("float a : 3", "cannot be a bit field"),
+        ("float a : 3", "cannot be a bit-field"),
         ("struct s {}", "without a member"),
         ("struct s {int a[0];}", "without a member"),
         ("struct s {int : 3;}", "without a member"),
         ("int a; struct {} b", "without a member"),
-        ("struct s {struct s a;}", "recursive"),
-        ("struct nope a", "unknown size"),
+        ("struct s {struct s a;}", "a cannot be laid out: struct s is not defined yet"),
+        ("struct nope a", "a cannot be laid out: struct nope is not defined"),
         ("enum nope a", "enum nope is not defined"),
-        ("int a; void b", "unknown size"),
-        ("char a[]; int b", "unknown size"),
+        ("int a; void b", "b cannot be laid out: it has no size"),
+        ("char a[]; int b", "has to be the last member"),
         ("int f(void)", "f is a function"),
-        ("typedef int t", "no struct or union"),
-        ("enum e {A}", "no struct or union"),
-        ("struct s", "no struct or union"),
+        ("struct s", "no complete type is called struct s"),
+        ("int f(void);", "f is a function"),
         ("enum {A, A} e", "A is defined twice"),
         ("struct s {int a;}; struct s {int b;}; struct s c", "struct s is defined twice"),
         ("typedef int t; typedef long t; t a", "t is defined in two ways"),
         ("unsigned signed a", "not a type"),
         ("long float a", "not a type"),
-        ("_Alignas(16) int a", "_Alignas is not supported"),
-        ("alignas(16) int a", "alignas is not supported"),
-        ("int a __attribute__((aligned(16)))", "aligned.* is not supported"),
-        ("int a __attribute__((packed)); char b", "packed is supported only"),
-        ("enum __attribute__((packed)) {A} e", "packed is supported only"),
-        ("enum {A} __attribute__((packed)) e", "packed is supported only"),
-        ("struct __attribute__((packed)) {int a : 3; int b;} c", "bit-fields in a packed"),
+        ("_Alignas(3) int a", "an alignment cannot be 3"),
+        ("#pragma pack(1)\nstruct s {int a; _Alignas(8) int b;}", "aligned under #pragma pack"),
+        ("int a : 3 __attribute__((aligned(8)))", "an aligned bit-field"),
+        ("enum __attribute__((packed)) {A} e", "an enum that is packed"),
+        ("enum {A} __attribute__((packed)) e", "an enum that is packed"),
+        ("typedef int t[2] __attribute__((aligned(16)))", "packed is supported only"),
         ('struct __attribute__((scalar_storage_order("big-endian"))) {int a;} b', "is not supported"),
         ("int a __attribute__((vector_size(16)))", "vector_size.* is not supported"),
         ("int a __attribute__((mode(DI)))", "mode.* is not supported"),
         ("[[gnu::packed]] int a", "attributes are not supported"),
-        ('_Pragma("pack(1)") int a', "_Pragma is not supported"),
+        ('_Pragma("pack(1)") int a', "unknown type _Pragma"),
         ("#pragma pack(3)\nint a", "is not understood"),
         ("#pragma pack(pop)\nint a", "no push"),
         ("struct s {\n#pragma pack(1)\nchar a; int b;}", "inside a structure"),
@@ -699,7 +729,6 @@ def test_pragma_pack_holds_for_members_inline(text: str, size: int) -> None:
         ("typedef struct {char a[3];} t; _Atomic t b", "_Atomic struct"),
         ("typedef struct {char a[3];} t; _Atomic(t) b", "_Atomic struct"),
         ("enum e : short {A}; enum e a", "declaration"),
-        ("__int128 a", "__int128 is not supported"),
         ("_BitInt(7) a", "_BitInt is not supported"),
         ("typeof(int) a", "typeof is not supported"),
         ("#if\nint a\n#endif", "declaration:1: "),
@@ -707,10 +736,7 @@ def test_pragma_pack_holds_for_members_inline(text: str, size: int) -> None:
         ("int a;\n#error stop", "declaration:2: #error stop"),
         ("int a;\n#nonsense", "declaration:2: unknown directive"),
         ('int a;\n#include "no-such-file.h"\n', "declaration:2: cannot read"),
-        ("#pragma\nint a", "declaration:1: "),
         ("int a # b", "not understood"),
-        ("int __cffi_x", "reserved"),
-        ("int WINAPI", "reserved"),
         ("...", "declaration"),
         ("int a; ...;", "declaration"),
         ("int a[...]", "declaration"),
@@ -722,8 +748,8 @@ def test_pragma_pack_holds_for_members_inline(text: str, size: int) -> None:
         ("int \x1b[31m", "declaration"),
         ("(" * 50000, "deep"),
         ("struct {" * 300 + "int a;" + "} x;" * 300, "deep"),
-        ("int " + "*" * 50000 + "a", "more than 100 pointers"),
-        ("int a" + "[1]" * 50000, "more than 100 pointers"),
+        ("int " + "*" * 50000 + "a", "more than 64 pointers"),
+        ("int a" + "[1]" * 50000, "more than 64 pointers"),
     ],
 )
 def test_bad_declarations_are_input_errors(text: str, message: str) -> None:
@@ -829,9 +855,7 @@ def test_other_types_of_a_header(header: Path) -> None:
     assert [leaf.path for leaf in parse_header(HEADER, "chosen", str(header)).fields()] == ["big"]
 
 
-@pytest.mark.parametrize(
-    "name", ["nope", "number", "struct config", "point_p", "", "struct nope", "int", "\x1b"]
-)
+@pytest.mark.parametrize("name", ["nope", "struct config", "", "struct nope", "\x1b"])
 def test_a_header_without_the_type_names_those_it_has(header: Path, name: str) -> None:
     with pytest.raises(InputError) as caught:
         parse_header(HEADER, name, str(header))
@@ -841,14 +865,14 @@ def test_a_header_without_the_type_names_those_it_has(header: Path, name: str) -
 def test_a_header_of_nothing(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"^s\.h: no complete type is called s$") as caught:
         parse_header("/* nothing */", "s", "s.h")
-    assert caught.value.hint == "it defines no struct or union"
+    assert caught.value.hint == "it defines no type"
 
 
 def test_a_header_that_is_too_long(tmp_path: Path) -> None:
     with (tmp_path / "long.h").open("wb") as file:
         file.truncate(HEADER_MAX + 1)
     with pytest.raises(InputError, match=r"long\.h: a header of more than 16 MiB is not read"):
-        load_header(str(tmp_path / "long.h"), "s")
+        read_header(str(tmp_path / "long.h"))
 
 
 def test_a_header_s_errors_say_the_line(tmp_path: Path) -> None:
@@ -856,16 +880,14 @@ def test_a_header_s_errors_say_the_line(tmp_path: Path) -> None:
     text = "/* one\n two */\n#define X 1\nstruct a {\n  int b;\n\n  foo_t c;\n};\n"
     with pytest.raises(InputError, match=r"point.h:7: unknown type foo_t"):
         parse_header(text, "struct a", path)
-    with pytest.raises(InputError, match=r"point.h:4: .*aligned"):
-        parse_header(
-            "#define ALIGNED __attribute__((aligned(64)))\n\n\nstruct a {int b;} ALIGNED;", "a", path
-        )
+    with pytest.raises(InputError, match=r"point.h:4: .*vector_size"):
+        parse_header("#define V __attribute__((vector_size(16)))\n\n\nstruct a {int V b;};", "a", path)
 
 
 def test_an_error_in_an_included_file_names_that_file(tmp_path: Path) -> None:
     (tmp_path / "inner.h").write_text("\nstruct b {int x = 3;};\n")
     with pytest.raises(InputError, match=r"inner.h:2: not understood at ="):
-        parse_header('#include "inner.h"\nstruct a {int y;};', "a", str(tmp_path / "outer.h"))
+        parse_header('#include "inner.h"\nstruct a {struct b y;};', "a", str(tmp_path / "outer.h"))
 
 
 def test_includes_that_cannot_be_read_or_never_end(tmp_path: Path) -> None:
@@ -889,20 +911,12 @@ def test_a_large_array_is_never_walked_to_find_one_element() -> None:
 
 
 def test_importing_loads_no_parser() -> None:
-    code = (
-        "import sys, shmctl.core.layouts.structs\nassert not {'cffi', 'pycparser', 'pcpp'} & set(sys.modules)"
-    )
+    code = "import sys, shmctl.core.layouts.load, shmctl.core.layouts.layout\n"
+    code += "assert not any('declarations' in name or 'csource' in name for name in sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
-def test_plain_declarations_need_no_preprocessor() -> None:
-    code = "import sys, shmctl.core.layouts.structs as s\n"
-    code += "s.parse('int a; sem_t b')\nassert 'pcpp' not in sys.modules"
-    subprocess.run([sys.executable, "-c", code], check=True)
-
-
-def test_another_machine_s_semaphores_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(platform, "machine", lambda: "riscv64")
-    with pytest.raises(InputError, match="sem_t on this machine"):
-        parse("sem_t a")
-    assert parse("pid_t a").size == 4
+def test_another_machine_s_layouts_are_not_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "uname", lambda: os.uname_result(("Linux", "x", "6", "1", "riscv64")))
+    with pytest.raises(InputError, match="the layout of C's types on riscv64 is not known here"):
+        parse("int a")
