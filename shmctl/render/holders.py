@@ -6,7 +6,7 @@ from typing import Any
 from shmctl.core.inspect.holders import Holder, Unlinked
 from shmctl.core.models import user_name
 from shmctl.core.names import Name, escape
-from shmctl.render.columns import write_table
+from shmctl.render.aligned import write_table
 from shmctl.render.output import Heading, Output
 from shmctl.render.records import name_fields
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from shmctl.core.errors import InputError
 from shmctl.core.models import Kind, ObjectInfo
 from shmctl.core.names import Name, escape
-from shmctl.render.columns import write_rows
+from shmctl.render.aligned import write_rows
 from shmctl.render.output import Heading, Output, Row
 from shmctl.render.records import mode_text
 from shmctl.render.times import iso_time

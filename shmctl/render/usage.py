@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from shmctl.core.inspect.peaks import Peak
 from shmctl.core.inspect.usage import Mounted, Usage
 from shmctl.core.names import escape
-from shmctl.render.columns import write_table
+from shmctl.render.aligned import write_table
 from shmctl.render.holders import unlinked_record
 from shmctl.render.output import Cell, Heading, Output
 from shmctl.render.times import iso_time, short_time

@@ -6,7 +6,7 @@ from typing import Any
 from shmctl.core.inspect.gc import Removal
 from shmctl.core.inspect.verdicts import Judgement, Verdict
 from shmctl.core.names import escape, printable
-from shmctl.render.columns import write_table
+from shmctl.render.aligned import write_table
 from shmctl.render.output import Heading, Output
 from shmctl.render.records import object_record
 
