@@ -49,7 +49,7 @@ COMMANDS = {
     "metrics": Entry("Look after", "Show the totals of /dev/shm as Prometheus metrics (statvfs, /proc)."),
     "doctor": Entry("Look after", "Check what makes shared memory unsafe or fragile on this host."),
     "mv": Entry("Own", "Rename an object (renameat2)."),
-    "cp": Entry("Make and resize", "Copy an object (sendfile)."),
+    "cp": Entry("Make and resize", "Copy an object (copy_file_range)."),
     "rm": Entry("Remove", "Remove objects by name or pattern (unlink)."),
     "unlink": Entry("Remove", "Remove one object (shm_unlink)."),
     "completion": Entry("Set up", "Print the script that makes a shell complete shmctl: bash, zsh or fish."),

@@ -17,7 +17,7 @@ from shmctl.core.objects.rename import copy_object
 @verbose_option
 @pass_session
 def command(session: Session, old: Name, new: Name, replace: bool, verbose: bool) -> None:
-    """Copy an object (sendfile).
+    """Copy an object (copy_file_range).
 
     NEW appears at once and whole, with OLD's data, holes and mode, as root also with its owner.
     """

@@ -1,4 +1,4 @@
-"""Calls that copy data without a mapping, and find holes: sendfile(2), pread(2), lseek(2)."""
+"""Calls that copy data without a mapping, and find holes: copy_file_range(2), pread(2), lseek(2)."""
 
 import errno
 import fcntl
@@ -97,6 +97,19 @@ def pwrite(fd: int, data: memoryview, offset: int, name: Name) -> int:
         name,
         lambda: os.pwrite(fd, data, offset),
         lambda _: f"{fd}, ..., {len(data)}, {offset}",
+    )
+
+
+def copy_file_range(fd: int, out_fd: int, offset: int, count: int, name: Name) -> int:
+    """Copy up to ``count`` bytes to the same ``offset`` of another object: copy_file_range(2).
+
+    Returns the bytes copied, 0 at the end. Errors carry ``name``.
+    """
+    return call(
+        "copy_file_range",
+        name,
+        lambda: os.copy_file_range(fd, out_fd, count, offset, offset),
+        lambda _: f"{fd}, [{offset}], {out_fd}, [{offset}], {count}, 0",
     )
 
 

@@ -88,7 +88,7 @@ def number(text: str) -> int:
     return int(text, 16) if text.startswith("0x") else int(text)
 
 
-def in_common(call: str, args: list[str]) -> Call:  # noqa: PLR0911 - a case for each call
+def in_common(call: str, args: list[str]) -> Call:  # noqa: C901, PLR0911 - a case for each call
     """A call that strace and shmctl spell alike."""
     match call:
         case "fcntl" | "flock" | "lseek":
@@ -111,6 +111,8 @@ def in_common(call: str, args: list[str]) -> Call:  # noqa: PLR0911 - a case for
                 int(args[4]),
                 number(args[5]),
             )
+        case "copy_file_range" | "renameat2":
+            return (call, *args)
         case "sendfile":
             return (call, int(args[0]), int(args[1]), args[2], int(args[3]))
         case "write":
@@ -193,10 +195,10 @@ class Strace:
             self._follow(call, args, result)
 
     def _concerns(self, call: str, args: list[str]) -> bool:  # noqa: PLR0911 - a case for each call
-        path = f'"/dev/shm{self.name}"'
+        path = f'"/dev/shm{self.name}'
         if call in ("openat", "unlinkat", "renameat") and self._in_directory(args[0]):
             return True
-        if path in args or (call == "openat" and args[1] == '"/dev/shm"'):
+        if any(arg.startswith(path) for arg in args) or (call == "openat" and args[1] == '"/dev/shm"'):
             return True
         if call == "newfstatat" and f'"{self.name[1:]}"' == args[1]:
             return True
@@ -305,9 +307,14 @@ def compare(name: str, log: Path, result: Result) -> list[str]:
 
 
 def kernel_calls(told: list[Call], seen: list[Call]) -> list[Call]:
-    """The trace with each shm_unlink as the unlink that it is; glibc's makes EACCES of unlink's EPERM."""
+    """The trace with each shm_unlink as the unlink that it is; glibc's makes EACCES of unlink's EPERM.
+
+    A renameat2 without flags glibc makes as renameat.
+    """
     calls = list(told)
     for at, (call, *rest) in enumerate(told):
+        if call == "renameat2" and rest[4] == "0":
+            calls[at] = ("renameat", *rest[:4], *rest[5:])
         if call == "shm_unlink":
             calls[at] = ("unlink", *rest)
             if rest[-1] == "EACCES" and seen[at : at + 1] == [("unlink", *rest[:-1], "EPERM")]:
@@ -364,6 +371,26 @@ def test_create_no_excl_resizes(name: str, truth: Run) -> None:
     assert truth("create", name, "-s", "9", "--no-excl") == ["shm_open", "ftruncate"]
     assert truth("create", name, "-s", "9", "--no-excl") == ["shm_open"]
     assert truth("create", name, "-s", "2", "--no-excl") == ["shm_open", "ftruncate"]
+
+
+def test_mv(name: str, truth: Run) -> None:
+    make(name, b"old")
+    other = name + ".new"
+    assert truth("mv", name, other) == ["open", "shm_open", "flock", "renameat2"]
+    assert truth("mv", name, other, status=1) == ["open"]
+    make(name, b"new")
+    assert truth("mv", name, other, status=1)[-2:] == ["flock", "renameat2"]
+    assert truth("mv", "--exchange", name, other).count("flock") == 2
+    assert truth("mv", "--replace", name, other)[-1] == "renameat2"
+
+
+def test_cp(name: str, truth: Run) -> None:
+    make(name, b"data" * 100_000)
+    os.truncate(path_of(name), 10 << 20)
+    calls = truth("cp", name, name + ".copy")
+    copied = calls.index("copy_file_range")
+    assert calls[copied:] == ["copy_file_range", "fchown", "fchmod", "linkat"]
+    assert truth("cp", "--replace", name, name + ".copy")[-1] == "renameat"
 
 
 def test_create_trunc(name: str, truth: Run) -> None:

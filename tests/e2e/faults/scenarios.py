@@ -157,6 +157,9 @@ MUTATING: dict[str, Scenario] = {
         replaces=True,
         every_error=True,
     ),
+    "mv": Scenario(["mv", "/x", "/new"], X, half=_never, leaves="new", every_error=True),
+    "cp": Scenario(["cp", "/x", "/new"], X, every_error=True),
+    "cp --replace": Scenario(["cp", "/x", "/y", "--replace"], XY, leaves=".", replaces=True),
     "batch": Scenario(
         ["batch"], XY, stdin="create /new -s 10\ntruncate /x -s 3\nrm /y\n", half=NEW, several=True
     ),
