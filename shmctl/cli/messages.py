@@ -51,7 +51,7 @@ _HINTS = {
         errno.EEXIST,
     ): "--replace takes the name from the object that exists, --exchange swaps",
     ("cp", "linkat", errno.EEXIST): "--replace swaps the object that exists for the copy",
-    ("sem", "sem_open", errno.EEXIST): "--no-excl leaves one that exists as it is",
+    ("sem create", "sem_open", errno.EEXIST): "--no-excl leaves one that exists as it is",
     ("run", "shm_open", errno.EEXIST): "without --name the object gets a name that nobody has",
     ("write", "shm_open", errno.ENOENT): "--create makes the object",
     ("unlink", "shm_unlink", errno.EISDIR): "rmdir(1) removes directories",
@@ -128,8 +128,8 @@ def failure(command: str | None, problem: ShmError) -> None:
     what = problem.detail or problem.strerror
     hint = problem.hint or _HINTS.get((command or "", problem.call, problem.errno or 0))
     if problem.errno == errno.ENOSPC and about_object:
-        what = problem.detail or "No space left on /dev/shm"
-        hint = hint or _NO_SPACE_HINT
+        text, next_step = _no_space()
+        what, hint = problem.detail or text, hint or next_step
     if about_object and problem.errno == errno.EROFS:
         what, hint = problem.detail or "/dev/shm is mounted read-only", hint or _DIRECTORY_HINT
     elif about_object and problem.errno == errno.EFBIG and _is_size_limited():
@@ -140,6 +140,30 @@ def failure(command: str | None, problem: ShmError) -> None:
             what = f"{what}: there is no directory /dev/shm"
     parts.append(f"{what} ({problem.symbol})")
     error(": ".join(parts), hint, command)
+
+
+def _no_space() -> tuple[str, str]:
+    """Return what ENOSPC means on /dev/shm, where it may be memory or inodes, and a hint."""
+    from shmctl.cli.session import Session
+    from shmctl.core.inspect.inodes import find_shortage
+
+    context = click.get_current_context(silent=True)
+    session = context.find_object(Session) if context else None
+    try:
+        shortage = find_shortage(session.directory if session else DEV_SHM)
+    except ShmError:
+        shortage = None
+    if shortage is None:
+        return "No space left on /dev/shm", _NO_SPACE_HINT
+    what = f"No inode left on /dev/shm: all {shortage.total} are used"
+    if 2 * shortage.taken < shortage.total or shortage.example is None:
+        return (
+            what,
+            "most are in directories or have no name: see 'shmctl df' and 'shmctl holders --unlinked'",
+        )
+    kinds = {"shm": "objects", "semaphore": "semaphores", "directory": "directories"}
+    taken = f"{shortage.taken} are {shortage.owner}'s {kinds.get(shortage.kind or '', 'other entries')}"
+    return what, f"{taken}, such as {escape(shortage.example)}; 'shmctl gc' removes what no process uses"
 
 
 def _is_size_limited() -> bool:
@@ -206,9 +230,9 @@ def fail() -> NoReturn:
 
 
 def current_command() -> str | None:
-    """Return the name of the running command."""
+    """Return the name of the running command: ``sem create``."""
     context = click.get_current_context(silent=True)
-    return context.command_path.split()[1] if context else None
+    return " ".join(context.command_path.split()[1:]) or None if context else None
 
 
 def flush_output() -> None:

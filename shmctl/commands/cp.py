@@ -7,7 +7,7 @@ from shmctl.cli.parsing import Command
 from shmctl.cli.session import Session, pass_session
 from shmctl.cli.types import NAME
 from shmctl.core.names import Name, escape
-from shmctl.core.objects.rename import copy_object
+from shmctl.core.objects.copy import copy_object
 
 
 @click.command(cls=Command)

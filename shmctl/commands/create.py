@@ -3,11 +3,11 @@
 import click
 
 from shmctl.cli import messages
-from shmctl.cli.options import Combine, atomic_options, names_argument, verbose_option
+from shmctl.cli.options import Combine, atomic_options, new_names, new_names_argument, verbose_option
 from shmctl.cli.parsing import Command
 from shmctl.cli.session import Session, pass_session
 from shmctl.cli.types import MODE, SIZE
-from shmctl.core.names import Name, escape
+from shmctl.core.names import Name, escape, parse_name
 from shmctl.core.objects.create import created
 from shmctl.core.objects.open import DEFAULT_MODE
 from shmctl.core.objects.resize import set_size
@@ -26,7 +26,7 @@ from shmctl.core.rules import exclude, go_with
         exclude("atomic", "trunc", says="--atomic makes a new object: --trunc does not go with it"),
     ),
 )
-@names_argument
+@new_names_argument
 @click.option("-s", "--size", type=SIZE, metavar="SIZE", help="Size in bytes: 100, 4K, 2GiB (0).")
 @click.option(
     "-m",
@@ -49,7 +49,7 @@ from shmctl.core.rules import exclude, go_with
 @pass_session
 def command(
     session: Session,
-    names: tuple[Name, ...],
+    words: tuple[str, ...],
     size: int | None,
     mode: int,
     exclusive: bool,
@@ -92,4 +92,4 @@ def command(
             tell_umask(target)
         return target.created
 
-    messages.for_each(names, create_one)
+    messages.for_each(new_names(words, size, parse_name, "a SIZE", "--size"), create_one)

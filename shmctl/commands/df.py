@@ -1,6 +1,5 @@
 """shmctl df."""
 
-import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -14,7 +13,7 @@ from shmctl.cli.parsing import Command
 from shmctl.cli.session import Session, pass_session
 from shmctl.core.inspect.peaks import Peak, Peaks
 from shmctl.core.inspect.snapshot import Snapshot, snapshots
-from shmctl.core.inspect.usage import Mounted, Usage, all_mounted
+from shmctl.core.inspect.usage import Mounted, Usage, mounted_everywhere
 from shmctl.core.proc import Uninspected, system_v_memory
 
 if TYPE_CHECKING:
@@ -122,13 +121,8 @@ def _watch(session: Session, seconds: float, *, everywhere: bool, as_json: bool)
 @contextmanager
 def _mounted(session: Session, everywhere: bool) -> Iterator[tuple[list[Mounted], list[Uninspected]]]:
     """Where to look, and the processes that may see another /dev/shm."""
-    if not everywhere:
-        yield [Mounted(session.directory, None, None)], []
-        return
-    mounted, uninspected = all_mounted()
-    try:
-        yield mounted, uninspected
-    finally:
-        for where in mounted:
-            if where.directory.fd is not None:
-                os.close(where.directory.fd)
+    if everywhere:
+        with mounted_everywhere() as found:
+            yield found
+    else:
+        yield [Mounted(session.directory)], []

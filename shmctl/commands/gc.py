@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 import click
 
 from shmctl.cli import messages
-from shmctl.cli.options import json_option, min_age_option, owner_option
+from shmctl.cli.options import json_option, min_age_option, owner_option, verdict_options
 from shmctl.cli.parsing import Command
 from shmctl.cli.session import Session, pass_session
 from shmctl.cli.types import PATTERN
@@ -23,7 +23,7 @@ from shmctl.core.names import escape
 @click.option("--yes", is_flag=True, help="Remove without asking.")
 @min_age_option
 @owner_option
-@click.option("--semaphores", is_flag=True, help="Also semaphores that nobody has open.")
+@verdict_options
 @click.option(
     "--keep", type=PATTERN, multiple=True, metavar="PATTERN", help="Keep what matches; may be repeated."
 )
@@ -36,6 +36,7 @@ def command(
     min_age: float,
     owner: int | None,
     semaphores: bool,
+    trackers: bool,
     keep: tuple[str, ...],
     as_json: bool,
 ) -> None:
@@ -45,12 +46,13 @@ def command(
     given. Each object is looked at once more under the kernel's lease when its turn comes, and left
     if it is now in use or has been replaced.
     """
-    matches, rules, keeps = matcher(patterns), Rules(min_age, semaphores), _keeper(keep, owner)
+    matches, rules, keeps = matcher(patterns), Rules(min_age, semaphores, trackers), _keeper(keep, owner)
     snapshot = Snapshot(session.directory, matches, rules)
-    orphans = choose_orphans(snapshot.judgements, keeps)
+    judgements = snapshot.judged_once
+    orphans = choose_orphans(judgements, keeps)
     messages.no_lease(snapshot.test.lease_problem)
     if not as_json:
-        _show_plan(session, orphans, len(snapshot.judgements))
+        _show_plan(session, orphans, len(judgements))
     missing = messages.missing(missing_names(patterns, snapshot.entries))
     removals = []
     if yes:
@@ -58,7 +60,7 @@ def command(
     elif orphans and as_json:
         removals = [Removal(each, left="nothing is removed without --yes") for each in orphans]
     elif orphans and _confirmed(len(orphans)):
-        now = Snapshot(session.directory, matches, rules).judgements
+        now = Snapshot(session.directory, matches, rules).judged_once
         removals = _look_again(orphans, now, choose_orphans(now, keeps))
     if as_json:
         _write_json(removals)
@@ -80,14 +82,14 @@ def _look_again(
     """Remove what was in the plan and still is an orphan: an answer may take its time."""
     still = {each.info.name for each in orphans}
     verdicts = {each.info.name: each.verdict for each in now}
-    reasons = {None: "it is gone already", Verdict.HELD: "it came into use"}
+    reasons = {None: "it is gone already", Verdict.HELD: "it is now in use"}
     removals = []
     for each in planned:
         verdict = verdicts.get(each.info.name)
         if each.info.name in still:
             removals.append(_remove(each))
         else:
-            removals.append(Removal(each, left=reasons.get(verdict, f"it is {verdict} by now")))
+            removals.append(Removal(each, left=reasons.get(verdict, f"it is now {verdict}")))
     return removals
 
 

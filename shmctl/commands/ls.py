@@ -1,9 +1,10 @@
 """shmctl ls."""
 
 import gc
+import re
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -16,12 +17,14 @@ from shmctl.cli.types import DURATION, PATTERN, SIZE, Parsed, completed_by
 from shmctl.core.inspect.listing import matcher, missing_names, select
 from shmctl.core.inspect.snapshot import Snapshot
 from shmctl.core.models import Kind, ObjectInfo
+from shmctl.core.objects.describe import with_birth_time
 from shmctl.core.rules import exclude
 from shmctl.render.listing import (
     ALL_COLUMNS,
     COLUMNS,
     DEFAULT_COLUMNS,
     GATHERED_COLUMNS,
+    JUDGED_COLUMNS,
     Column,
     gathered_columns,
     parse_column,
@@ -35,7 +38,46 @@ if TYPE_CHECKING:
 VERDICTS = ("held", "orphan", "kept", "unknown")
 
 
-@click.command(cls=Command, finish=Combine(exclude("null", "as_json"), exclude("null", "watch_seconds")))
+_LONG_COLUMNS = ("mode", "nlink", "owner", "group", "size", "modified", "name")
+_HUMAN_CLUSTER = re.compile(r"-(?=.*h)[ablrtSh01]{2,}\Z")
+
+
+class AsLs(Combine):
+    """Turns -l, -1, -S and -t, which mean what they mean to ls(1), into columns and an order."""
+
+    def __call__(self, ctx: click.Context) -> None:
+        """Raises UsageError."""
+        super().__call__(ctx)
+        shape, first = ctx.params.pop("shape"), ctx.params.pop("first")
+        if shape:
+            ctx.params["columns"] = _LONG_COLUMNS if shape == "long" else ("name",)
+            ctx.params["no_headings"] |= shape == "names"
+        if first:
+            ctx.params["sort"] = first
+            ctx.params["reverse"] = not ctx.params["reverse"]
+
+
+class ListingCommand(Command):
+    """Takes the h of ``-lh`` for ls(1)'s; ``-h`` alone is --help."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Parse, with ``--human`` in place of that h."""
+        end = args.index("--") if "--" in args else len(args)
+        human = [arg for arg in args[:end] if _HUMAN_CLUSTER.match(arg)]
+        if human:
+            args = ["--human", *(arg.replace("h", "") if arg in human else arg for arg in args)]
+        return super().parse_args(ctx, args)
+
+
+@click.command(
+    cls=ListingCommand,
+    finish=AsLs(
+        exclude("null", "as_json"),
+        exclude("null", "watch_seconds"),
+        exclude("shape", "columns"),
+        exclude("first", "sort"),
+    ),
+)
 @click.argument("pattern", metavar="[PATTERN]...", type=PATTERN, nargs=-1)
 @click.option(
     "-a", "--all", "everything", is_flag=True, help="Also what is no object: directories, links, sockets."
@@ -51,6 +93,8 @@ VERDICTS = ("held", "orphan", "kept", "unknown")
     shell_complete=completed_by("complete_columns"),
     help="Columns to show, or with a + to add: " + ", ".join(ALL_COLUMNS) + ".",
 )
+@click.option("-l", "--long", "shape", flag_value="long", help="The columns of ls -l, in its order.")
+@click.option("-1", "--names", "shape", flag_value="names", help="Names alone, one a line.")
 @click.option(
     "--sort",
     type=Parsed("column", parse_column),
@@ -59,6 +103,8 @@ VERDICTS = ("held", "orphan", "kept", "unknown")
     shell_complete=completed_by("complete_column"),
     help="Sort by a column (name).",
 )
+@click.option("-S", "--largest", "first", flag_value="size", help="Sort by size, the largest first.")
+@click.option("-t", "--newest", "first", flag_value="modified", help="Sort by time, the newest first.")
 @click.option("-r", "--reverse", is_flag=True, help="Sort the other way round.")
 @click.option("-0", "--null", is_flag=True, help="Names alone, each ended by a NUL byte.")
 @click.option("--no-headings", is_flag=True, help="No line of headings.")
@@ -110,7 +156,7 @@ def command(  # noqa: C901 - a few lines for each of many options
     def look() -> tuple[list[ObjectInfo], dict[str, Column], list[ObjectInfo]]:
         """What to show, its columns, and all that the patterns match."""
         snapshot = Snapshot(session.directory, matcher(pattern))
-        chosen = select(
+        chosen: Iterable[ObjectInfo] = select(
             snapshot.entries,
             everything=everything,
             kinds=kind,
@@ -118,6 +164,8 @@ def command(  # noqa: C901 - a few lines for each of many options
             larger=larger,
             modified_before=None if older is None else time.time() - older,
         )
+        if "btime" in wanted:
+            chosen = map(with_birth_time, chosen)
         available = COLUMNS | _gather_columns(snapshot, wanted)
         infos = sorted(chosen, key=COLUMNS["name"].value, reverse=reverse)
         if sort != "name":
@@ -168,7 +216,7 @@ def command(  # noqa: C901 - a few lines for each of many options
 
 def _gather_columns(snapshot: Snapshot, wanted: set[str]) -> dict[str, Column]:
     """The columns that take a verdict, or a look at processes, if any is wanted."""
-    if wanted.isdisjoint(GATHERED_COLUMNS):
+    if wanted.isdisjoint(JUDGED_COLUMNS):
         return {}
     judgements = {each.info.name: each for each in snapshot.judgements}
     messages.no_lease(snapshot.test.lease_problem)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from shmctl.cli import messages
-from shmctl.cli.options import Combine, json_option, verbose_option
+from shmctl.cli.options import Combine, json_option, new_names, new_names_argument, verbose_option
 from shmctl.cli.parsing import Command, Group
 from shmctl.cli.session import Session, pass_session
 from shmctl.cli.types import DURATION, MODE, PATTERN, Parsed
@@ -58,11 +58,10 @@ def command(session: Session, context: click.Context) -> None:
 
 
 @command.command(cls=Command)
-@_names
+@new_names_argument
 @click.option(
     "--value",
     type=click.IntRange(0, VALUE_MAX),
-    default=0,
     metavar="N",
     help="The value to begin with (0).",
 )
@@ -80,15 +79,16 @@ def command(session: Session, context: click.Context) -> None:
     default=True,
     help="Refuse a name that exists (O_EXCL), or leave it as it is.",
 )
-def create(names: tuple[Name, ...], value: int, mode: int, exclusive: bool) -> None:
+def create(words: tuple[str, ...], value: int | None, mode: int, exclusive: bool) -> None:
     """Make semaphores (sem_open)."""
     tell_umask = messages.UmaskNotice(mode)
 
     def create_one(name: Name) -> None:
-        made = semaphores.create_semaphore(name, value, mode, exclusive=exclusive)
+        made = semaphores.create_semaphore(name, value or 0, mode, exclusive=exclusive)
         if made is not None:
             tell_umask.compare(name, made.st.st_mode)
 
+    names = new_names(words, value, semaphores.parse_semaphore_name, "a value", "--value")
     messages.for_each(names, create_one)
 
 

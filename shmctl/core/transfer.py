@@ -1,4 +1,4 @@
-"""Calls that copy data without a mapping, and find holes: copy_file_range(2), pread(2), lseek(2)."""
+"""Calls that copy data without a mapping, and find holes: sendfile(2), pread(2), lseek(2)."""
 
 import errno
 import fcntl
@@ -100,19 +100,6 @@ def pwrite(fd: int, data: memoryview, offset: int, name: Name) -> int:
     )
 
 
-def copy_file_range(fd: int, out_fd: int, offset: int, count: int, name: Name) -> int:
-    """Copy up to ``count`` bytes to the same ``offset`` of another object: copy_file_range(2).
-
-    Returns the bytes copied, 0 at the end. Errors carry ``name``.
-    """
-    return call(
-        "copy_file_range",
-        name,
-        lambda: os.copy_file_range(fd, out_fd, count, offset, offset),
-        lambda _: f"{fd}, [{offset}], {out_fd}, [{offset}], {count}, 0",
-    )
-
-
 def sendfile(out_fd: int, fd: int, offset: int | None, count: int, name: Name) -> int:
     """Copy up to ``count`` bytes at ``offset`` to ``out_fd`` inside the kernel: sendfile(2).
 
@@ -136,6 +123,19 @@ def sendfile(out_fd: int, fd: int, offset: int | None, count: int, name: Name) -
         place = "NULL" if offset is None else f"[{offset}] => [{offset + copied}]"
         tracing.emit(f"sendfile({out_fd}, {fd}, {place}, {count}) = {copied}")
     return copied
+
+
+def copy_file_range(fd: int, out_fd: int, offset: int, count: int, name: Name) -> int:
+    """Copy up to ``count`` bytes at ``offset`` to the same offset of ``out_fd``: copy_file_range(2).
+
+    Returns the bytes copied, 0 at the end of the file.
+    """
+    return call(
+        "copy_file_range",
+        name,
+        lambda: os.copy_file_range(fd, out_fd, count, offset, offset),
+        lambda _: f"{fd}, [{offset}], {out_fd}, [{offset}], {count}, 0",
+    )
 
 
 def appends(fd: int) -> bool:

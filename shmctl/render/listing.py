@@ -10,6 +10,7 @@ from shmctl.core.names import Name, escape
 from shmctl.render.columns import write_rows
 from shmctl.render.output import Heading, Output, Row
 from shmctl.render.records import mode_text
+from shmctl.render.times import iso_time
 
 if TYPE_CHECKING:
     from shmctl.core.inspect.verdicts import Judgement
@@ -66,6 +67,19 @@ def _time(heading: str, attribute: str) -> Column:
     return Column(heading, attrgetter(attribute), lambda output: output.time, style="cyan")
 
 
+def _birth_time(info: ObjectInfo) -> int:
+    """0 where it is not known: so such objects sort first."""
+    return info.btime_ns or 0
+
+
+def _birth_time_writer(output: Output) -> Callable[[int], str]:
+    return lambda time_ns: output.time(time_ns) if time_ns else "-"
+
+
+def _birth_time_json(info: ObjectInfo) -> str | None:
+    return None if info.btime_ns is None else iso_time(info.btime_ns)
+
+
 COLUMNS = {
     "name": _text("NAME", "name", style="bold"),
     "size": _size("SIZE", "st.st_size"),
@@ -84,11 +98,14 @@ COLUMNS = {
     "atime": _time("ATIME", "st.st_atime_ns"),
     "mtime": _time("MTIME", "st.st_mtime_ns"),
     "ctime": _time("CTIME", "st.st_ctime_ns"),
+    "btime": Column("BTIME", _birth_time, _birth_time_writer, style="cyan", json=_birth_time_json),
 }
-# These take a look at processes, or a verdict: nobody pays for it without asking.
-GATHERED_COLUMNS = ("holders", "verdict", "software")
+# These take a look at processes, or a verdict.
+JUDGED_COLUMNS = ("holders", "verdict", "software")
+# Nobody pays for these without asking: the birth time takes a call for each object.
+GATHERED_COLUMNS = ("btime", *JUDGED_COLUMNS)
 DEFAULT_COLUMNS = ("name", "size", "allocated", "mode", "owner", "group", "modified", "kind")
-ALL_COLUMNS = (*COLUMNS, *GATHERED_COLUMNS)
+ALL_COLUMNS = (*COLUMNS, *JUDGED_COLUMNS)
 _AT_A_TIME = 500
 
 

@@ -1,7 +1,6 @@
-"""Give objects other names, and copy them: renameat2(2), copies that appear whole."""
+"""Give objects other names: renameat2(2)."""
 
 import os
-import stat
 from contextlib import ExitStack
 from enum import StrEnum
 
@@ -10,7 +9,6 @@ from shmctl.core.models import DEV_SHM, Directory
 from shmctl.core.names import Name
 from shmctl.core.objects.describe import describe, describe_any, explained, refuse_other_kinds
 from shmctl.core.objects.lock import lock_of_replaced
-from shmctl.core.objects.open import OpenObject, opened
 
 
 class Existing(StrEnum):
@@ -60,33 +58,3 @@ def _find(name: Name, directory: Directory) -> os.stat_result | None:
         return describe_any(name, directory).st
     except FileNotFoundError:
         return None
-
-
-def copy_object(old: Name, new: Name, directory: Directory = DEV_SHM, *, replace: bool = False) -> int:
-    """Copy an object: data, holes and mode, as root the owner too. Returns its size in bytes.
-
-    The copy appears at once and whole: O_TMPFILE, linkat(2), rename(2). EEXIST
-    where ``new`` exists, unless it is to ``replace`` that.
-    """
-    from shmctl.core.objects.copy import copy_content
-    from shmctl.core.objects.publish import created_atomically
-
-    with opened(old, os.O_RDONLY, directory) as source:
-        st = source.stat()
-        with created_atomically(new, 0o600, directory, replace=replace) as target:
-            copy_content(source.fd, st.st_size, old, target)
-            take_after(st, target)
-    return st.st_size
-
-
-def take_after(st: os.stat_result, target: OpenObject) -> None:
-    """Give a copy the mode of its original, as root also the owner: fchmod(2), fchown(2).
-
-    Where the owner is another one, the set-user-ID bit would make what somebody wrote a program of this user.
-    """
-    mode = stat.S_IMODE(st.st_mode)
-    if os.geteuid() == 0:
-        posix.fchown(target.fd, st.st_uid, st.st_gid, target.name)
-    else:
-        mode &= ~(stat.S_ISUID | stat.S_ISGID)
-    posix.fchmod(target.fd, mode, target.name)
