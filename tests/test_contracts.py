@@ -61,7 +61,10 @@ def test_shared_memory_is_touched_in_one_file() -> None:
 
 # Paths of /proc that are not read: the kernel is given them as names of open descriptors.
 DESCRIPTOR_PATHS = {
-    *("core/events/watch.py", "core/posix.py", "core/sync/backoff.py", "core/inspect/doctor/host.py")
+    "core/events/watch.py",
+    "core/posix.py",
+    "core/sync/backoff.py",
+    "core/inspect/doctor/host.py",
 }
 
 

@@ -48,10 +48,11 @@ def command(
     """
     matches, rules, keeps = matcher(patterns), Rules(min_age, semaphores, trackers), _keeper(keep, owner)
     snapshot = Snapshot(session.directory, matches, rules)
-    orphans = choose_orphans(snapshot.judgements, keeps)
+    judgements = snapshot.judged_once
+    orphans = choose_orphans(judgements, keeps)
     messages.no_lease(snapshot.test.lease_problem)
     if not as_json:
-        _show_plan(session, orphans, len(snapshot.judgements))
+        _show_plan(session, orphans, len(judgements))
     missing = messages.missing(missing_names(patterns, snapshot.entries))
     removals = []
     if yes:
@@ -59,7 +60,7 @@ def command(
     elif orphans and as_json:
         removals = [Removal(each, left="nothing is removed without --yes") for each in orphans]
     elif orphans and _confirmed(len(orphans)):
-        now = Snapshot(session.directory, matches, rules).judgements
+        now = Snapshot(session.directory, matches, rules).judged_once
         removals = _look_again(orphans, now, choose_orphans(now, keeps))
     if as_json:
         _write_json(removals)

@@ -76,7 +76,7 @@ def _show_some(
     snapshot = Snapshot.of(infos, session.directory)
     if quiet:
         failed |= not _any_held(snapshot, infos)
-    elif infos or globs:
+    elif infos or globs or as_json:
         _show(session, snapshot, infos, as_json, ask_kernel=True, verbose=verbose)
     if failed:
         messages.fail()

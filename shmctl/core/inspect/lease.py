@@ -10,9 +10,9 @@ from typing import NamedTuple
 
 from shmctl.core import locking, posix
 from shmctl.core.errors import ShmError
-from shmctl.core.inspect.holders import Identity, Scan
+from shmctl.core.inspect.holders import Scan
 from shmctl.core.inspect.locks import Locks
-from shmctl.core.models import ObjectInfo
+from shmctl.core.models import Identity, ObjectInfo
 from shmctl.core.objects.describe import is_same
 from shmctl.core.proc import uninspected_text
 

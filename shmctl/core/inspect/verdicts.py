@@ -13,6 +13,7 @@ from shmctl.core.inspect.lease import State, Usage, UsageTest
 from shmctl.core.inspect.pids import PidTable
 from shmctl.core.inspect.trackers import Trackers
 from shmctl.core.models import DEV_SHM, Directory, Kind, ObjectInfo
+from shmctl.core.names import Name
 from shmctl.core.objects.semaphore_file import may_be_of_musl
 
 DEFAULT_MIN_AGE = 600.0
@@ -33,7 +34,8 @@ class Judgement:
 
     The name says which ``software`` created the object and with which
     ``creator_pid``. Objects with an equal ``set_key`` are one set. Each is None
-    where the name does not tell.
+    where the name does not tell. ``names`` are the object's other names in the
+    directory.
     """
 
     info: ObjectInfo
@@ -42,6 +44,7 @@ class Judgement:
     software: str | None = None
     creator_pid: int | None = None
     set_key: tuple[str, str] | None = None
+    names: tuple[Name, ...] = ()
 
 
 @dataclass(slots=True)
@@ -177,9 +180,9 @@ def _ask_tracker(case: _Case, match: Match, evidence: _Evidence) -> None:
     if pid is not None:
         whose = f"a live resource tracker of its owner, PID {pid}, may have it (see --trackers)"
         case.settle(Verdict.KEPT, whose)
-    elif evidence.trackers.blind_spot is not None:
-        reason = f"no resource tracker of its owner is visible, but {evidence.trackers.blind_spot}"
-        case.settle(Verdict.UNKNOWN, f"{reason} (see --trackers)")
+    elif (doubt := evidence.trackers.blind_spot(case.info)) is not None:
+        reason = f"no resource tracker of its owner is visible, but {doubt} (see --trackers)"
+        case.settle(Verdict.UNKNOWN, reason)
 
 
 def _keep_idle_semaphore(case: _Case) -> None:

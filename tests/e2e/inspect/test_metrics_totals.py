@@ -11,10 +11,10 @@ import pytest
 from shmctl.core import locking
 from shmctl.core.errors import ShmError
 from shmctl.core.inspect import totals
-from shmctl.core.inspect.totals import TOP, TOP_OF_EACH, sum_up, sum_up_everywhere
+from shmctl.core.inspect.totals import TOP, TOP_OF_EACH, sum_up_everywhere
 from shmctl.core.inspect.verdicts import Rules
 from shmctl.core.models import DEV_SHM
-from shmctl.render.metrics import Collected, metrics_text
+from shmctl.render.metrics import collect, metrics_text
 from tests.e2e.inspect.holding import Holder, Place, PrivatePlace, cgroup, dead_pid, private_place
 from tests.scraping import Samples, families, samples
 from tests.support import NOBODY, Result, run_command, shmctl_argv
@@ -165,7 +165,7 @@ def test_no_leases(name: str, shared: Place, monkeypatch: pytest.MonkeyPatch) ->
 
     shared.make(name)
     monkeypatch.setattr(locking, "take_lease", refuse)
-    assert b"shmctl_lease_usable 0" in metrics_text(Collected([((), sum_up(DEV_SHM, Rules()))]), {})
+    assert b"shmctl_lease_usable 0" in metrics_text(collect(DEV_SHM, Rules()), {})
 
 
 HOSTILE = ['a"b', "a\\b", "a{b=c}", "a b", "\x07bell", "a#", "é", "\udcff", "x" * 40]
