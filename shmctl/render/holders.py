@@ -23,8 +23,8 @@ def held_record(info: ObjectInfo, holder: Holder | None) -> dict[str, Any]:
     st = info.st
     return {
         **name_fields(info.name),
-        "device": st.st_dev,
         "inode": st.st_ino,
+        "device": st.st_dev,
         **_process_fields(holder),
     }
 
@@ -69,8 +69,8 @@ def unlinked_records(unlinked: Unlinked, software: str | None) -> Iterator[dict[
     for holder in unlinked.holders:
         yield {
             **name_fields(unlinked.name or b""),
-            "device": unlinked.identity[0],
             "inode": unlinked.identity[1],
+            "device": unlinked.identity[0],
             "size": unlinked.size,
             "allocated": unlinked.allocated,
             "software": software,
