@@ -4,12 +4,14 @@ import time
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
+from shmctl.core.inspect.holders import Unlinked
 from shmctl.core.inspect.peaks import Peak
 from shmctl.core.inspect.usage import Mounted, Usage
 from shmctl.core.names import escape
 from shmctl.render.aligned import write_table
-from shmctl.render.holders import unlinked_record
+from shmctl.render.holders import holder_record
 from shmctl.render.output import Cell, Heading, Output
+from shmctl.render.records import name_fields
 from shmctl.render.times import iso_time, short_time
 
 _PART_STYLES = {
@@ -55,9 +57,22 @@ def usage_record(
         "by_kind": dict(usage.by_kind),
         "by_owner": dict(usage.by_owner),
         "by_verdict": dict(by_verdict),
-        "unlinked": [unlinked_record(each) for each in usage.unlinked],
+        "unlinked": [_unlinked_record(each) for each in usage.unlinked],
         "unexplained": usage.unexplained,
         "system_v": beside.system_v and beside.system_v[1],
+    }
+
+
+def _unlinked_record(unlinked: Unlinked) -> dict[str, Any]:
+    """An object without a name; null is what is not known."""
+    name = unlinked.name or b""
+    return {
+        **name_fields(name),
+        "inode": unlinked.identity[1],
+        "device": unlinked.identity[0],
+        "size": unlinked.size,
+        "allocated": unlinked.allocated,
+        "holders": [holder_record(name, holder) for holder in unlinked.holders],
     }
 
 

@@ -139,6 +139,16 @@ class Snapshot:
         named = {info.st.st_ino for info in self.everything} | {st.st_ino for st in self.below}
         return find_unlinked(self.processes, self.device, named)
 
+    @cached_property
+    def unlinked_software(self) -> "list[tuple[Unlinked, str | None]]":
+        """The same, each with the software that made it, going by the name it had."""
+        from shmctl.core.inspect.family_files import load_families
+
+        families = load_families()
+        found = [families.match(Name(each.name)) if each.name else None for each in self.unlinked]
+        software = [match.family.software if match else None for match in found]
+        return list(zip(self.unlinked, software, strict=True))
+
     # Memory use
 
     @cached_property
