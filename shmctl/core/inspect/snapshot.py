@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Self
 
-from shmctl.core.inspect.listing import any_name, scan
+from shmctl.core.inspect.listing import any_name, has_vanished, scan
 from shmctl.core.models import DEV_SHM, Directory, ObjectInfo
 from shmctl.core.names import Name
 
@@ -168,11 +168,22 @@ class Snapshot:
 
     @cached_property
     def judgements(self) -> "list[Judgement]":
-        """A verdict on each object that matches, by name."""
+        """A verdict on each object that matches, by name. Objects that vanish meanwhile are left out."""
         from shmctl.core.inspect.family_files import load_families
         from shmctl.core.inspect.verdicts import Rules, judge
 
-        return judge(self.objects, self.everything, self.test, load_families(), self._rules or Rules())
+        found = judge(self.objects, self.everything, self.test, load_families(), self._rules or Rules())
+        doubtful = [each.info for each in found if each.verdict == "unknown"]
+        gone = {info.name for info in doubtful if has_vanished(info)}
+        self._leave_out(gone)
+        return [each for each in found if each.info.name not in gone]
+
+    def _leave_out(self, gone: set[Name]) -> None:
+        """Take names out of the parts that exist, in place: a listing of them may have begun."""
+        for part in ("entries", "everything", "objects", "distinct"):
+            if gone and part in self.__dict__:
+                infos = self.__dict__[part]
+                infos[:] = [info for info in infos if info.name not in gone]
 
     @property
     def distinct_judgements(self) -> "list[Judgement]":
