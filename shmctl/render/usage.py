@@ -8,8 +8,14 @@ from shmctl.core.inspect.holders import Unlinked
 from shmctl.core.inspect.peaks import Peak
 from shmctl.core.inspect.usage import Mounted, Usage
 from shmctl.core.names import escape
+<<<<<<< HEAD
 from shmctl.render.aligned import write_table
 from shmctl.render.holders import holder_record
+=======
+from shmctl.core.proc import uninspected_text
+from shmctl.render.aligned import write_table
+from shmctl.render.holders import unlinked_record
+>>>>>>> b1ce714
 from shmctl.render.output import Cell, Heading, Output
 from shmctl.render.records import name_fields
 from shmctl.render.times import iso_time, short_time
@@ -59,6 +65,7 @@ def usage_record(
         "by_verdict": dict(by_verdict),
         "unlinked": [_unlinked_record(each) for each in usage.unlinked],
         "unexplained": usage.unexplained,
+        "given_back": usage.given_back,
         "system_v": beside.system_v and beside.system_v[1],
     }
 
@@ -132,22 +139,22 @@ def _part_rows(output: Output, usage: Usage) -> Iterator[list[Cell]]:
 
 
 def _why_unexplained(usage: Usage) -> str:
+    if usage.given_back:
+        return f"{usage.given_back} bytes were given back while they were counted"
     if not usage.unexplained:
         return "it all adds up"
-    if usage.unexplained < 0:
-        return "memory was given back while it was being counted"
     if not usage.whole:
         return "the file system holds more than this directory"
     reasons = ["held where /proc does not show it: in flight through a socket, or in a hidden process"]
     if usage.uninspected:
-        reasons.append(f"{len(usage.uninspected)} could not be inspected")
+        reasons.append(uninspected_text(usage.uninspected))
     return "; ".join(reasons)
 
 
 def _row(output: Output, group: str, of: str, size: int, note: str = "") -> list[Cell]:
     style = _PART_STYLES.get(of.partition(":")[0], "")
-    shown = output.size(size) if size >= 0 else f"-{output.size(-size)}"
-    return [(group, "bold"), (of, style), (shown, ""), (note or ("" if output.terminal else "-"), "")]
+    none = "" if output.terminal else "-"
+    return [(group, "bold"), (of, style), (output.size(size), ""), (note or none, "")]
 
 
 def _largest_first(parts: Mapping[str, int]) -> list[tuple[str, int]]:
@@ -162,7 +169,7 @@ def _write_bar(output: Output, usage: Usage) -> None:
     screen = console(output)
     width = max(10, min(screen.width, 80) - 2)
     unlinked = sum(each.allocated or 0 for each in usage.unlinked)
-    parts = {**usage.by_kind, "unlinked": unlinked, "unexplained": max(0, usage.unexplained)}
+    parts = {**usage.by_kind, "unlinked": unlinked, "unexplained": usage.unexplained}
     taken, left = ("█", "░") if screen.encoding.startswith("utf") else ("#", ".")
     bar = Text()
     for part, size in _largest_first(parts):

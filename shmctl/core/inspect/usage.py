@@ -25,8 +25,8 @@ class Usage:
     """Capacity and use of one tmpfs in bytes, its inodes, and the parts of the use.
 
     ``by_kind`` and ``unlinked`` add up to ``used`` together with
-    ``unexplained``, which may be negative where memory was given back
-    meanwhile. ``by_kind`` has every `Kind` and `INSIDE_DIRECTORIES`, with 0
+    ``unexplained``, less what was ``given_back`` between the moments at which
+    the parts and the whole were counted. ``by_kind`` has every `Kind` and `INSIDE_DIRECTORIES`, with 0
     where there is none. ``by_owner`` divides the same bytes.
     ``uninspected`` processes may hold what is unexplained; so may other
     directories of the file system if this is not the ``whole`` of it.
@@ -42,6 +42,7 @@ class Usage:
     by_owner: Mapping[str, int]
     unlinked: tuple[Unlinked, ...]
     unexplained: int
+    given_back: int
     uninspected: Sequence[proc.Uninspected]
     whole: bool
 
@@ -84,7 +85,8 @@ def measure(
         by_kind=by_kind,
         by_owner=by_owner,
         unlinked=tuple(unlinked),
-        unexplained=used - explained,
+        unexplained=max(0, used - explained),
+        given_back=max(0, explained - used),
         uninspected=uninspected,
         whole=_is_whole(directory),
     )
