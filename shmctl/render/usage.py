@@ -8,14 +8,9 @@ from shmctl.core.inspect.holders import Unlinked
 from shmctl.core.inspect.peaks import Peak
 from shmctl.core.inspect.usage import Mounted, Usage
 from shmctl.core.names import escape
-<<<<<<< HEAD
-from shmctl.render.aligned import write_table
-from shmctl.render.holders import holder_record
-=======
 from shmctl.core.proc import uninspected_text
 from shmctl.render.aligned import write_table
-from shmctl.render.holders import unlinked_record
->>>>>>> b1ce714
+from shmctl.render.holders import holder_record
 from shmctl.render.output import Cell, Heading, Output
 from shmctl.render.records import name_fields
 from shmctl.render.times import iso_time, short_time

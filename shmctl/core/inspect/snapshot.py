@@ -4,13 +4,8 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Self
 
-<<<<<<< HEAD
-from shmctl.core.inspect.listing import any_name, scan
-from shmctl.core.models import DEV_SHM, Directory, Identity, ObjectInfo
-=======
 from shmctl.core.inspect.listing import any_name, has_vanished, scan
-from shmctl.core.models import DEV_SHM, Directory, ObjectInfo
->>>>>>> b1ce714
+from shmctl.core.models import DEV_SHM, Directory, Identity, ObjectInfo
 from shmctl.core.names import Name
 
 if TYPE_CHECKING:
@@ -183,22 +178,24 @@ class Snapshot:
 
     @cached_property
     def judgements(self) -> "list[Judgement]":
-<<<<<<< HEAD
-        """A verdict on each object that matches, by name; the same under each name of one object."""
-=======
-        """A verdict on each object that matches, by name. Objects that vanish meanwhile are left out."""
->>>>>>> b1ce714
+        """A verdict on each object that matches, by name; the same under each name of one object.
+
+        Objects that vanish meanwhile are left out.
+        """
         from shmctl.core.inspect.family_files import load_families
         from shmctl.core.inspect.links import agreeing
         from shmctl.core.inspect.verdicts import Rules, judge
 
-<<<<<<< HEAD
         linked = {info.identity for info in self.objects if info.st.st_nlink > 1}
         others = self.everything[len(self.entries) :] if linked else []
         asked = self.objects + [info for info in others if info.identity in linked]
         rules, families = self._rules or Rules(), load_families()
         found = judge(asked, self.everything, self.test, families, rules, directory=self.directory)
-        return agreeing(found)[: len(self.objects)]
+        found = agreeing(found)[: len(self.objects)]
+        doubtful = [each.info for each in found if each.verdict == "unknown"]
+        gone = {info.name for info in doubtful if has_vanished(info)}
+        self._leave_out(gone)
+        return [each for each in found if each.info.name not in gone]
 
     @property
     def judged_once(self) -> "list[Judgement]":
@@ -206,12 +203,6 @@ class Snapshot:
         from shmctl.core.inspect.links import once_each
 
         return once_each(self.judgements)
-=======
-        found = judge(self.objects, self.everything, self.test, load_families(), self._rules or Rules())
-        doubtful = [each.info for each in found if each.verdict == "unknown"]
-        gone = {info.name for info in doubtful if has_vanished(info)}
-        self._leave_out(gone)
-        return [each for each in found if each.info.name not in gone]
 
     def _leave_out(self, gone: set[Name]) -> None:
         """Take names out of the parts that exist, in place: a listing of them may have begun."""
@@ -219,7 +210,6 @@ class Snapshot:
             if gone and part in self.__dict__:
                 infos = self.__dict__[part]
                 infos[:] = [info for info in infos if info.name not in gone]
->>>>>>> b1ce714
 
     @property
     def distinct_judgements(self) -> "list[Judgement]":
