@@ -15,6 +15,7 @@ from shmctl.core.models import DEV_SHM
 from shmctl.core.names import Name, escape, printable
 
 if TYPE_CHECKING:
+    from shmctl.core.models import Directory
     from shmctl.core.objects.open import OpenObject
     from shmctl.core.proc import Uninspected
 
@@ -55,7 +56,6 @@ _HINTS = {
     ("run", "shm_open", errno.EEXIST): "without --name the object gets a name that nobody has",
     ("write", "shm_open", errno.ENOENT): "--create makes the object",
     ("unlink", "shm_unlink", errno.EISDIR): "rmdir(1) removes directories",
-    ("rm", "unlink", errno.EISDIR): "rmdir(1) removes directories",
 }
 _DIRECTORY_HINT = "'shmctl doctor' shows what is wrong with it"
 # The line of the script that is running: ``line 3: ``.
@@ -127,6 +127,8 @@ def failure(command: str | None, problem: ShmError) -> None:
         parts.append(problem.call)
     what = problem.detail or problem.strerror
     hint = problem.hint or _HINTS.get((command or "", problem.call, problem.errno or 0))
+    if (command, problem.call, problem.errno) == ("rm", "unlink", errno.EISDIR):
+        hint = _directory_hint(problem.name or b"")
     if problem.errno == errno.ENOSPC and about_object:
         text, next_step = _no_space()
         what, hint = problem.detail or text, hint or next_step
@@ -142,15 +144,35 @@ def failure(command: str | None, problem: ShmError) -> None:
     error(": ".join(parts), hint, command)
 
 
-def _no_space() -> tuple[str, str]:
-    """Return what ENOSPC means on /dev/shm, where it may be memory or inodes, and a hint."""
+def _current_directory() -> "Directory":
     from shmctl.cli.session import Session
-    from shmctl.core.inspect.inodes import find_shortage
 
     context = click.get_current_context(silent=True)
     session = context.find_object(Session) if context else None
+    return session.directory if session else DEV_SHM
+
+
+def _directory_hint(name: bytes) -> str:
+    """The command that removes a directory: with what is in it, if that is anything."""
+    import re
+
+    from shmctl.render.shellwords import shell_word
+
+    path = _current_directory().path_of(Name(name))
     try:
-        shortage = find_shortage(session.directory if session else DEV_SHM)
+        command = "rm -r" if os.listdir(path) else "rmdir"
+    except OSError:
+        command = "rm -r"
+    is_plain = re.fullmatch(rb"[\w./+:@%-]+", path)
+    return f"{command} {os.fsdecode(path) if is_plain else shell_word(path)}"
+
+
+def _no_space() -> tuple[str, str]:
+    """Return what ENOSPC means on /dev/shm, where it may be memory or inodes, and a hint."""
+    from shmctl.core.inspect.inodes import find_shortage
+
+    try:
+        shortage = find_shortage(_current_directory())
     except ShmError:
         shortage = None
     if shortage is None:

@@ -1,5 +1,6 @@
 """shmctl holders."""
 
+import errno
 import sys
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
@@ -10,12 +11,13 @@ from shmctl.cli import messages
 from shmctl.cli.options import Combine, json_option, uninspected_option, watch_option
 from shmctl.cli.parsing import Command
 from shmctl.cli.session import Session, pass_session
-from shmctl.cli.types import NAME
+from shmctl.cli.types import PATH
+from shmctl.core.errors import ShmError
 from shmctl.core.inspect.lease import State
 from shmctl.core.inspect.snapshot import Snapshot
-from shmctl.core.models import ObjectInfo
+from shmctl.core.models import Directory, Kind, ObjectInfo
 from shmctl.core.names import Name, escape
-from shmctl.core.objects.describe import describe
+from shmctl.core.objects.describe import describe, describe_any
 from shmctl.core.rules import exclude, need
 
 if TYPE_CHECKING:
@@ -32,7 +34,7 @@ if TYPE_CHECKING:
         exclude("quiet", "watch_seconds"),
     ),
 )
-@click.argument("names", metavar="[NAME]...", type=NAME, nargs=-1)
+@click.argument("names", metavar="[NAME]...", type=PATH, nargs=-1)
 @click.option("--unlinked", is_flag=True, help="Objects that have no name any more and still take memory.")
 @click.option("-q", "--quiet", is_flag=True, help="Print nothing; status 0 if a NAME is held, 1 if none is.")
 @json_option
@@ -61,9 +63,10 @@ def command(
         return
     if not names:
         snapshot = Snapshot(session.directory)
-        _show(session, snapshot, snapshot.objects, as_json, verbose=verbose)
+        _show(session, snapshot, _all_files(snapshot), as_json, verbose=verbose)
         return
-    infos, failed = messages.try_each(names, lambda name: describe(name, session.directory))
+    found, failed = messages.try_each(names, lambda name: _find(name, session.directory))
+    infos = [info for files in found for info in files]
     snapshot = Snapshot.of(infos, session.directory)
     if quiet:
         failed |= not _any_held(snapshot, infos)
@@ -71,6 +74,32 @@ def command(
         _show(session, snapshot, infos, as_json, ask_kernel=True, verbose=verbose)
     if failed:
         messages.fail()
+
+
+def _all_files(snapshot: Snapshot) -> list[ObjectInfo]:
+    """The objects, and the files in directories."""
+    return snapshot.objects + [info for folder in snapshot.folders for info in folder.files]
+
+
+def _is_in(info: ObjectInfo, names: Sequence[Name]) -> bool:
+    """Whether a file has one of the names, or is below one of them."""
+    return any(info.name == name or info.name.startswith(name + b"/") for name in names)
+
+
+def _find(name: Name, directory: Directory) -> list[ObjectInfo]:
+    """The object of that name; the files of a directory, or the one with that path. Raises ShmError."""
+    top = Name(b"/" + name.split(b"/")[1])
+    try:
+        if top == name:
+            return [describe(name, directory)]
+    except ShmError:
+        if describe_any(name, directory).kind is not Kind.DIRECTORY:
+            raise
+    snapshot = Snapshot.of([describe_any(top, directory)], directory)
+    files = [info for info in _all_files(snapshot) if _is_in(info, [name])]
+    if not files and name != top:
+        raise ShmError("stat", name, errno.ENOENT)
+    return files
 
 
 def _watch(
@@ -90,7 +119,7 @@ def _watch(
 
     def draw(output: "Output") -> None:
         snapshot = Snapshot(session.directory)
-        pairs = _pairs(snapshot, (info for info in snapshot.objects if not names or info.name in names))
+        pairs = _pairs(snapshot, (info for info in _all_files(snapshot) if not names or _is_in(info, names)))
         if as_json:
             write_line(output.stream, (holder_record(name, holder) for name, holder in pairs))
         else:

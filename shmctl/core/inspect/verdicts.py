@@ -3,11 +3,12 @@
 import os
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from shmctl.core.inspect.age import age_of
 from shmctl.core.inspect.families import Families, Lifetime, Match
+from shmctl.core.inspect.folders import Folder, ask_files
 from shmctl.core.inspect.lease import State, Usage, UsageTest
 from shmctl.core.inspect.pids import PidTable
 from shmctl.core.models import Kind, ObjectInfo
@@ -33,6 +34,7 @@ class Judgement:
     ``software`` made it, going by its name; ``creator_pid`` stands in the
     name; objects with an equal ``set_key`` belong together. Each is None
     where nothing tells. ``names`` are the object's other names in the directory.
+    A directory has ``content``, the bytes of memory that is in it.
     """
 
     info: ObjectInfo
@@ -42,6 +44,12 @@ class Judgement:
     creator_pid: int | None = None
     set_key: tuple[str, str] | None = None
     names: tuple[Name, ...] = ()
+    content: int = 0
+
+    @property
+    def allocated(self) -> int:
+        """Its memory in bytes, with that of what is in it."""
+        return self.info.allocated + self.content
 
 
 @dataclass(slots=True)
@@ -89,6 +97,34 @@ def judge(
         _judge_alone(case, usage, pids, rules, now_ns)
     _keep_sets_together(chosen)
     return [_judgement(cases[info.name]) for info in infos if info.name in cases]
+
+
+def judge_folders(folders: Sequence[Folder], test: UsageTest, rules: Rules) -> list[Judgement]:
+    """A verdict on each directory. Without a creator in its name it is never an orphan."""
+    pids = PidTable()
+    return [_judge_folder(folder, ask_files(folder, test), pids, rules) for folder in folders]
+
+
+def _judge_folder(folder: Folder, usage: Usage, pids: PidTable, rules: Rules) -> Judgement:
+    case, match = _Case(folder.info, folder.match), folder.match
+    now_ns = time.time_ns()
+    case.age = min(age_of(info, now_ns, 0) for info in (folder.info, *folder.inside))
+    if usage.state is not State.FREE:
+        case.settle(Verdict(usage.state.value), usage.evidence)
+    else:
+        case.reasons.append(usage.evidence)
+        if match is not None and match.family.lifetime is Lifetime.PERSISTENT:
+            case.settle(Verdict.KEPT, f"{match.family.software} keeps it by design")
+        elif case.age < rules.min_age:
+            case.settle(Verdict.KEPT, f"it is younger than {_duration(rules.min_age)}")
+        elif match is not None and match.pid is not None:
+            _ask_creator(case, match, match.pid, pids)
+        else:
+            case.settle(Verdict.UNKNOWN, "a program may need it, and its name does not say which")
+    _tell_origin(case)
+    if case.verdict is Verdict.ORPHAN:
+        case.reasons.append("gc removes no directory: rm -r does")
+    return replace(_judgement(case), content=folder.allocated - folder.info.allocated)
 
 
 def _set_of(case: _Case) -> tuple[str, str] | None:
