@@ -115,7 +115,8 @@ def group_id(text: str) -> int:
 
 
 def _number_or_fail(text: str, what: str) -> int:
-    # The largest ID means "unchanged" in chown(2).
+    # The largest ID means "unchanged" in chown(2); a plus is chown(1)'s mark of a number.
+    text = text.removeprefix("+")
     if text.isascii() and text.isdigit() and len(text) <= 10 and int(text) < 2**32 - 1:
         return int(text)
     raise click.UsageError(f"unknown {what} '{text}'")

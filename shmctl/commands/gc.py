@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 import click
 
 from shmctl.cli import messages
-from shmctl.cli.options import json_option, min_age_option, owner_option
+from shmctl.cli.options import json_option, min_age_option, owner_option, verdict_options
 from shmctl.cli.parsing import Command
 from shmctl.cli.session import Session, pass_session
 from shmctl.cli.types import PATTERN
@@ -23,7 +23,7 @@ from shmctl.core.names import escape
 @click.option("--yes", is_flag=True, help="Remove without asking.")
 @min_age_option
 @owner_option
-@click.option("--semaphores", is_flag=True, help="Also semaphores that nobody has open.")
+@verdict_options
 @click.option(
     "--keep", type=PATTERN, multiple=True, metavar="PATTERN", help="Keep what matches; may be repeated."
 )
@@ -36,6 +36,7 @@ def command(
     min_age: float,
     owner: int | None,
     semaphores: bool,
+    trackers: bool,
     keep: tuple[str, ...],
     as_json: bool,
 ) -> None:
@@ -45,7 +46,7 @@ def command(
     given. Each object is looked at once more under the kernel's lease when its turn comes, and left
     if it is now in use or has been replaced.
     """
-    matches, rules, keeps = matcher(patterns), Rules(min_age, semaphores), _keeper(keep, owner)
+    matches, rules, keeps = matcher(patterns), Rules(min_age, semaphores, trackers), _keeper(keep, owner)
     snapshot = Snapshot(session.directory, matches, rules)
     judgements = snapshot.judged_once
     orphans = choose_orphans(judgements, keeps)

@@ -1,6 +1,7 @@
 """shmctl ls."""
 
 import gc
+import re
 import sys
 import time
 from collections.abc import Iterable, Iterator
@@ -40,7 +41,46 @@ if TYPE_CHECKING:
 VERDICTS = ("held", "orphan", "kept", "unknown")
 
 
-@click.command(cls=Command, finish=Combine(exclude("null", "as_json"), exclude("null", "watch_seconds")))
+_LONG_COLUMNS = ("mode", "nlink", "owner", "group", "size", "modified", "name")
+_HUMAN_CLUSTER = re.compile(r"-(?=.*h)[ablrtSh01]{2,}\Z")
+
+
+class AsLs(Combine):
+    """Turns -l, -1, -S and -t, which mean what they mean to ls(1), into columns and an order."""
+
+    def __call__(self, ctx: click.Context) -> None:
+        """Raises UsageError."""
+        super().__call__(ctx)
+        shape, first = ctx.params.pop("shape"), ctx.params.pop("first")
+        if shape:
+            ctx.params["columns"] = _LONG_COLUMNS if shape == "long" else ("name",)
+            ctx.params["no_headings"] |= shape == "names"
+        if first:
+            ctx.params["sort"] = first
+            ctx.params["reverse"] = not ctx.params["reverse"]
+
+
+class ListingCommand(Command):
+    """Takes the h of ``-lh`` for ls(1)'s; ``-h`` alone is --help."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Parse, with ``--human`` in place of that h."""
+        end = args.index("--") if "--" in args else len(args)
+        human = [arg for arg in args[:end] if _HUMAN_CLUSTER.match(arg)]
+        if human:
+            args = ["--human", *(arg.replace("h", "") if arg in human else arg for arg in args)]
+        return super().parse_args(ctx, args)
+
+
+@click.command(
+    cls=ListingCommand,
+    finish=AsLs(
+        exclude("null", "as_json"),
+        exclude("null", "watch_seconds"),
+        exclude("shape", "columns"),
+        exclude("first", "sort"),
+    ),
+)
 @click.argument("pattern", metavar="[PATTERN]...", type=PATTERN, nargs=-1)
 @click.option(
     "-a", "--all", "everything", is_flag=True, help="Also what is no object: directories, links, sockets."
@@ -56,6 +96,8 @@ VERDICTS = ("held", "orphan", "kept", "unknown")
     shell_complete=completed_by("complete_columns"),
     help="Columns to show, or with a + to add: " + ", ".join(ALL_COLUMNS) + ".",
 )
+@click.option("-l", "--long", "shape", flag_value="long", help="The columns of ls -l, in its order.")
+@click.option("-1", "--names", "shape", flag_value="names", help="Names alone, one a line.")
 @click.option(
     "--sort",
     type=Parsed("column", parse_column),
@@ -64,6 +106,8 @@ VERDICTS = ("held", "orphan", "kept", "unknown")
     shell_complete=completed_by("complete_column"),
     help="Sort by a column (name).",
 )
+@click.option("-S", "--largest", "first", flag_value="size", help="Sort by size, the largest first.")
+@click.option("-t", "--newest", "first", flag_value="modified", help="Sort by time, the newest first.")
 @click.option("-r", "--reverse", is_flag=True, help="Sort the other way round.")
 @click.option("-0", "--null", is_flag=True, help="Names alone, each ended by a NUL byte.")
 @click.option("--no-headings", is_flag=True, help="No line of headings.")

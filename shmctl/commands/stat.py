@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 @names_argument
 @click.option(
     "-f",
+    "-c",
     "--format",
     "format_text",
     type=Parsed("format", check_format),

@@ -137,7 +137,7 @@ def _ways(lost: Unlinked) -> Iterator[tuple[Holder, str, Callable[[], int]]]:
 def _mapped_by(lost: Unlinked) -> tuple[Holder, list[proc.MappedPart]]:
     """The process that has most of the object mapped, and where."""
     for holder in sorted(lost.holders, key=lambda holder: -holder.mapped):
-        with failing_as("open", b"/proc/%d/maps" % holder.pid):
+        with failing_as("open", _last_name(lost), ShmError):
             parts = proc.mapped_parts(holder.pid, *lost.identity)
         if parts:
             return holder, parts
@@ -153,7 +153,7 @@ def _memory(
     holder: Holder, parts: Sequence[proc.MappedPart], size: int, name: Name
 ) -> Iterator[tuple[int, bytes]]:
     """The mapped parts, each byte once: offset and data, up to ``size``. Raises ShmError."""
-    with failing_as("open", b"/proc/%d/mem" % holder.pid):
+    with failing_as("open", name, ShmError):
         fd = proc.open_memory(holder.pid)
     try:
         at = 0

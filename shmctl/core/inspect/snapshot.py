@@ -187,7 +187,8 @@ class Snapshot:
         linked = {info.identity for info in self.objects if info.st.st_nlink > 1}
         others = self.everything[len(self.entries) :] if linked else []
         asked = self.objects + [info for info in others if info.identity in linked]
-        found = judge(asked, self.everything, self.test, load_families(), self._rules or Rules())
+        rules, families = self._rules or Rules(), load_families()
+        found = judge(asked, self.everything, self.test, families, rules, directory=self.directory)
         return agreeing(found)[: len(self.objects)]
 
     @property

@@ -180,6 +180,14 @@ class Holding:
             self.pid = int(children)
         self._pidfd = os.pidfd_open(self.pid)
 
+    def ask(self) -> str:
+        """Send it a line; the line that it answers."""
+        assert self._process.stdin
+        assert self._process.stdout
+        self._process.stdin.write(b"\n")
+        self._process.stdin.flush()
+        return self._process.stdout.readline().decode().removesuffix("\n")
+
     def end(self) -> None:
         """Let go of everything, and wait until that is done."""
         assert self._process.stdin

@@ -189,7 +189,7 @@ def test_objects_of_one_name_are_told_apart(names: list[str], hold: Hold) -> Non
 def test_no_room(hold: Hold, tmp_path: Path) -> None:
     """Nothing half made stays, and a file takes what /dev/shm cannot."""
     script = f"""
-        shmctl create /lost -s 700K --reserve
+        shmctl create /lost -s 700K; shmctl write /lost --fill 7
         sleep 30 < /dev/shm/lost & holder=$!
         until shmctl holders -q /lost; do :; done
         shmctl rm /lost
