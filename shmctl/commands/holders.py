@@ -1,7 +1,8 @@
 """shmctl holders."""
 
+import errno
 import sys
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 import click
@@ -10,13 +11,14 @@ from shmctl.cli import messages
 from shmctl.cli.options import Combine, json_option, uninspected_option, watch_option
 from shmctl.cli.parsing import Command
 from shmctl.cli.session import Session, pass_session
-from shmctl.cli.types import PATTERN
+from shmctl.cli.types import PATH
+from shmctl.core.errors import ShmError
 from shmctl.core.inspect.lease import State
 from shmctl.core.inspect.listing import is_pattern, matcher, scan
 from shmctl.core.inspect.snapshot import Snapshot
-from shmctl.core.models import ObjectInfo
-from shmctl.core.names import escape, parse_name
-from shmctl.core.objects.describe import describe
+from shmctl.core.models import Directory, Kind, ObjectInfo
+from shmctl.core.names import Name, escape
+from shmctl.core.objects.describe import describe, describe_any
 from shmctl.core.rules import exclude, need
 
 if TYPE_CHECKING:
@@ -33,7 +35,7 @@ if TYPE_CHECKING:
         exclude("quiet", "watch_seconds"),
     ),
 )
-@click.argument("patterns", metavar="[PATTERN]...", type=PATTERN, nargs=-1)
+@click.argument("patterns", metavar="[PATTERN]...", type=PATH, nargs=-1)
 @click.option("--unlinked", is_flag=True, help="Objects that have no name any more and still take memory.")
 @click.option("-q", "--quiet", is_flag=True, help="Print nothing; status 0 if one is held, 1 if none is.")
 @json_option
@@ -42,7 +44,7 @@ if TYPE_CHECKING:
 @pass_session
 def command(
     session: Session,
-    patterns: tuple[str, ...],
+    patterns: tuple[Name, ...],
     unlinked: bool,
     quiet: bool,
     as_json: bool,
@@ -60,16 +62,17 @@ def command(
         _show_unlinked(session, as_json, verbose=verbose)
     elif not patterns:
         snapshot = Snapshot(session.directory)
-        _show(session, snapshot, snapshot.objects, as_json, verbose=verbose)
+        _show(session, snapshot, _all_files(snapshot), as_json, verbose=verbose)
     else:
         _show_some(session, patterns, quiet=quiet, as_json=as_json, verbose=verbose)
 
 
 def _show_some(
-    session: Session, patterns: tuple[str, ...], *, quiet: bool, as_json: bool, verbose: bool
+    session: Session, patterns: tuple[Name, ...], *, quiet: bool, as_json: bool, verbose: bool
 ) -> None:
-    names = [parse_name(pattern) for pattern in patterns if not is_pattern(pattern)]
-    infos, failed = messages.try_each(names, lambda name: describe(name, session.directory))
+    names = [pattern for pattern in patterns if not is_pattern(pattern)]
+    found, failed = messages.try_each(names, lambda name: _find(name, session.directory))
+    infos = [info for files in found for info in files]
     if globs := list(filter(is_pattern, patterns)):
         infos += [info for info in scan(session.directory, matcher(globs)) if info.kind.is_object]
     infos = list({info.name: info for info in infos}.values())
@@ -82,8 +85,39 @@ def _show_some(
         messages.fail()
 
 
+def _all_files(snapshot: Snapshot) -> list[ObjectInfo]:
+    """The objects, and the files in directories."""
+    return snapshot.objects + [info for folder in snapshot.folders for info in folder.files]
+
+
+def _is_wanted(info: ObjectInfo, patterns: Sequence[Name], matches: "Callable[[Name], bool] | None") -> bool:
+    """Whether a name or path names a file or a directory above it, or a pattern matches an object."""
+    return _is_in(info, patterns) or (matches is not None and matches(info.name))
+
+
+def _is_in(info: ObjectInfo, names: Sequence[Name]) -> bool:
+    """Whether a file has one of the names, or is below one of them."""
+    return any(info.name == name or info.name.startswith(name + b"/") for name in names)
+
+
+def _find(name: Name, directory: Directory) -> list[ObjectInfo]:
+    """The object of that name; the files of a directory, or the one with that path. Raises ShmError."""
+    top = Name(b"/" + name.split(b"/")[1])
+    try:
+        if top == name:
+            return [describe(name, directory)]
+    except ShmError:
+        if describe_any(name, directory).kind is not Kind.DIRECTORY:
+            raise
+    snapshot = Snapshot.of([describe_any(top, directory)], directory)
+    files = [info for info in _all_files(snapshot) if _is_in(info, [name])]
+    if not files and name != top:
+        raise ShmError("stat", name, errno.ENOENT)
+    return files
+
+
 def _watch(
-    session: Session, patterns: tuple[str, ...], seconds: float, *, unlinked: bool, as_json: bool
+    session: Session, patterns: tuple[Name, ...], seconds: float, *, unlinked: bool, as_json: bool
 ) -> None:
     """Frames without remarks; a name that is not there has no holders."""
     from shmctl.render.holders import held_record, unlinked_records, write_holders, write_unlinked
@@ -97,11 +131,13 @@ def _watch(
         else:
             write_unlinked(output, objects)
 
-    matches = matcher(patterns)
+    globs = list(filter(is_pattern, patterns))
+    matches = matcher(globs) if globs else None
 
     def draw(output: "Output") -> None:
-        snapshot = Snapshot(session.directory, matches)
-        pairs = _pairs(snapshot, snapshot.objects)
+        snapshot = Snapshot(session.directory)
+        infos = (info for info in _all_files(snapshot) if not patterns or _is_wanted(info, patterns, matches))
+        pairs = _pairs(snapshot, infos)
         if as_json:
             write_line(output.stream, (held_record(*pair) for pair in pairs))
         else:

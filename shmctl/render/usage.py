@@ -4,9 +4,10 @@ import time
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
+from shmctl.core.inspect.folders import Folder
 from shmctl.core.inspect.holders import Unlinked
 from shmctl.core.inspect.peaks import Peak
-from shmctl.core.inspect.usage import Mounted, Usage
+from shmctl.core.inspect.usage import INSIDE_DIRECTORIES, Mounted, Usage
 from shmctl.core.names import escape
 from shmctl.core.proc import uninspected_text
 from shmctl.render.aligned import write_table
@@ -58,6 +59,7 @@ def usage_record(
         "by_kind": dict(usage.by_kind),
         "by_owner": dict(usage.by_owner),
         "by_verdict": dict(by_verdict),
+        "directories": [folder_record(folder, size) for folder, size in usage.by_folder],
         "unlinked": [_unlinked_record(each) for each in usage.unlinked],
         "unexplained": usage.unexplained,
         "given_back": usage.given_back,
@@ -75,6 +77,19 @@ def _unlinked_record(unlinked: Unlinked) -> dict[str, Any]:
         "size": unlinked.size,
         "allocated": unlinked.allocated,
         "holders": [holder_record(name, holder) for holder in unlinked.holders],
+    }
+
+
+def folder_record(folder: Folder, size: int) -> dict[str, Any]:
+    """A directory by the keys that scripts rely on."""
+    return {
+        **name_fields(folder.info.name),
+        "owner": folder.info.owner,
+        "files": len(folder.files),
+        "allocated": size,
+        "software": folder.software,
+        "creator_pid": folder.creator_pid,
+        "creator_alive": folder.creator_alive,
     }
 
 
@@ -123,14 +138,22 @@ def _system_v_rows(output: Output, system_v: tuple[int, int] | None) -> Iterator
 def _part_rows(output: Output, usage: Usage) -> Iterator[list[Cell]]:
     """Rows whose bytes add up to what is used."""
     for kind, size in _largest_first(usage.by_kind):
-        if size:
+        if size and kind != INSIDE_DIRECTORIES:
             yield _row(output, "used", kind, size)
+    for folder, size in sorted(usage.by_folder, key=lambda part: -part[1]):
+        yield _row(output, "used", f"directory:{escape(folder.info.name)}", size, _folder_note(folder))
     for each in usage.unlinked:
         pids = ", ".join(f"{holder.pid} {escape(holder.command)}" for holder in each.holders)
         name = f"unlinked:{escape(each.name or b'?')}"
         untold = "size unknown; " if each.allocated is None else ""
         yield _row(output, "used", name, each.allocated or 0, f"{untold}held by PID {pids}")
     yield _row(output, "used", "unexplained", usage.unexplained, _why_unexplained(usage))
+
+
+def _folder_note(folder: Folder) -> str:
+    files = "1 file" if len(folder.files) == 1 else f"{len(folder.files)} files"
+    parts = [files, escape(folder.software or "", keep=" "), folder.creator_text]
+    return ", ".join(filter(None, parts))
 
 
 def _why_unexplained(usage: Usage) -> str:

@@ -5,12 +5,13 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Self
 
 from shmctl.core.inspect.listing import any_name, has_vanished, scan
-from shmctl.core.models import DEV_SHM, Directory, Identity, ObjectInfo
+from shmctl.core.models import DEV_SHM, Directory, Identity, Kind, ObjectInfo
 from shmctl.core.names import Name
 
 if TYPE_CHECKING:
     import os
 
+    from shmctl.core.inspect.folders import Folder
     from shmctl.core.inspect.holders import Holder, Scan, Unlinked
     from shmctl.core.inspect.lease import UsageTest
     from shmctl.core.inspect.usage import Usage
@@ -79,11 +80,21 @@ class Snapshot:
         return list(by_inode.values())
 
     @cached_property
-    def below(self) -> "list[os.stat_result]":
-        """The files in subdirectories, on the same file system."""
-        from shmctl.core.inspect.usage import inside_directories
+    def folders(self) -> "list[Folder]":
+        """The directories by name, and what is in them on the same file system; whether they match or not."""
+        found = [info for info in self.everything if info.kind is Kind.DIRECTORY]
+        if not found:
+            return []
+        from shmctl.core.inspect.family_files import load_families
+        from shmctl.core.inspect.folders import find_folders
 
-        return list(inside_directories(self.directory, self.everything, self.device))
+        found.sort(key=lambda info: info.name)
+        return find_folders(self.directory, found, self.device, load_families())
+
+    @property
+    def below(self) -> list[ObjectInfo]:
+        """What is in directories."""
+        return [info for folder in self.folders for info in folder.inside]
 
     @cached_property
     def device(self) -> int:
@@ -118,7 +129,7 @@ class Snapshot:
         """The holders of the entries, and of other files if `processes` was computed already."""
         from shmctl.core.inspect.holders import find_holders
 
-        return self.processes if self._shared_processes else find_holders(self.everything)
+        return self.processes if self._shared_processes else find_holders([*self.everything, *self.below])
 
     def holders_of(self, info: ObjectInfo) -> "list[Holder]":
         """The holders of an object, by PID. An object of several names has them under each."""
@@ -136,7 +147,7 @@ class Snapshot:
         """The objects of the file system that have no name any more and are held, the largest first."""
         from shmctl.core.inspect.holders import find_unlinked
 
-        named = {info.st.st_ino for info in self.everything} | {st.st_ino for st in self.below}
+        named = {info.st.st_ino for info in (*self.everything, *self.below)}
         return find_unlinked(self.processes, self.device, named)
 
     @cached_property
@@ -162,7 +173,7 @@ class Snapshot:
             self.directory,
             self.vfs,
             named=self.distinct,
-            below=self.below,
+            folders=self.folders,
             unlinked=unlinked,
             uninspected=self.processes.uninspected,
         )
@@ -211,6 +222,14 @@ class Snapshot:
                 infos = self.__dict__[part]
                 infos[:] = [info for info in infos if info.name not in gone]
 
+    @cached_property
+    def judged_folders(self) -> "list[Judgement]":
+        """A verdict on each directory that matches, by name. gc removes none, whatever it is."""
+        from shmctl.core.inspect.verdicts import Rules, judge_folders
+
+        folders = [folder for folder in self.folders if self._matches(folder.info.name)]
+        return judge_folders(folders, self.test, self._rules or Rules())
+
     @property
     def distinct_judgements(self) -> "list[Judgement]":
         """The verdicts on the objects in `distinct`."""
@@ -229,9 +248,15 @@ class Snapshot:
 
     @cached_property
     def pids(self) -> dict[Name, list[int]]:
-        """The PIDs that hold each object that is held; where none is, /proc is not looked through."""
-        held = (each.info for each in self.judgements if each.verdict == "held")
-        return {info.name: [holder.pid for holder in self.holders_of(info)] for info in held}
+        """The PIDs that hold each object or directory that is held; /proc is read only for these."""
+        inside = {folder.info.name: folder.files for folder in self.folders}
+        held = [each.info for each in (*self.judgements, *self.judged_folders) if each.verdict == "held"]
+        return {
+            info.name: sorted(
+                {holder.pid for file in inside.get(info.name, [info]) for holder in self.holders_of(file)}
+            )
+            for info in held
+        }
 
 
 def snapshots(directories: Sequence[Directory], rules: "Rules | None" = None) -> list[Snapshot]:

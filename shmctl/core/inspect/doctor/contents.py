@@ -80,6 +80,32 @@ def check_semaphores(case: Examination) -> Outcome:
     return ok(f"{_count(semaphores, 'semaphore')}, all in use")
 
 
+def check_directories(case: Examination) -> Outcome:
+    """Which directories take memory, and has any been left behind?"""
+    folders = sorted(case.snapshot.folders, key=lambda folder: -folder.allocated)
+    if not folders:
+        return ok("there are no directories")
+    shown = "; ".join(
+        ", ".join(
+            filter(
+                None,
+                (
+                    f"{escape(folder.info.name)} {human_size(folder.allocated)}",
+                    escape(folder.software or "", keep=" "),
+                    folder.creator_text,
+                ),
+            )
+        )
+        for folder in folders[:_SHOWN]
+    )
+    more = len(folders) - _SHOWN
+    count = "1 directory" if len(folders) == 1 else f"{len(folders)} directories"
+    seen = f"{count}: {shown}" + (f"; and {more} more" if more > 0 else "")
+    if not any(folder.creator_alive is False for folder in folders):
+        return ok(seen)
+    return note(seen, "'shmctl leaks' shows which ones no process uses; 'rm -r /dev/shm/NAME' removes one")
+
+
 def _count(infos: Sequence[ObjectInfo], what: str = "object") -> str:
     return f"1 {what}" if len(infos) == 1 else f"{len(infos)} {what}s"
 
