@@ -146,7 +146,8 @@ def _why_unexplained(usage: Usage) -> str:
     if usage.unexplained < 0:
         return "memory was given back while it was being counted"
     if not usage.whole:
-        return "the file system holds more than this directory"
+        more = "the file system holds more than this directory"
+        return more + (f"; {usage.elsewhere} without a name may be of either" if usage.elsewhere else "")
     reasons = ["held where /proc does not show it: in flight through a socket, or in a hidden process"]
     if usage.uninspected:
         reasons.append(f"{len(usage.uninspected)} could not be inspected")
