@@ -224,4 +224,7 @@ def _show_unlinked(session: Session, as_json: bool, *, verbose: bool) -> None:
     else:
         with session.paged() as output:
             write_unlinked(output, objects)
+    if unknown := snapshot.locator.unknown:
+        count = "1 object" if unknown == 1 else f"{unknown} objects"
+        messages.error(f"nothing shows whether {count} without a name had one in /dev/shm", command="holders")
     messages.uninspected(snapshot.processes.uninspected, by_pid=verbose)

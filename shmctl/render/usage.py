@@ -162,7 +162,8 @@ def _why_unexplained(usage: Usage) -> str:
     if not usage.unexplained:
         return "it all adds up"
     if not usage.whole:
-        return "the file system holds more than this directory"
+        more = "the file system holds more than this directory"
+        return more + (f"; {usage.elsewhere} without a name may be of either" if usage.elsewhere else "")
     reasons = ["held where /proc does not show it: in flight through a socket, or in a hidden process"]
     if usage.uninspected:
         reasons.append(uninspected_text(usage.uninspected))

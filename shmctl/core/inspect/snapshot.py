@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from shmctl.core.inspect.folders import Folder
     from shmctl.core.inspect.holders import Holder, Scan, Unlinked
     from shmctl.core.inspect.lease import UsageTest
+    from shmctl.core.inspect.location import Locator
     from shmctl.core.inspect.usage import Usage
     from shmctl.core.inspect.verdicts import Judgement, Rules
 
@@ -148,7 +149,14 @@ class Snapshot:
         from shmctl.core.inspect.holders import find_unlinked
 
         named = {info.st.st_ino for info in (*self.everything, *self.below)}
-        return find_unlinked(self.processes, self.device, named)
+        return find_unlinked(self.processes, self.device, named, self.locator.name_of)
+
+    @cached_property
+    def locator(self) -> "Locator":
+        """Tells which removed files were in the directory."""
+        from shmctl.core.inspect.location import Locator
+
+        return Locator(self.directory)
 
     @cached_property
     def unlinked_software(self) -> "list[tuple[Unlinked, str | None]]":
@@ -176,6 +184,7 @@ class Snapshot:
             folders=self.folders,
             unlinked=unlinked,
             uninspected=self.processes.uninspected,
+            locator=self.locator,
         )
 
     # Verdicts

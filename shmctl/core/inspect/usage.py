@@ -12,7 +12,7 @@ from shmctl.core.errors import FileError
 from shmctl.core.inspect.containers import Place, place_of
 from shmctl.core.inspect.folders import Folder
 from shmctl.core.inspect.holders import Unlinked
-from shmctl.core.inspect.mounts import is_file_system_root, mount_of, read_mounts
+from shmctl.core.inspect.location import Locator
 from shmctl.core.models import DEV_SHM, Directory, Kind, ObjectInfo
 from shmctl.core.target import is_mount_point, open_directory_of
 
@@ -30,6 +30,7 @@ class Usage:
     ``by_folder`` divides what is `INSIDE_DIRECTORIES`, and has no memory of
     directories themselves. ``uninspected`` processes may hold what is unexplained; so may other
     directories of the file system if this is not the ``whole`` of it.
+    Of ``elsewhere`` objects without a name nothing shows in which they were.
     """
 
     path: bytes
@@ -46,6 +47,7 @@ class Usage:
     given_back: int
     uninspected: Sequence[proc.Uninspected]
     whole: bool
+    elsewhere: int
 
 
 def measure(
@@ -56,6 +58,7 @@ def measure(
     folders: Sequence[Folder],
     unlinked: Sequence[Unlinked],
     uninspected: Sequence[proc.Uninspected],
+    locator: Locator,
 ) -> Usage:
     """Measure the tmpfs of ``directory``.
 
@@ -94,17 +97,9 @@ def measure(
         unexplained=max(0, used - explained),
         given_back=max(0, explained - used),
         uninspected=uninspected,
-        whole=_is_whole(directory),
+        whole=locator.whole,
+        elsewhere=locator.unknown,
     )
-
-
-def _is_whole(directory: Directory) -> bool:
-    """Whether the file system has nothing outside the directory, as far as the mount table shows."""
-    try:
-        mount = mount_of(directory, read_mounts())
-    except OSError:
-        return True
-    return mount is None or is_file_system_root(directory, mount)
 
 
 @dataclass(frozen=True, slots=True)

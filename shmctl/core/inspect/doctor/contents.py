@@ -44,8 +44,11 @@ def check_unknown_owners(case: Examination) -> Outcome:
 def check_unlinked(case: Examination) -> Outcome:
     """What takes memory though no listing shows it?"""
     usage = case.snapshot.usage
-    if not usage.whole:
-        return unknown("its file system holds more than /dev/shm, and what has no name may be of anywhere")
+    if usage.elsewhere:
+        return unknown(
+            "its file system holds more than /dev/shm, and nothing shows where what has no name was: "
+            + ("1 object" if usage.elsewhere == 1 else f"{usage.elsewhere} objects")
+        )
     blind = uninspected_text(usage.uninspected) if usage.uninspected else ""
     if not usage.unlinked:
         if blind:
