@@ -93,7 +93,7 @@ def party(pid: int) -> Party:
 def _on_file(info: ObjectInfo, lock: FileLock, holders: Iterable[Holder]) -> Lock:
     owners = [pid for pid in (lock.pid,) if pid and party(pid).alive]
     if lock.kind in ("flock", "ofd"):
-        # Such a lock is an open descriptor's: those that have it, whoever took it.
+        # Such a lock is an open descriptor's: those that have it, not the one that took it.
         owners = [each.pid for each in holders if _has(each, lock)] or owners
     return Lock(
         info,
