@@ -180,9 +180,9 @@ def _ask_tracker(case: _Case, match: Match, evidence: _Evidence) -> None:
     if pid is not None:
         whose = f"a live resource tracker of its owner, PID {pid}, may have it (see --trackers)"
         case.settle(Verdict.KEPT, whose)
-    elif evidence.trackers.blind_spot is not None:
-        reason = f"no resource tracker of its owner is visible, but {evidence.trackers.blind_spot}"
-        case.settle(Verdict.UNKNOWN, f"{reason} (see --trackers)")
+    elif (doubt := evidence.trackers.blind_spot(case.info)) is not None:
+        reason = f"no resource tracker of its owner is visible, but {doubt} (see --trackers)"
+        case.settle(Verdict.UNKNOWN, reason)
 
 
 def _keep_idle_semaphore(case: _Case) -> None:
