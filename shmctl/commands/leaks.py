@@ -36,7 +36,7 @@ def command(
     should stay), kept (nobody uses it, but it is meant to stay) or unknown, with the reasons.
     """
     snapshot = Snapshot(session.directory, matcher(patterns), Rules(min_age, semaphores, trackers))
-    judgements = snapshot.judged_once
+    judgements = snapshot.judged_once + snapshot.judged_folders
     messages.no_lease(snapshot.test.lease_problem)
     if as_json:
         from shmctl.render.jsonlines import write_array

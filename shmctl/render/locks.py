@@ -5,7 +5,7 @@ from typing import Any
 
 from shmctl.core.inspect.blockers import Lock, Party
 from shmctl.core.names import escape
-from shmctl.render.columns import write_table
+from shmctl.render.aligned import write_table
 from shmctl.render.output import Heading, Output
 from shmctl.render.records import name_fields
 
