@@ -30,7 +30,7 @@ def command(
     as_json: bool,
     exit_code: bool,
 ) -> None:
-    """Tell which objects are leaked, and why (the kernel's write lease).
+    """Show which objects are leaked, and why (the kernel's write lease).
 
     A verdict for each object: held (in use), orphan (nobody uses it, and nothing says that it
     should stay), kept (nobody uses it, but it is meant to stay) or unknown, with the reasons.

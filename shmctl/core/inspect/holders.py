@@ -62,7 +62,7 @@ def find_holders(infos: Collection[ObjectInfo]) -> Scan:
 class Unlinked(NamedTuple):
     """An object without a name that still takes memory, ``allocated`` bytes, until its holders let go.
 
-    ``name`` is the one it had; it and the sizes are None where they cannot be told.
+    ``name`` is the one it had; it and the sizes are None where they are not known.
     """
 
     identity: Identity

@@ -46,7 +46,7 @@ scheduler stops it there.
 
 
 class UsageTest:
-    """Tells whether objects are in use. Make a new one for each run: its findings grow stale.
+    """Answers whether objects are in use. Make a new one for each run: its findings grow stale.
 
     ``scan`` finds holders in /proc; it runs at most once, and only where the
     lease gives no answer. Nothing is created: there may be no inode left.

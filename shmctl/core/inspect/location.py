@@ -14,7 +14,7 @@ from shmctl.core.target import is_mount_point
 
 
 class Locator:
-    """Tells where in ``directory`` removed files were. Make a new one for each look: mounts change.
+    """Finds where in ``directory`` removed files were. Make a new one for each look: mounts change.
 
     ``whole`` is whether the directory has all that its file system holds;
     ``unknown`` how many files were asked about whose place nothing shows.

@@ -23,7 +23,7 @@ _MOST_CODES = 1 << 16
 
 
 class Unit(NamedTuple):
-    """A unit's header, and the file and section that it stands in."""
+    """A unit's header, and its file and section."""
 
     file: "DebugFile"
     data: bytes

@@ -81,7 +81,7 @@ def _finds(data: bytes, pattern: bytes) -> Iterator[int]:
 
 
 def _occurrences(texts: bytes, name: bytes) -> list[int]:
-    """Where ``name`` stands in a section of strings; linkers may keep it as the end of another one only."""
+    """Where a section of strings has ``name``; linkers may keep it as the end of another one only."""
     pattern = name + b"\0"
     found = [at + 1 for at in _finds(texts, b"\0" + pattern)]
     if texts.startswith(pattern):
