@@ -1,13 +1,14 @@
 """Holders, and objects without a name."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
+from shmctl.core.inspect.containers import Place
 from shmctl.core.inspect.holders import Holder, Unlinked
 from shmctl.core.models import ObjectInfo, user_name
 from shmctl.core.names import escape
 from shmctl.render.aligned import write_table
-from shmctl.render.output import Heading, Output
+from shmctl.render.output import Cell, Heading, Output
 from shmctl.render.records import name_fields
 
 _UNTOLD = "-"
@@ -31,7 +32,8 @@ def held_record(info: ObjectInfo, holder: Holder | None) -> dict[str, Any]:
 
 def _process_fields(holder: Holder | None) -> dict[str, Any]:
     if holder is None:
-        return dict.fromkeys(("pid", "uid", "user", "command", "access", "mapped", "fds"))
+        keys = ("pid", "uid", "user", "command", "access", "mapped", "fds", "container", "pod")
+        return dict.fromkeys(keys)
     return {
         "pid": holder.pid,
         "uid": holder.uid,
@@ -40,6 +42,8 @@ def _process_fields(holder: Holder | None) -> dict[str, Any]:
         "access": holder.access,
         "mapped": holder.mapped,
         "fds": sorted(holder.fds),
+        "container": holder.place.container,
+        "pod": holder.place.pod,
     }
 
 
@@ -47,12 +51,26 @@ def write_holders(output: Output, pairs: Iterable[tuple[ObjectInfo, Holder | Non
     """Write objects with their holders, a pair a row; those that are not visible are left out."""
     headings = [Heading("NAME"), Heading("PID", right=True), Heading("USER"), Heading("COMMAND")]
     headings += [Heading("ACCESS"), Heading("MAPPED", right=True), Heading("FDS")]
-    write_table(
-        output, headings, [_holder_row(output, info.name, holder) for info, holder in pairs if holder]
-    )
+    shown = [(info.name, holder) for info, holder in pairs if holder]
+    rows = [_holder_row(output, *pair) for pair in shown]
+    write_table(output, *_with_places(headings, rows, [{holder.place} for _, holder in shown]))
 
 
-def _holder_row(output: Output, name: bytes, holder: Holder) -> list[tuple[str, str]]:
+def _with_places(
+    headings: list[Heading], rows: list[list[Cell]], places: Sequence[set[Place]]
+) -> tuple[list[Heading], list[list[Cell]]]:
+    """Add the columns of containers and pods, each if there is any to show."""
+    containers = [{place.container or "" for place in some} for some in places]
+    pods = [{place.pod or "" for place in some} for some in places]
+    for heading, ids in (("CONTAINER", containers), ("POD", pods)):
+        if any(map(any, ids)):
+            headings = [*headings, Heading(heading)]
+            cells = [",".join(sorted(each - {""})) or _UNTOLD for each in ids]
+            rows = [[*row, (cell, "")] for row, cell in zip(rows, cells, strict=True)]
+    return headings, rows
+
+
+def _holder_row(output: Output, name: bytes, holder: Holder) -> list[Cell]:
     return [
         (escape(name), "bold"),
         (str(holder.pid), "cyan"),
@@ -82,8 +100,10 @@ def write_unlinked(output: Output, objects: Iterable[tuple[Unlinked, str | None]
     """Write objects without a name, each with the software that made it if that is known, one a row."""
     headings = [Heading("INODE", right=True), Heading("FORMER-NAME"), Heading("SIZE", right=True)]
     headings += [Heading("ALLOCATED", right=True), Heading("HOLDERS"), Heading("SOFTWARE")]
-    rows = []
+    rows: list[list[Cell]] = []
+    places = []
     for each, software in objects:
+        places.append({holder.place for holder in each.holders})
         holders = ",".join(f"{holder.pid}/{escape(holder.command)}" for holder in each.holders)
         rows.append(
             [
@@ -95,4 +115,4 @@ def write_unlinked(output: Output, objects: Iterable[tuple[Unlinked, str | None]
                 (escape(software or _UNTOLD, keep=" " if output.terminal else ""), ""),
             ]
         )
-    write_table(output, headings, rows)
+    write_table(output, *_with_places(headings, rows, places))

@@ -7,6 +7,7 @@ from contextlib import suppress
 from typing import NamedTuple
 
 from shmctl.core import proc
+from shmctl.core.inspect.containers import Place, place_of
 from shmctl.core.models import Identity, ObjectInfo
 
 _DELETED = b" (deleted)"
@@ -19,7 +20,8 @@ class Holder(NamedTuple):
     ``access`` has the letters r, w and x of its descriptors and mappings;
     ``mapped`` is in bytes; ``fds`` are its descriptors' numbers, in order;
     ``path`` and ``st`` are the object's, as far as a descriptor shows them;
-    ``first_mapping`` is a thread that shows it, and its address range.
+    ``first_mapping`` is a thread that shows it, and its address range;
+    ``place`` is where the process runs.
     """
 
     pid: int
@@ -32,6 +34,7 @@ class Holder(NamedTuple):
     path: bytes
     st: os.stat_result | None
     first_mapping: tuple[int, int, int] | None
+    place: Place = Place()
 
 
 class Scan(NamedTuple):
@@ -160,6 +163,7 @@ class _Process:
     def _as_holders(self) -> list[Holder]:
         if not self._found:
             return []
+        place = place_of(self._pid)
         uid, command = proc.owner(self._pid), proc.command(self._pid).decode("utf-8", "surrogateescape")
         return [
             Holder(
@@ -173,6 +177,7 @@ class _Process:
                 held.path,
                 held.st,
                 held.first_mapping,
+                place,
             )
             for identity, held in self._found.items()
         ]

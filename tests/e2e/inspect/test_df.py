@@ -355,3 +355,22 @@ def test_all_as_an_ordinary_user(shared: Place) -> None:
         assert result.status == 0, result
         assert len([line for line in result.errors.splitlines() if UNINSPECTED.fullmatch(line)]) == 1
         assert "/dev/shm" in result.text or "seen by" in result.text
+
+
+def test_holders_tell_the_container(private: PrivatePlace, holder: Holder, tmp_path: Path) -> None:
+    """A column each for container and pod, where any holder is in one."""
+    path = private.make("/x")
+    assert "CONTAINER" not in private.run("holders").text
+    with (
+        cgroup(tmp_path, f"kubepods/burstable/pod{POD}/{CONTAINER}") as folder,
+        holder("fd", "/dev/shm/x", private.enter) as holding,
+    ):
+        (folder / "cgroup.procs").write_text(str(holding.pid))
+        (found,) = private.records("holders", "/x")
+        assert (found["container"], found["pod"]) == (CONTAINER, POD)
+        heading, row = private.run("holders").text.splitlines()
+        assert (heading.split()[-2:], row.split()[-2:]) == (["CONTAINER", "POD"], [CONTAINER, POD])
+        path.unlink()
+        (gone,) = private.records("holders", "--unlinked")
+        assert (gone["container"], gone["pod"]) == (CONTAINER, POD)
+        assert private.run("holders", "--unlinked").text.split()[-2:] == [CONTAINER, POD]
