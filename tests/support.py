@@ -176,12 +176,18 @@ def path_of(name: str) -> Path:
     return Path("/dev/shm" + name)
 
 
-def compile_c(source: str, folder: Path, name: str = "program", *, compiler: str = "gcc") -> str:
-    """Compile a C program; the path of the program."""
+def compile_c(
+    source: str, folder: Path, name: str = "program", *, compiler: str = "gcc", debug: bool = False
+) -> str:
+    """Compile a C program, with debugging information if wanted; the path of the program."""
     path = folder / f"{name}.c"
     path.write_text(source)
     program = folder / name
     subprocess.run(
-        [compiler, "-Wall", "-Werror", "-o", str(program), str(path), "-lrt", "-pthread"], check=True
+        [
+            *(compiler, *(["-g"] if debug else []), "-Wall", "-Werror"),
+            *("-o", str(program), str(path), "-lrt", "-pthread"),
+        ],
+        check=True,
     )
     return str(program)

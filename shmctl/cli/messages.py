@@ -128,8 +128,8 @@ def failure(command: str | None, problem: ShmError) -> None:
     what = problem.detail or problem.strerror
     hint = problem.hint or _HINTS.get((command or "", problem.call, problem.errno or 0))
     if problem.errno == errno.ENOSPC and about_object:
-        what = problem.detail or "No space left on /dev/shm"
-        hint = hint or _NO_SPACE_HINT
+        text, next_step = _no_space()
+        what, hint = problem.detail or text, hint or next_step
     elif problem.errno == errno.EDQUOT and about_object:
         what = problem.detail or "Quota on /dev/shm exceeded"
     if about_object and problem.errno == errno.EROFS:
@@ -142,6 +142,30 @@ def failure(command: str | None, problem: ShmError) -> None:
             what = f"{what}: there is no directory /dev/shm"
     parts.append(f"{what} ({problem.symbol})")
     error(": ".join(parts), hint, command)
+
+
+def _no_space() -> tuple[str, str]:
+    """Return what ENOSPC means on /dev/shm, where it may be memory or inodes, and a hint."""
+    from shmctl.cli.session import Session
+    from shmctl.core.inspect.inodes import find_shortage
+
+    context = click.get_current_context(silent=True)
+    session = context.find_object(Session) if context else None
+    try:
+        shortage = find_shortage(session.directory if session else DEV_SHM)
+    except ShmError:
+        shortage = None
+    if shortage is None:
+        return "No space left on /dev/shm", _NO_SPACE_HINT
+    what = f"No inode left on /dev/shm: all {shortage.total} are used"
+    if 2 * shortage.taken < shortage.total or shortage.example is None:
+        return (
+            what,
+            "most are in directories or have no name: see 'shmctl df' and 'shmctl holders --unlinked'",
+        )
+    kinds = {"shm": "objects", "semaphore": "semaphores", "directory": "directories"}
+    taken = f"{shortage.taken} are {shortage.owner}'s {kinds.get(shortage.kind or '', 'other entries')}"
+    return what, f"{taken}, such as {escape(shortage.example)}; 'shmctl gc' removes what no process uses"
 
 
 def _is_size_limited() -> bool:

@@ -3,7 +3,7 @@
 import errno
 import socket
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from socketserver import TCPServer
 from typing import TYPE_CHECKING, Any
 from wsgiref.simple_server import WSGIRequestHandler
@@ -14,10 +14,7 @@ from prometheus_client.exposition import ThreadingWSGIServer
 from shmctl.cli import messages
 from shmctl.cli.addresses import Address
 from shmctl.core.errors import FileError, InputError, ShmError
-from shmctl.core.inspect.totals import Totals, sum_up
-from shmctl.core.inspect.verdicts import Rules
-from shmctl.core.models import Directory
-from shmctl.render.metrics import TotalsCollector
+from shmctl.render.metrics import Collected, TotalsCollector
 
 if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
@@ -115,23 +112,22 @@ def _cannot_listen(address: Address, error: OSError) -> FileError:
 
 
 class _Gathering:
-    """Collects the totals of a directory; reports a repeated error once, not at each scrape."""
+    """Collects by ``gather``; reports a repeated error once, not at each scrape."""
 
-    def __init__(self, directory: Directory, rules: Rules) -> None:
-        self._directory = directory
-        self._rules = rules
+    def __init__(self, gather: Callable[[], Collected]) -> None:
+        self._gather = gather
         self._said = ""
 
-    def __call__(self) -> Totals | None:
+    def __call__(self) -> Collected | None:
         try:
-            totals = sum_up(self._directory, self._rules)
+            found = self._gather()
         except (OSError, InputError) as problem:
             if str(problem) != self._said:
                 self._say(problem)
             self._said = str(problem)
             return None
         self._said = ""
-        return totals
+        return found
 
     def _say(self, problem: OSError | InputError) -> None:
         if isinstance(problem, ShmError):
@@ -179,13 +175,15 @@ def _answer(metrics: "WSGIApplication", environ: "WSGIEnvironment") -> _Answer:
         return "500 Internal Server Error", [_PLAIN], b"shmctl failed, and says how on its standard error\n"
 
 
-def serve(address: Address, directory: Directory, rules: Rules, common: Mapping[str, str]) -> None:
-    """Serve the metrics of ``directory``, with the ``common`` labels on each, until a signal ends it.
+def serve(
+    address: Address, gather: Callable[[], Collected], common: Mapping[str, str], labels: Sequence[str]
+) -> None:
+    """Serve the metrics of what ``gather`` gives, as `TotalsCollector` has them, until a signal ends it.
 
     Reports the address on standard error. Raises FileError if it cannot
     listen there, and InputError for an unknown host.
     """
-    application = metrics_application(TotalsCollector(_Gathering(directory, rules), common))
+    application = metrics_application(TotalsCollector(_Gathering(gather), common, labels))
     with MetricsServer(address, application) as server:
         messages.error(f"listening on http://{server.address}{PATH}", command=COMMAND)
         server.serve_forever()

@@ -244,6 +244,15 @@ def min_age_option(function: Function) -> Function:
     )(function)
 
 
+def verdict_options(function: Function) -> Function:
+    """``--semaphores`` and ``--trackers``: reasons that keep nothing."""
+    return _with_options(
+        function,
+        click.option("--semaphores", is_flag=True, help="Also semaphores that no process has open."),
+        click.option("--trackers", is_flag=True, help="Also what a live Python resource tracker keeps."),
+    )
+
+
 def json_option(function: Function) -> Function:
     """``--json``, as ``as_json``."""
     return click.option("--json", "as_json", is_flag=True, help="Print JSON: an array, one line an object.")(

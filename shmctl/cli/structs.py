@@ -37,7 +37,9 @@ def find_layout(source: LayoutSource, name: Name, session: Session) -> "Layout":
             message = f"{error}, and no process that is visible from here has {escape(name)} open or mapped"
             raise InputError(message, error.hint) from None
         layout = source.load_from_processes(pids)
-        messages.error(f"{escape(layout.name)}: from {layout.source}", command=messages.current_command())
+        messages.error(
+            f"{escape(layout.name, keep=' ')}: from {layout.source}", command=messages.current_command()
+        )
         return layout
 
 

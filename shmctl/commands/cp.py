@@ -7,7 +7,7 @@ from shmctl.cli.parsing import Command
 from shmctl.cli.session import Session, pass_session
 from shmctl.cli.types import NAME
 from shmctl.core.names import Name, escape
-from shmctl.core.objects.rename import copy_object
+from shmctl.core.objects.copy import copy_object
 
 
 @click.command(cls=Command)
@@ -17,7 +17,7 @@ from shmctl.core.objects.rename import copy_object
 @verbose_option
 @pass_session
 def command(session: Session, old: Name, new: Name, replace: bool, verbose: bool) -> None:
-    """Copy an object (sendfile).
+    """Copy an object (copy_file_range).
 
     NEW appears at once and whole, with OLD's data, holes and mode, as root also with its owner.
     """

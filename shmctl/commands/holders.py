@@ -107,19 +107,18 @@ def _pairs(snapshot: Snapshot, infos: Iterable[ObjectInfo]) -> "list[tuple[Name,
 
 def _any_held(snapshot: Snapshot, infos: Sequence[ObjectInfo]) -> bool:
     """Whether some object is held; what is not known counts as held, and is reported."""
-    usages = [(info, snapshot.test.ask(info)) for info in infos]
-    for info, usage in usages:
+    usages = snapshot.test.ask_each(infos)
+    for info, usage in zip(infos, usages, strict=True):
         if usage.state is State.UNKNOWN:
             messages.error(f"{escape(info.name)}: taken for held: {usage.evidence}", command="holders")
-    return any(usage.state is not State.FREE for _, usage in usages)
+    return any(usage.state is not State.FREE for usage in usages)
 
 
 def _tell_hidden(snapshot: Snapshot, infos: Sequence[ObjectInfo]) -> None:
     """What the kernel knows and /proc does not show: other PID namespaces, descriptors in flight."""
-    for info in infos:
-        if snapshot.holders_of(info) or snapshot.test.lease_problem is not None:
-            continue
-        if snapshot.test.ask(info).state is State.HELD:
+    unseen = [info for info in infos if not snapshot.holders_of(info)]
+    for info, usage in zip(unseen, snapshot.test.ask_each(unseen), strict=True):
+        if usage.state is State.HELD and snapshot.test.lease_problem is None:
             messages.error(
                 f"{escape(info.name)}: in use by a process that is not visible from here",
                 "it may be in another PID namespace, or a descriptor may be on its way through a socket",
@@ -155,9 +154,7 @@ def _show(
 
 def _are_free(snapshot: Snapshot, infos: Sequence[ObjectInfo]) -> bool:
     """Whether the kernel's lease says that nobody holds any: then it does not matter who is not seen."""
-    return snapshot.test.lease_problem is None and all(
-        snapshot.test.ask(info).state is State.FREE for info in infos
-    )
+    return all(usage.state is State.FREE for usage in snapshot.test.ask_each(infos))
 
 
 def _show_unlinked(session: Session, as_json: bool, *, verbose: bool) -> None:

@@ -4,7 +4,7 @@ import gc
 import re
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -17,12 +17,14 @@ from shmctl.cli.types import DURATION, PATTERN, SIZE, Parsed, completed_by
 from shmctl.core.inspect.listing import matcher, missing_names, select
 from shmctl.core.inspect.snapshot import Snapshot
 from shmctl.core.models import Kind, ObjectInfo
+from shmctl.core.objects.describe import with_birth_time
 from shmctl.core.rules import exclude
 from shmctl.render.listing import (
     ALL_COLUMNS,
     COLUMNS,
     DEFAULT_COLUMNS,
     GATHERED_COLUMNS,
+    JUDGED_COLUMNS,
     Column,
     gathered_columns,
     parse_column,
@@ -154,7 +156,7 @@ def command(  # noqa: C901 - a few lines for each of many options
     def look() -> tuple[list[ObjectInfo], dict[str, Column], list[ObjectInfo]]:
         """What to show, its columns, and all that the patterns match."""
         snapshot = Snapshot(session.directory, matcher(pattern))
-        chosen = select(
+        chosen: Iterable[ObjectInfo] = select(
             snapshot.entries,
             everything=everything,
             kinds=kind,
@@ -162,6 +164,8 @@ def command(  # noqa: C901 - a few lines for each of many options
             larger=larger,
             modified_before=None if older is None else time.time() - older,
         )
+        if "btime" in wanted:
+            chosen = map(with_birth_time, chosen)
         available = COLUMNS | _gather_columns(snapshot, wanted)
         infos = sorted(chosen, key=COLUMNS["name"].value, reverse=reverse)
         if sort != "name":
@@ -212,7 +216,7 @@ def command(  # noqa: C901 - a few lines for each of many options
 
 def _gather_columns(snapshot: Snapshot, wanted: set[str]) -> dict[str, Column]:
     """The columns that take a verdict, or a look at processes, if any is wanted."""
-    if wanted.isdisjoint(GATHERED_COLUMNS):
+    if wanted.isdisjoint(JUDGED_COLUMNS):
         return {}
     judgements = {each.info.name: each for each in snapshot.judgements}
     messages.no_lease(snapshot.test.lease_problem)

@@ -2,6 +2,7 @@
 
 import os
 import sys
+from typing import TYPE_CHECKING
 
 import click
 
@@ -13,8 +14,14 @@ from shmctl.cli.types import Parsed
 from shmctl.core.inspect.verdicts import Rules
 from shmctl.core.rules import exclude
 
+if TYPE_CHECKING:
+    from shmctl.render.metrics import Collected
+
 
 @click.command(cls=Command, finish=Combine(exclude("output", "listen")))
+@click.option(
+    "-a", "--all", "everywhere", is_flag=True, help="Every /dev/shm on the host, by container and pod."
+)
 @click.option(
     "--output",
     type=click.Path(),
@@ -29,25 +36,32 @@ from shmctl.core.rules import exclude
 )
 @min_age_option
 @pass_session
-def command(session: Session, output: str | None, listen: Address | None, min_age: float) -> None:
+def command(
+    session: Session, everywhere: bool, output: str | None, listen: Address | None, min_age: float
+) -> None:
     """Show the totals of /dev/shm as Prometheus metrics (statvfs, /proc).
 
     Capacity and use; objects and their bytes by kind, owner, software and verdict; objects without a
     name that processes still hold; and how much could not be inspected. The text goes to standard
     output, into a file for node_exporter, or by HTTP.
     """
-    directory = session.directory
+    from shmctl.render.metrics import PLACE_LABELS, collect, collect_everywhere, metrics_text
+
+    directory, rules = session.directory, Rules(min_age)
+    if everywhere and directory.pid is not None:
+        raise click.UsageError("--all and --target exclude each other")
     common = {} if directory.pid is None else {"target": str(directory.pid)}
-    rules = Rules(min_age)
+    labels = PLACE_LABELS if everywhere else ()
+
+    def gather() -> "Collected":
+        return collect_everywhere(rules) if everywhere else collect(directory, rules)
+
     if listen is not None:
         from shmctl.cli.metrics_server import serve
 
-        serve(listen, directory, rules, common)
+        serve(listen, gather, common, labels)
         return
-    from shmctl.core.inspect.totals import sum_up
-    from shmctl.render.metrics import metrics_text
-
-    text = metrics_text(sum_up(directory, rules), common)
+    text = metrics_text(gather(), common, labels)
     if output is None or output == "-":
         sys.stdout.buffer.write(text)
     else:

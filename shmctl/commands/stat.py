@@ -15,7 +15,12 @@ from shmctl.core.models import Kind, ObjectInfo
 from shmctl.core.names import Name
 from shmctl.core.objects.describe import describe
 from shmctl.core.rules import exclude
-from shmctl.render.statformat import check_format, format_object
+from shmctl.render.statformat import (
+    check_format,
+    format_for_program,
+    format_for_terminal,
+    needs_birth_time,
+)
 
 if TYPE_CHECKING:
     from shmctl.core.inspect.holders import Holder
@@ -64,9 +69,10 @@ def command(
     Works on an object that you may not open. On a terminal a panel each; elsewhere 'field value'
     lines; --json adds every st_ field as a number.
     """
-    infos, failed = messages.try_each(names, lambda name: describe(name, session.directory))
+    birth = format_text is None or needs_birth_time(format_text)
+    infos, failed = messages.try_each(names, lambda name: describe(name, session.directory, birth=birth))
     if format_text is not None:
-        sys.stdout.writelines(format_object(format_text, info) + "\n" for info in infos)
+        _show_formatted(format_text, infos)
     else:
         _show(
             session,
@@ -78,6 +84,14 @@ def command(
         )
     if failed:
         messages.fail()
+
+
+def _show_formatted(text: str, infos: Sequence[ObjectInfo]) -> None:
+    """Names reach a program as they are, a terminal escaped."""
+    if sys.stdout.isatty():
+        sys.stdout.writelines(format_for_terminal(text, info) + "\n" for info in infos)
+    else:
+        sys.stdout.buffer.writelines(format_for_program(text, info) + b"\n" for info in infos)
 
 
 def _show(

@@ -33,3 +33,6 @@ libc.sem_timedwait.argtypes = [ctypes.c_void_p, ctypes.POINTER(TimeSpec)]
 libc.sem_getvalue.argtypes = [ctypes.c_void_p, ctypes.POINTER(ctypes.c_int)]
 for _function in (libc.sem_post, libc.sem_wait, libc.sem_trywait, libc.sem_close):
     _function.argtypes = [ctypes.c_void_p]
+if hasattr(libc, "statx"):
+    # glibc has it since 2.28, musl since 1.2.5.
+    libc.statx.argtypes = [ctypes.c_int, ctypes.c_char_p, ctypes.c_int, ctypes.c_uint, ctypes.c_void_p]

@@ -231,6 +231,52 @@ def lstat(name: Name, directory: Directory = DEV_SHM) -> os.stat_result:
     )
 
 
+_AT_FDCWD = -100
+_AT_EMPTY_PATH = 0x1000
+_AT_SYMLINK_NOFOLLOW = 0x100
+_STATX_BTIME = 0x800
+_STATX_SIZE = 256
+
+
+class Birth(NamedTuple):
+    """An inode and its creation time in nanoseconds since the epoch; None if its file system records none."""
+
+    inode: int
+    time_ns: int | None
+
+
+def statx(name: Name, directory: Directory = DEV_SHM, fd: int | None = None) -> Birth:
+    """Return a file's creation time: statx(2). ``fd`` is its descriptor; None looks it up by name.
+
+    No link is followed. ENOSYS if the C library has no such function.
+    """
+    if fd is not None:
+        where, path, flag = fd, b"", _AT_EMPTY_PATH
+        shown = f'{fd}, "", AT_STATX_SYNC_AS_STAT|AT_EMPTY_PATH'
+    else:
+        where = _AT_FDCWD if directory.fd is None else directory.fd
+        path, flag = _path(name, directory), _AT_SYMLINK_NOFOLLOW
+        shown = "AT_FDCWD, " if directory.fd is None else ""
+        shown += f"{_shown(name, directory)}, AT_STATX_SYNC_AS_STAT|AT_SYMLINK_NOFOLLOW"
+
+    def call_statx() -> Birth:
+        from ctypes import create_string_buffer
+        from struct import unpack_from
+
+        from shmctl.core.libc import libc
+
+        if not hasattr(libc, "statx"):
+            raise OSError(errno.ENOSYS, "")
+        buffer = create_string_buffer(_STATX_SIZE)
+        _c_call("statx", where, path, flag, _STATX_BTIME, buffer)
+        # struct statx of <linux/stat.h>: stx_mask, stx_ino, and the seconds and nanoseconds of stx_btime.
+        (mask,), (inode,) = unpack_from("=I", buffer, 0), unpack_from("=Q", buffer, 32)
+        seconds, nanoseconds = unpack_from("=qI", buffer, 80)
+        return Birth(inode, seconds * 10**9 + nanoseconds if mask & _STATX_BTIME else None)
+
+    return call("statx", name, call_statx, lambda _: f"{shown}, STATX_BTIME, {{...}}")
+
+
 def statvfs(directory: Directory = DEV_SHM) -> os.statvfs_result:
     """How large the file system of the directory is, and how full: statvfs(3)."""
     where: bytes | int = directory.path if directory.fd is None else directory.fd

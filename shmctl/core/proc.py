@@ -58,6 +58,12 @@ def is_mounted() -> bool:
     return os.path.exists("/proc/self")
 
 
+# futex and futex_wait.
+_FUTEX_CALLS = {"x86_64": (b"202", b"455"), "aarch64": (b"98", b"455")}
+# Whatever stands there by then: nothing is waited for, and no terminal taken.
+_OPEN_TO_READ = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
+
+
 def exists(pid: int) -> bool:
     """Whether /proc shows a process."""
     return os.path.exists(f"/proc/{pid}")
@@ -135,6 +141,7 @@ class Stat(NamedTuple):
     flags: int
     threads: int
     start: float
+    parent: int
 
     @property
     def is_dead(self) -> bool:
@@ -146,7 +153,8 @@ def stat(pid: int) -> Stat:
     """The state of a process. Raises OSError."""
     # The command is in the middle, in parentheses, and may contain some itself.
     fields = _read(pid, "stat").rpartition(b")")[2].split()
-    return Stat(fields[0], int(fields[6]), int(fields[17]), int(fields[19]) / os.sysconf("SC_CLK_TCK"))
+    start = int(fields[19]) / os.sysconf("SC_CLK_TCK")
+    return Stat(fields[0], int(fields[6]), int(fields[17]), start, int(fields[1]))
 
 
 def namespace_pids(pid: int) -> list[int]:
@@ -314,6 +322,25 @@ def has_flock(fd: int) -> bool:
     return b"FLOCK" in _read(None, f"fdinfo/{fd}")
 
 
+def descriptor_locks(pid: int, fd: int) -> list[bytes]:
+    """The locks that a descriptor has, in lines as /proc/locks has them. Raises OSError."""
+    lines = _lines(_read(pid, f"fdinfo/{fd}"))
+    return [line.removeprefix(b"lock:").strip() for line in lines if line.startswith(b"lock:")]
+
+
+def thread_ids(pid: int) -> list[int]:
+    """The threads of a process. Raises OSError."""
+    return sorted(map(int, os.listdir(_path(pid, "task"))))
+
+
+def futex_address(tid: int) -> int | None:
+    """The address that a thread sleeps on in futex(2); None if it does not. Raises OSError."""
+    number, *arguments = _read_once(_path(tid, "syscall")).split()
+    if number not in _FUTEX_CALLS.get(os.uname().machine, ()):
+        return None
+    return int(arguments[0], 16)
+
+
 def descriptor_stat(pid: int, fd: bytes) -> os.stat_result:
     """fstat(2) of another process's descriptor. Raises OSError; may wait for a network file system."""
     return os.stat(b"/proc/%d/fd/%s" % (pid, fd))
@@ -354,6 +381,41 @@ def mapped_file(pid: int, start: int, end: int) -> tuple[os.stat_result, bytes]:
     """stat(2) and path of what a process has mapped there, which takes privilege. Raises OSError."""
     link = _path(pid, f"map_files/{start:x}-{end:x}")
     return os.stat(link), os.readlink(link)
+
+
+def open_mapped_file(pid: int, start: int, end: int) -> int:
+    """Open, to read, the file that a process has mapped there, which takes privilege. Raises OSError."""
+    return os.open(_path(pid, f"map_files/{start:x}-{end:x}"), _OPEN_TO_READ)
+
+
+def open_descriptor(pid: int, fd: int) -> int:
+    """Open anew, to read, the file that a process has open as ``fd``. Raises OSError."""
+    return os.open(_path(pid, f"fd/{fd}"), _OPEN_TO_READ)
+
+
+def open_memory(pid: int) -> int:
+    """Open the memory of a process, to read at its addresses. Raises OSError."""
+    return os.open(_path(pid, "mem"), os.O_RDONLY | os.O_CLOEXEC)
+
+
+class MappedPart(NamedTuple):
+    """Where a process has a part of a file in its memory: start and end addresses, and offset in the file."""
+
+    start: int
+    end: int
+    offset: int
+
+
+def mapped_parts(pid: int, device: int, inode: int) -> list[MappedPart]:
+    """Where a process can read a file in its own memory, by offset. Raises OSError."""
+    file = b" %02x:%02x %d" % (os.major(device), os.minor(device), inode)
+    parts = []
+    for line in _lines_with_any([file], _read(pid, "maps")):
+        addresses, permissions, offset, dev, number, *_ = line.split(maxsplit=5)
+        if b" " + dev + b" " + number == file and b"r" in permissions:
+            start, _, end = addresses.partition(b"-")
+            parts.append(MappedPart(int(start, 16), int(end, 16), int(offset, 16)))
+    return sorted(parts, key=lambda part: part.offset)
 
 
 class MappedCode(NamedTuple):

@@ -125,6 +125,19 @@ def sendfile(out_fd: int, fd: int, offset: int | None, count: int, name: Name) -
     return copied
 
 
+def copy_file_range(fd: int, out_fd: int, offset: int, count: int, name: Name) -> int:
+    """Copy up to ``count`` bytes at ``offset`` to the same offset of ``out_fd``: copy_file_range(2).
+
+    Returns the bytes copied, 0 at the end of the file.
+    """
+    return call(
+        "copy_file_range",
+        name,
+        lambda: os.copy_file_range(fd, out_fd, count, offset, offset),
+        lambda _: f"{fd}, [{offset}], {out_fd}, [{offset}], {count}, 0",
+    )
+
+
 def appends(fd: int) -> bool:
     """Whether all that is written to ``fd`` goes to the end of its file: F_GETFL in fcntl(2)."""
     return bool(fcntl.fcntl(fd, fcntl.F_GETFL) & os.O_APPEND)

@@ -1,6 +1,5 @@
 """Events, a line each: columns that need no look ahead, or JSON."""
 
-import json
 from collections.abc import Iterable
 from typing import Any
 
@@ -45,6 +44,8 @@ def write_events(output: Output, events: Iterable[Event]) -> None:
 
 def write_event_records(output: Output, events: Iterable[Event]) -> None:
     """Write events as JSON, an object a line."""
+    import json
+
     output.stream.writelines(json.dumps(_record(event)) + "\n" for event in events)
 
 

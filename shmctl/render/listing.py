@@ -10,6 +10,7 @@ from shmctl.core.names import Name, escape
 from shmctl.render.columns import write_rows
 from shmctl.render.output import Heading, Output, Row
 from shmctl.render.records import mode_text
+from shmctl.render.times import iso_time
 
 if TYPE_CHECKING:
     from shmctl.core.inspect.verdicts import Judgement
@@ -66,6 +67,19 @@ def _time(heading: str, attribute: str) -> Column:
     return Column(heading, attrgetter(attribute), lambda output: output.time, style="cyan")
 
 
+def _birth_time(info: ObjectInfo) -> int:
+    """0 where it is not known: so such objects sort first."""
+    return info.btime_ns or 0
+
+
+def _birth_time_writer(output: Output) -> Callable[[int], str]:
+    return lambda time_ns: output.time(time_ns) if time_ns else "-"
+
+
+def _birth_time_json(info: ObjectInfo) -> str | None:
+    return None if info.btime_ns is None else iso_time(info.btime_ns)
+
+
 COLUMNS = {
     "name": _text("NAME", "name", style="bold"),
     "size": _size("SIZE", "st.st_size"),
@@ -84,11 +98,14 @@ COLUMNS = {
     "atime": _time("ATIME", "st.st_atime_ns"),
     "mtime": _time("MTIME", "st.st_mtime_ns"),
     "ctime": _time("CTIME", "st.st_ctime_ns"),
+    "btime": Column("BTIME", _birth_time, _birth_time_writer, style="cyan", json=_birth_time_json),
 }
-# These take a look at processes, or a verdict: nobody pays for it without asking.
-GATHERED_COLUMNS = ("holders", "verdict", "software")
+# These take a look at processes, or a verdict.
+JUDGED_COLUMNS = ("holders", "verdict", "software")
+# Nobody pays for these without asking: the birth time takes a call for each object.
+GATHERED_COLUMNS = ("btime", *JUDGED_COLUMNS)
 DEFAULT_COLUMNS = ("name", "size", "allocated", "mode", "owner", "group", "modified", "kind")
-ALL_COLUMNS = (*COLUMNS, *GATHERED_COLUMNS)
+ALL_COLUMNS = (*COLUMNS, *JUDGED_COLUMNS)
 _AT_A_TIME = 500
 
 
@@ -136,17 +153,34 @@ def gathered_columns(
 
 
 def write_listing(output: Output, infos: Sequence[ObjectInfo], chosen: Sequence[Column]) -> None:
-    """Write objects, one a row."""
+    """Write objects, one a row; default columns that a terminal has no room for are left out, GROUP first."""
+    rows = list(_rows(output, infos, chosen))
+    if output.terminal and tuple(chosen) == tuple(COLUMNS[column] for column in DEFAULT_COLUMNS):
+        chosen, rows = _fitted(output, chosen, rows)
     styles = {
         kind: tuple(column.style or kind_style for column in chosen)
         for kind, kind_style in _KIND_STYLES.items()
     }
-    write_rows(
-        output,
-        [Heading(column.heading, column.right) for column in chosen],
-        list(_rows(output, infos, chosen)),
-        (styles[info.kind] for info in infos),
-    )
+    headings = [Heading(column.heading, column.right) for column in chosen]
+    write_rows(output, headings, rows, (styles[info.kind] for info in infos))
+
+
+_GIVEN_UP = ("GROUP", "OWNER", "ALLOCATED", "MODE")
+_GAP = 2  # between the columns of a table for people
+
+
+def _fitted(output: Output, chosen: Sequence[Column], rows: list[Row]) -> tuple[Sequence[Column], list[Row]]:
+    from shmctl.render.table import console
+
+    width = console(output).width
+    texts = [(column, [column.heading, *(row[at] for row in rows)]) for at, column in enumerate(chosen)]
+    needs = {column.heading: max(map(len, cells)) for column, cells in texts}
+    kept = [column.heading for column in chosen]
+    for heading in _GIVEN_UP:
+        if sum(needs[each] for each in kept) + _GAP * (len(kept) - 1) > width:
+            kept.remove(heading)
+    places = [at for at, column in enumerate(chosen) if column.heading in kept]
+    return [chosen[at] for at in places], [tuple(row[at] for at in places) for row in rows]
 
 
 def _rows(output: Output, infos: Sequence[ObjectInfo], chosen: Sequence[Column]) -> Iterator[Row]:

@@ -1,16 +1,20 @@
 """The sums of a /dev/shm as Prometheus metrics: all of them gauges, each told what it is."""
 
+import os
 import platform
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from threading import Lock
+from typing import NamedTuple
 
 from prometheus_client import generate_latest
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from shmctl import __version__
-from shmctl.core.inspect.totals import Amount, Amounts, Totals
+from shmctl.core.inspect.totals import Amount, Amounts, Totals, sum_up, sum_up_everywhere
+from shmctl.core.inspect.usage import Mounted
+from shmctl.core.inspect.verdicts import Rules
+from shmctl.core.models import Directory
 
 PREFIX = "shmctl_"
 
@@ -19,8 +23,7 @@ Sample = tuple[tuple[str, ...], float]
 Samples = Callable[[Totals], Iterable[Sample]]
 
 
-@dataclass(frozen=True, slots=True)
-class Metric:
+class Metric(NamedTuple):
     """A gauge: its name without the prefix, what it tells, its labels, and how totals make its samples."""
 
     name: str
@@ -140,14 +143,56 @@ METRICS = (
 )
 
 
-def _families(totals: Totals | None, common: Mapping[str, str]) -> Iterator[GaugeMetricFamily]:
-    """Every metric, the ``common`` labels on each; without totals those alone that tell of the failure."""
+class Collected(NamedTuple):
+    """The totals of each /dev/shm with the values of its labels, and how many were left out."""
+
+    totals: Sequence[tuple[tuple[str, ...], Totals]]
+    left_out: int = 0
+
+
+PLACE_LABELS = ("device", "container", "pod")
+"""The labels of a /dev/shm among all of a host; the device alone tells each from the others."""
+
+
+def collect(directory: Directory, rules: Rules) -> Collected:
+    """What there is in one directory. Raises ShmError, InputError."""
+    return Collected([((), sum_up(directory, rules))])
+
+
+def collect_everywhere(rules: Rules) -> Collected:
+    """Every /dev/shm of the host, with the values of PLACE_LABELS. Raises ShmError, InputError."""
+    found, left_out = sum_up_everywhere(rules)
+    return Collected([(_place(where, totals), totals) for where, totals in found], left_out)
+
+
+def _place(where: Mounted, totals: Totals) -> tuple[str, ...]:
+    device = f"{os.major(totals.device)}:{os.minor(totals.device)}"
+    return device, where.place.container or "", where.place.pod or ""
+
+
+def _families(
+    found: Collected | None, common: Mapping[str, str], labels: Sequence[str]
+) -> Iterator[GaugeMetricFamily]:
+    """Every metric, the ``common`` labels on each; with nothing found those alone that tell of the failure.
+
+    ``labels`` tell one /dev/shm from another.
+    """
     for metric in METRICS:
-        yield _family(metric, metric.samples(totals) if totals else (), common)
+        each = metric._replace(labels=(*labels, *metric.labels))
+        totals = found.totals if found else ()
+        yield _family(
+            each,
+            [((*place, *own), value) for place, total in totals for own, value in metric.samples(total)],
+            common,
+        )
+    count = Metric("directories", "Every /dev/shm that was found.", _nothing)
+    yield _family(count, [((), len(found.totals) + found.left_out)] if found else [], common)
+    left_out = Metric("directories_left_out", "Those of them that no other metric is about.", _nothing)
+    yield _family(left_out, [((), found.left_out)] if found else [], common)
     success = Metric(
         "collection_success", "Whether collecting the metrics succeeded (1) or failed (0).", _nothing
     )
-    yield _family(success, [((), totals is not None)], common)
+    yield _family(success, [((), found is not None)], common)
     build = Metric(
         "build_info",
         "Always 1; its labels are the versions of shmctl and Python.",
@@ -171,25 +216,28 @@ def _family(metric: Metric, samples: Iterable[Sample], common: Mapping[str, str]
 class TotalsCollector(Collector):
     """Collects anew whenever it is asked, once at a time.
 
-    ``gather`` gives the totals, or None if that fails.
+    ``gather`` gives what there is, or None if that fails; ``labels`` tell one /dev/shm from another.
     """
 
-    def __init__(self, gather: Callable[[], Totals | None], common: Mapping[str, str]) -> None:
+    def __init__(
+        self, gather: Callable[[], Collected | None], common: Mapping[str, str], labels: Sequence[str] = ()
+    ) -> None:
         self._gather = gather
         self._common = common
+        self._labels = labels
         self._lock = Lock()
 
     def describe(self) -> Iterable[GaugeMetricFamily]:
         """The metrics without samples."""
-        return _families(None, self._common)
+        return _families(None, self._common, self._labels)
 
     def collect(self) -> Iterable[GaugeMetricFamily]:
         """The metrics as they are now."""
         with self._lock:
-            totals = self._gather()
-        return _families(totals, self._common)
+            found = self._gather()
+        return _families(found, self._common, self._labels)
 
 
-def metrics_text(totals: Totals, common: Mapping[str, str]) -> bytes:
+def metrics_text(found: Collected, common: Mapping[str, str], labels: Sequence[str] = ()) -> bytes:
     """The metrics in Prometheus's text format, with the ``common`` labels on each."""
-    return generate_latest(TotalsCollector(lambda: totals, common))
+    return generate_latest(TotalsCollector(lambda: found, common, labels))

@@ -42,6 +42,7 @@ def stat_record(
     """
     record = object_record(info)
     record.update((field, getattr(info.st, field)) for field in _ST_FIELDS)
+    record["btime"] = None if info.btime_ns is None else iso_time(info.btime_ns)
     for field in _ST_TIMES:
         nanoseconds = getattr(info.st, field + "_ns")
         record[field] = nanoseconds // 10**9
@@ -92,7 +93,7 @@ def _holder_text(output: "Output", holder: "Holder") -> str:
 
 
 def _rows(info: ObjectInfo) -> list[tuple[str, str]]:
-    """struct stat, field by field, with what each means to a person."""
+    """struct stat, field by field, and the birth time of struct statx, with what each means to a person."""
     st = info.st
     return [
         ("st_dev", f"{st.st_dev} (device {os.major(st.st_dev)}:{os.minor(st.st_dev)})"),
@@ -105,7 +106,12 @@ def _rows(info: ObjectInfo) -> list[tuple[str, str]]:
         ("st_size", f"{st.st_size} ({human_size(st.st_size)})"),
         ("st_blksize", str(st.st_blksize)),
         ("st_blocks", f"{st.st_blocks} ({info.allocated} bytes allocated)"),
-        ("st_atime", f"{st.st_atime_ns // 10**9} ({iso_time(st.st_atime_ns)})"),
-        ("st_mtime", f"{st.st_mtime_ns // 10**9} ({iso_time(st.st_mtime_ns)})"),
-        ("st_ctime", f"{st.st_ctime_ns // 10**9} ({iso_time(st.st_ctime_ns)})"),
+        ("st_atime", _time_text(st.st_atime_ns)),
+        ("st_mtime", _time_text(st.st_mtime_ns)),
+        ("st_ctime", _time_text(st.st_ctime_ns)),
+        ("stx_btime", "unknown" if info.btime_ns is None else _time_text(info.btime_ns)),
     ]
+
+
+def _time_text(nanoseconds: int) -> str:
+    return f"{nanoseconds // 10**9} ({iso_time(nanoseconds)})"

@@ -45,7 +45,8 @@ def usage_record(
     return watched | {
         "path": usage.path.decode("utf-8", "replace"),
         "pid": where.pid,
-        "container": where.container,
+        "container": where.place.container,
+        "pod": where.place.pod,
         "capacity": usage.capacity,
         "used": usage.used,
         "free": usage.free,
@@ -77,8 +78,10 @@ def write_usage(
 
 def _total_rows(output: Output, where: Mounted, usage: Usage) -> Iterator[list[Cell]]:
     note = "" if where.pid is None else f"seen by PID {where.pid}"
-    if where.container:
-        note += f", container {where.container[:12]}"
+    if where.place.container:
+        note += f", container {where.place.container[:12]}"
+    if where.place.pod:
+        note += f", pod {where.place.pod}"
     limit = "" if usage.capacity else ", which has no limit"
     yield _row(output, "total", "capacity", usage.capacity, (note or escape(usage.path)) + limit)
     used = f"{100 * usage.used // usage.capacity}%" if usage.capacity else ""

@@ -108,9 +108,8 @@ def marked(command: click.Command, args: list[str]) -> list[str]:
     values = command.values if isinstance(command, Command) else None
     if values is None:
         return args
-    end = args.index("--") if "--" in args else len(args)
-    negative = [arg for arg in args[:end] if values.match(arg)]
-    return [MARK + arg if arg in negative else arg for arg in args[:end]] + args[end:]
+    # Also behind "--", where it changes nothing: that word may be the value of an option.
+    return [MARK + arg if values.match(arg) else arg for arg in args]
 
 
 @st.composite

@@ -4,11 +4,13 @@ import json
 import os
 import sys
 import time
+from datetime import datetime
 from pathlib import Path
 
 import pytest
 
-from tests.support import PREFIX, done, in_tiny_shm, path_of, run, run_command
+from tests.commands.test_stat import by_stat
+from tests.support import PREFIX, done, in_tiny_shm, path_of, run, run_command, shmctl_argv
 
 DEFAULT = ["NAME", "SIZE", "ALLOCATED", "MODE", "OWNER", "GROUP", "MODIFIED", "KIND"]
 
@@ -170,6 +172,28 @@ def test_json(three: list[str]) -> None:
     assert all(isinstance(records[0][key], int) for key in numbers)
     assert all(isinstance(records[0][key], str) for key in texts)
     assert records[0]["mode"] == "0600"
+
+
+def test_birth_time(three: list[str]) -> None:
+    """When each was created, whatever its other times say."""
+    expected = [by_stat("%w", name).decode().strip() for name in three]
+    records = json.loads(done("ls", "--json", "-o", "+btime", *three))
+    assert [datetime.fromisoformat(record["btime"]) for record in records] == list(
+        map(datetime.fromisoformat, expected)
+    )
+    assert listed(*three, "--sort", "btime") == sorted(three, key=lambda name: by_stat("%.9W", name))
+    for shown, birth in zip(done("ls", "-o", "btime", *three).splitlines()[1:], expected, strict=True):
+        assert shown.split("+")[0].replace("T", " ") == birth.split(".")[0]
+
+
+def test_no_birth_time(three: list[str], tmp_path: Path) -> None:
+    strace = ["strace", "-f", "-qq", "-o", str(tmp_path / "log"), "-e", "inject=statx:error=ENOSYS"]
+    result = run_command([*strace, *shmctl_argv("ls", "-o", "size,btime", "--no-headings", *three)])
+    assert [line.split() for line in result.text.splitlines()] == [
+        ["5", "-"],
+        ["5000", "-"],
+        ["2000000", "-"],
+    ]
 
 
 def test_semaphores(name: str) -> None:

@@ -52,6 +52,7 @@ FORMS: dict[str, list[list[str]]] = {
     ],
     "chmod": [["chmod", "640", "NAME", "-v"]],
     "chown": [["chown", ":0", "NAME", "-v"]],
+    "events": [["events", "NAME", "--timeout", "0.02"], ["events", "--json", "--timeout", "0.02"]],
     "holders": [["holders"], ["holders", "NAME"], ["holders", "NAME", "--json"], ["holders", "--unlinked"]],
     "wait": [
         ["wait", "NAME", "--timeout", "0.02"],
@@ -90,6 +91,12 @@ FORMS: dict[str, list[list[str]]] = {
         ["mv", "--exchange", "NAME", "/moved"],
     ],
     "cp": [["cp", "NAME", "/copy"], ["cp", "--replace", "-v", "NAME", "/copy"]],
+    "locks": [
+        ["locks"],
+        ["locks", "NAME", "--json"],
+        ["locks", "NAME", "--struct", "pthread_mutex_t m; char c[20];", "-c", "all"],
+    ],
+    "rescue": [["rescue", "NAME", "/rescued"], ["rescue", "--from-memory", "NAME"]],
     "layout": [["layout", "char c[20]; int x:3;"], ["layout", "--json", "char c[20]; int x:3;"]],
     "rm": [["rm", "-n", "NAME"], ["rm", "NAME*"], ["rm", "-f", "-v", "NAME"], ["rm", "-v", "NAME"]],
     "unlink": [["unlink", "NAME"]],

@@ -16,8 +16,7 @@ import pytest
 
 from shmctl.cli.addresses import Address
 from shmctl.cli.metrics_server import CONNECTIONS, PATIENCE, MetricsServer, metrics_application
-from shmctl.core.inspect.totals import Totals
-from shmctl.render.metrics import TotalsCollector
+from shmctl.render.metrics import Collected, TotalsCollector
 from tests.e2e.inspect.holding import private_place
 from tests.scraping import Server, families
 from tests.support import TIMEOUT, done, path_of, run
@@ -195,7 +194,7 @@ def test_slow_clients_do_not_keep_others_waiting(server: Server) -> None:
             client.close()
 
 
-def nothing() -> Totals | None:
+def nothing() -> Collected | None:
     return None
 
 

@@ -301,9 +301,11 @@ _ARGUMENTS = {
     for name, (_, command) in _ALL.items()
 }
 # Whatever else is said, these come last, and so count.
-_BOUNDS = {"wait": ["--timeout", "0.002"], "sem wait": ["--timeout", "0.002"], "lock": ["--timeout", "0.01"]}
+_BOUNDS = {name: ["--timeout", "0.002"] for name in ("wait", "sem wait", "events")} | {
+    "lock": ["--timeout", "0.01"]
+}
 # The processes of all the host take their time.
-_RARE = {"run", "lock", "holders", "df", "batch", "doctor", "metrics"}
+_RARE = {"run", "lock", "locks", "rescue", "holders", "df", "batch", "doctor", "metrics"}
 _names_of_commands = st.one_of(
     st.sampled_from([name for name in _ALL if name not in _RARE]),
     st.sampled_from([name for name in _ALL if name not in _RARE]),
@@ -496,7 +498,7 @@ def family_files(draw: st.DrawFn) -> str:
             draw(
                 st.sampled_from(
                     [f'lifetime = "{word}"' for word in ("users", "creator", "persistent", "kept", "")]
-                    + ["lifetime = 1"]
+                    + ["lifetime = 1", "tracker = 1", "tracker = 'x.'"]
                 )
             ),
             draw(

@@ -77,6 +77,20 @@ def _directory(ctx: click.Context) -> AbstractContextManager[Directory]:
     return directory_of(pid)
 
 
+def complete_lost(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Objects without a name: their last names, or once a digit is typed their inodes."""
+    from shmctl.core.inspect.snapshot import Snapshot
+    from shmctl.core.sizes import human_size
+
+    with _directory(ctx) as directory:
+        unlinked = Snapshot(directory).unlinked
+    words = []
+    for each in unlinked:
+        word = str(each.identity[1]) if incomplete.isdigit() else os.fsdecode(each.name or b"")
+        words.append((word, f"{human_size(each.allocated or 0)}, inode {each.identity[1]}"))
+    return [CompletionItem(word, help=text) for word, text in sorted(words) if word.startswith(incomplete)]
+
+
 def complete_owners(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """The users who own something in /dev/shm; the help says how much."""
     counts: dict[str, int] = {}

@@ -27,12 +27,14 @@ class Family:
     """Names that one piece of software makes.
 
     A name belongs to it when one of ``patterns`` matches the whole of it,
-    without its slash.
+    without its slash. ``tracker`` matches a part of the command line of a
+    process that may need an object of its user's although no process has it open.
     """
 
     software: str
     patterns: tuple[re.Pattern[str], ...]
     lifetime: Lifetime
+    tracker: re.Pattern[str] | None = None
 
 
 @dataclass(frozen=True, slots=True)

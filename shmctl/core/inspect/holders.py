@@ -7,10 +7,7 @@ from contextlib import suppress
 from typing import NamedTuple
 
 from shmctl.core import proc
-from shmctl.core.models import ObjectInfo
-
-Identity = tuple[int, int]
-"""(st_dev, st_ino)."""
+from shmctl.core.models import Identity, ObjectInfo
 
 _DELETED = b" (deleted)"
 _TRIES = 5

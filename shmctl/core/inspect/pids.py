@@ -51,7 +51,7 @@ class PidTable:
         if stat.is_dead:
             self._dead.add(pid)
             return
-        started = _boot_time() + stat.start
+        started = boot_time() + stat.start
         for number in proc.namespace_pids(pid):
             yield number, started
 
@@ -79,7 +79,7 @@ def _blind_spot() -> str | None:
     return None
 
 
-def _boot_time() -> float:
+def boot_time() -> float:
     """When the system started, in seconds since the epoch."""
     import time
 

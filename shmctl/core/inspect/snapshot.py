@@ -5,13 +5,13 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Self
 
 from shmctl.core.inspect.listing import any_name, scan
-from shmctl.core.models import DEV_SHM, Directory, ObjectInfo
+from shmctl.core.models import DEV_SHM, Directory, Identity, ObjectInfo
 from shmctl.core.names import Name
 
 if TYPE_CHECKING:
     import os
 
-    from shmctl.core.inspect.holders import Holder, Identity, Scan, Unlinked
+    from shmctl.core.inspect.holders import Holder, Scan, Unlinked
     from shmctl.core.inspect.lease import UsageTest
     from shmctl.core.inspect.usage import Usage
     from shmctl.core.inspect.verdicts import Judgement, Rules
@@ -122,7 +122,7 @@ class Snapshot:
 
     def holders_of(self, info: ObjectInfo) -> "list[Holder]":
         """The holders of an object, by PID. An object of several names has them under each."""
-        return self._by_identity.get((info.st.st_dev, info.st.st_ino), [])
+        return self._by_identity.get(info.identity, [])
 
     @cached_property
     def _by_identity(self) -> "dict[Identity, list[Holder]]":
@@ -164,15 +164,28 @@ class Snapshot:
         """The test whether an object is in use; it scans /proc only if the kernel's lease does not answer."""
         from shmctl.core.inspect.lease import UsageTest
 
-        return UsageTest(self.directory, lambda: self.holders)
+        return UsageTest(lambda: self.holders)
 
     @cached_property
     def judgements(self) -> "list[Judgement]":
-        """A verdict on each object that matches, by name."""
+        """A verdict on each object that matches, by name; the same under each name of one object."""
         from shmctl.core.inspect.family_files import load_families
+        from shmctl.core.inspect.links import agreeing
         from shmctl.core.inspect.verdicts import Rules, judge
 
-        return judge(self.objects, self.everything, self.test, load_families(), self._rules or Rules())
+        linked = {info.identity for info in self.objects if info.st.st_nlink > 1}
+        others = self.everything[len(self.entries) :] if linked else []
+        asked = self.objects + [info for info in others if info.identity in linked]
+        rules, families = self._rules or Rules(), load_families()
+        found = judge(asked, self.everything, self.test, families, rules, directory=self.directory)
+        return agreeing(found)[: len(self.objects)]
+
+    @property
+    def judged_once(self) -> "list[Judgement]":
+        """The same with each object once, under the first of its names that matches."""
+        from shmctl.core.inspect.links import once_each
+
+        return once_each(self.judgements)
 
     @property
     def distinct_judgements(self) -> "list[Judgement]":

@@ -2,17 +2,20 @@
 
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from shmctl.core.inspect.snapshot import snapshots
-from shmctl.core.inspect.usage import Usage
+from shmctl.core import posix
+from shmctl.core.inspect.snapshot import Snapshot, snapshots
+from shmctl.core.inspect.usage import Mounted, Usage, mounted_everywhere
 from shmctl.core.inspect.verdicts import Judgement, Rules, Verdict
 from shmctl.core.models import Directory, Kind, login_name
 from shmctl.core.names import printable
 
 TOP = 20
 """The number of owners and of software listed separately; the rest is summed up."""
+TOP_OF_EACH, MOST_DIRECTORIES = 3, 250
+"""The same for each of all directories, and how many of those there are at most."""
 REST = "other"
 UNRECOGNISED = "unknown"
 """The software of an object that matches no family."""
@@ -40,10 +43,10 @@ class Totals:
 
     ``by_kind``, ``by_owner`` and ``by_software`` divide the same objects;
     one that has two names counts once. Names are printable text; owners and
-    software beyond the `TOP` that take most memory are summed up as `REST`.
+    software beyond the `TOP` (or `TOP_OF_EACH`) that take most memory are summed up as `REST`.
     ``unlinked`` objects have no name; of them the size of ``unmeasured`` many
     is not known. ``other_allocated`` is the memory of what is no object:
-    directories, their files, links. ``started`` is in seconds since the epoch,
+    directories, their files, links. ``device`` is the st_dev. ``started`` is in seconds since the epoch,
     ``seconds`` the duration.
     """
 
@@ -55,6 +58,7 @@ class Totals:
     unmeasured: int
     other_allocated: int
     lease_problem: str | None
+    device: int
     started: float
     seconds: float
 
@@ -65,22 +69,48 @@ def sum_up(directory: Directory, rules: Rules) -> Totals:
     Raises ShmError if the directory cannot be read, and InputError for a
     families file that makes no sense.
     """
+    return _sum_up([directory], rules, TOP)[0]
+
+
+def sum_up_everywhere(rules: Rules) -> tuple[list[tuple[Mounted, Totals]], int]:
+    """The same of every /dev/shm on the host, and how many were left out.
+
+    Those are the ones with the least in use beyond MOST_DIRECTORIES.
+    """
+    with mounted_everywhere() as (mounted, _):
+        shown = sorted(mounted, key=_used, reverse=True)[:MOST_DIRECTORIES]
+        found = _sum_up([where.directory for where in shown], rules, TOP_OF_EACH)
+    return list(zip(shown, found, strict=True)), len(mounted) - len(shown)
+
+
+def _used(where: Mounted) -> int:
+    vfs = posix.statvfs(where.directory)
+    return (vfs.f_blocks - vfs.f_bfree) * vfs.f_frsize
+
+
+def _sum_up(directories: Sequence[Directory], rules: Rules, top: int) -> list[Totals]:
     started, clock = time.time(), time.monotonic()
     # A server that runs for weeks must notice new users.
     login_name.cache_clear()
-    (snapshot,) = snapshots([directory], rules)
+    return [_total(look, top, started, clock) for look in snapshots(directories, rules)]
+
+
+def _total(snapshot: Snapshot, top: int, started: float, clock: float) -> Totals:
     judgements, usage = snapshot.distinct_judgements, snapshot.usage
     return Totals(
         usage=usage,
         by_kind=_by_verdict(judgements, lambda each: each.info.kind, (Kind.SHM, Kind.SEMAPHORE)),
-        by_owner=_largest(_by_verdict(judgements, lambda each: printable(each.info.owner))),
-        by_software=_largest(_by_verdict(judgements, lambda each: printable(each.software or UNRECOGNISED))),
+        by_owner=_largest(_by_verdict(judgements, lambda each: printable(each.info.owner)), top),
+        by_software=_largest(
+            _by_verdict(judgements, lambda each: printable(each.software or UNRECOGNISED)), top
+        ),
         unlinked=_sum(Amount(1, each.size or 0, each.allocated or 0) for each in usage.unlinked),
         unmeasured=sum(each.allocated is None for each in usage.unlinked),
         other_allocated=sum(
             size for kind, size in usage.by_kind.items() if kind not in (Kind.SHM, Kind.SEMAPHORE)
         ),
         lease_problem=snapshot.test.lease_problem,
+        device=snapshot.device,
         started=started,
         seconds=time.monotonic() - clock,
     )
@@ -103,13 +133,13 @@ def _nothing(names: Iterable[str]) -> dict[tuple[str, Verdict], Amount]:
     return {(str(name), verdict): Amount() for name in names for verdict in Verdict}
 
 
-def _largest(sums: Amounts) -> Amounts:
-    """The `TOP` names that take most, and the rest, into which who is called like it falls, too."""
+def _largest(sums: Amounts, top: int) -> Amounts:
+    """The ``top`` names that take most, and the rest, into which who is called like it falls, too."""
     whole: defaultdict[str, Amount] = defaultdict(Amount)
     for (name, _), amount in sums.items():
         whole[name] += amount
     ranked = sorted(whole, key=lambda name: (-whole[name].allocated, -whole[name].objects, name))
-    shown = _nothing([*sorted(ranked[:TOP]), REST])
+    shown = _nothing([*sorted(ranked[:top]), REST])
     for (name, verdict), amount in sums.items():
         shown[name if (name, verdict) in shown else REST, verdict] += amount
     return shown

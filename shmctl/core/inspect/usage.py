@@ -2,15 +2,15 @@
 
 import errno
 import os
-import re
 import stat
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
 from shmctl.core import posix, proc
 from shmctl.core.errors import FileError, failing_as
+from shmctl.core.inspect.containers import Place, place_of
 from shmctl.core.inspect.holders import Unlinked
 from shmctl.core.inspect.mounts import is_file_system_root, mount_of, read_mounts
 from shmctl.core.models import DEV_SHM, Directory, Kind, ObjectInfo, user_name
@@ -145,14 +145,23 @@ def _entries(fd: int, device: int) -> Iterator[tuple[str, os.stat_result]]:
 
 @dataclass(frozen=True, slots=True)
 class Mounted:
-    """A /dev/shm, the PID of a process that sees it, and the container's ID where its cgroup shows one."""
+    """A /dev/shm, the PID of a process that sees it, and where that runs."""
 
     directory: Directory
-    pid: int | None
-    container: str | None
+    pid: int | None = None
+    place: Place = Place()  # noqa: RUF009 - it cannot change
 
 
-_CONTAINER_ID = re.compile(rb"[0-9a-f]{64}")
+@contextmanager
+def mounted_everywhere() -> Iterator[tuple[list[Mounted], list[proc.Uninspected]]]:
+    """`all_mounted`, the descriptors closed at the end."""
+    mounted, uninspected = all_mounted()
+    try:
+        yield mounted, uninspected
+    finally:
+        for where in mounted:
+            if where.directory.fd is not None:
+                os.close(where.directory.fd)
 
 
 def all_mounted() -> tuple[list[Mounted], list[proc.Uninspected]]:
@@ -193,7 +202,7 @@ def _mounted(pid: int, devices: set[int], opened: ExitStack, *, is_own: bool) ->
         if device in devices or not is_mount_point(path, fd):
             return None
         devices.add(device)
-        mounted = Mounted(Directory(path, fd, None if is_own else pid), pid, _container(pid))
+        mounted = Mounted(Directory(path, fd, None if is_own else pid), pid, place_of(pid))
         opened.push(closing.pop_all())
     return mounted
 
@@ -208,11 +217,3 @@ def _own_root() -> tuple[bytes, bytes] | None:
 def _own_directory() -> tuple[bytes, int]:
     """The one that shmctl works in without --target: a link in its place is followed."""
     return DEV_SHM.path, os.open(DEV_SHM.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-
-
-def _container(pid: int) -> str | None:
-    try:
-        match = _CONTAINER_ID.search(b"\n".join(proc.cgroups(pid)))
-    except OSError:
-        return None
-    return match[0].decode() if match else None

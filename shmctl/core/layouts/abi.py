@@ -24,9 +24,11 @@ class RecordBuilder:
         self._size = 0
         self._align = 1
         self.members: list[Member] = []
+        self.is_empty = True
 
     def add(self, name: str, type_: Type, attributes: Alignment) -> None:
         """A member that is no bit-field."""
+        self.is_empty = False
         align = type_.align
         if self._packed or attributes.packed:
             align = attributes.aligned or 1
@@ -39,6 +41,7 @@ class RecordBuilder:
 
     def add_bits(self, name: str, type_: Type, width: int, attributes: Alignment) -> None:
         """A bit-field, perhaps without a name; one of no width ends the unit that it stands in."""
+        self.is_empty = False
         packed = self._packed or attributes.packed
         align = type_.align
         if not width:

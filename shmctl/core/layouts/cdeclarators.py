@@ -1,127 +1,136 @@
 """A declaration's specifiers, declarators and attributes: ``unsigned long (*a)[3]`` to a name and a type."""
 
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
+from shmctl.core.errors import InputError
 from shmctl.core.layouts import posixtypes, scalars
 from shmctl.core.layouts.abi import Alignment
-from shmctl.core.layouts.cexpressions import Expressions
-from shmctl.core.layouts.csource import SETTLE, Token, refuse
-from shmctl.core.layouts.ctokens import (
+from shmctl.core.layouts.cconstants import Constants, NotConstantError
+from shmctl.core.layouts.ctokens import MAX_DEPTH, SETTLE, Token, is_word, refuse
+from shmctl.core.layouts.cwords import (
+    ALIGNAS,
     ATTRIBUTE,
     BASE_WORDS,
     HARMLESS,
     KEYWORDS,
     KNOWN_HEADERS,
-    MAX_DEPTH,
-    MAX_SIZE,
     QUALIFIERS,
+    REFUSED,
     STORAGE,
     TAGGED,
-    AnyType,
-    Void,
 )
 from shmctl.core.layouts.model import ArrayType, RecordType, ScalarType, Type
-from shmctl.core.layouts.values import escape, quote
+from shmctl.core.layouts.values import quote
 
-_SPELLINGS = {"__signed__": "signed", "__signed": "signed", "__complex__": "_Complex"}
+MAX_SIZE = (1 << 62) - 1
 
 
-class _Specifiers:
-    """What the specifiers of a declaration have said so far."""
+class Void(NamedTuple):
+    """What has no size: void, a function, a type that is only declared. It may be pointed to."""
 
-    def __init__(self, words: list[str], storage: set[str]) -> None:
-        self.words = words
-        self.storage = storage
+    name: str
+    why: str
+
+
+AnyType = Type | Void
+
+
+class Specifiers:
+    """What the specifiers of a declaration say."""
+
+    def __init__(self) -> None:
+        self.words: list[str] = []
+        self.storage: set[str] = set()
         self.attributes = Alignment()
         self.found: AnyType | None = None
-        self.defined: RecordType | None = None
+        self.defines = False
+        """Whether a struct, union or enum is defined there."""
+
+    @property
+    def type(self) -> AnyType:
+        """The type."""
+        assert self.found is not None  # noqa: S101 - _specifiers has seen to it
+        return self.found
 
 
-class Declarators(Expressions):
-    """Reads the declaration at hand."""
+Declare = Callable[[Specifiers, Token, str | None, AnyType, Alignment], None]
+"""Takes what a declarator declares: where it begins, its name, its type, and its attributes."""
 
-    last: AnyType | None = None
-    _flexible: ArrayType | None = None
+
+class Declarators(Constants):
+    """Reads the declaration at hand. ``passed`` are the headers that have not been read."""
+
+    def __init__(self, tokens: Sequence[Token], passed: Sequence[str] = ()) -> None:
+        super().__init__(tokens)
+        self._foreign = next((name for name in passed if name not in KNOWN_HEADERS), None)
+        self._typedefs: dict[str, AnyType] = {}
+        self._tags: dict[str, AnyType] = {}
+        self._defined: list[str] = []  # those of the declaration at hand
+        self._constants: dict[str, int] = {}
+        self._failed: dict[str, InputError] = {}
+        self._flexible: ArrayType | None = None
 
     def _tagged(self) -> tuple[AnyType, bool]:
         raise NotImplementedError
 
-    def _declaration(
-        self, declare: Callable[[str | None, AnyType, Alignment, set[str], Token], None]
-    ) -> AnyType:
-        """One declaration up to its semicolon or body; ``declare`` is told of each declarator."""
-        start = self._token()
-        type_, attributes, storage, defined = self._specifiers()
-        if self._next() in (";", ""):
-            return type_
-        while True:
-            where = self._token()
-            name, full = self._declarator(type_)
-            own = self._attributes(attributes)
-            if defined is not None and not storage and name == where.text:
-                self._doubt(defined, where)
-            if self._next() == "{":
-                return full
-            if self._take("="):
-                self._skip_to(",", ";")
-            declare(name, full, own, storage, start)
-            if not self._take(","):
-                return full if not storage else self.last or full
+    def _is_type(self, text: str) -> bool:
+        if text in BASE_WORDS or text in TAGGED or text in QUALIFIERS or text in self._typedefs:
+            return True
+        return text in posixtypes.NAMES and text not in self._constants
 
-    def _doubt(self, defined: RecordType, where: Token) -> None:
-        """``struct s {…} WORD;`` may be a variable, or a macro that some header defines."""
-        looks = (
-            where.text.isupper()
-            or where.text.startswith("_")
-            or "pack" in where.text
-            or "align" in where.text
-        )
-        if looks or any(name not in KNOWN_HEADERS for name in self._passed):
-            self._doubtful[defined.name] = where
-
-    def _specifiers(self) -> tuple[AnyType, Alignment, set[str], RecordType | None]:
-        """Type, attributes, storage classes, and the record that is defined here, if one is."""
-        said = _Specifiers([], set())
+    def _constant(self, what: str) -> int:
         where = self._token()
-        while self._says_how(said) or self._says_what(said, where):
-            pass
-        found = self._arithmetic(said.words, where) if said.words else said.found
-        if found is None:
-            self._refuse(f"not understood at {quote(self._next() or where.text)}", where)
-        if "_Atomic" in said.storage:
-            found = self._atomic(found, where)
-            said.storage.discard("_Atomic")
-        return found, said.attributes, said.storage, said.defined
+        try:
+            return self._value().value
+        except NotConstantError as error:
+            self._refuse(f"{what}: {error}", where, SETTLE)
 
-    def _says_how(self, said: "_Specifiers") -> bool:
-        """Take in a storage class, a qualifier or attributes, if they are next."""
+    # -- specifiers
+
+    def _specifiers(self) -> Specifiers:
+        said, where = Specifiers(), self._token()
+        while self._modifier(said) or self._type_word(said):
+            pass
+        if said.words:
+            said.found = self._arithmetic(said.words, where)
+        if said.found is None:
+            self._stop(self._token() if self._next() else where)
+        if "_Atomic" in said.storage:
+            said.storage.discard("_Atomic")
+            if not isinstance(said.found, ScalarType | Void) or getattr(said.found, "size", 0) > 8:
+                self._refuse("an _Atomic struct, union or array is not supported", where, SETTLE)
+        return said
+
+    def _modifier(self, said: Specifiers) -> bool:
+        """Take a storage class, a qualifier or attributes, if they are next."""
         text = self._next()
         if text in STORAGE or (text in QUALIFIERS and not (text == "_Atomic" and self._peek() == "(")):
             said.storage |= {text} if text in STORAGE or text == "_Atomic" else set()
             self._at += 1
             return True
-        if text not in ATTRIBUTE and text not in ("_Alignas", "alignas", "__declspec", "[", "asm", "__asm__"):
-            return False
         start = self._at
         said.attributes = self._attributes(said.attributes)
         return self._at > start
 
-    def _says_what(self, said: "_Specifiers", where: Token) -> bool:
-        """Take in a part of the type, if one is next."""
+    def _type_word(self, said: Specifiers) -> bool:
+        """Take a part of the type, if one is next."""
         text = self._next()
+        if said.found is not None:
+            return False
         if text == "_Atomic":
             self._at += 2
-            said.found = self._atomic(self._type_name(), where)
+            said.found = self._type_name()
+            said.storage.add("_Atomic")
             self._expect(")")
-        elif said.found is not None:
-            return False
-        elif text in TAGGED and not said.words:
-            said.found, is_new = self._tagged()
-            said.defined = said.found if is_new and isinstance(said.found, RecordType) else None
         elif text in BASE_WORDS:
-            said.words.append(_SPELLINGS.get(text, text))
+            said.words.append(text)
             self._at += 1
-        elif not said.words and self._is_word(text):
+        elif said.words:
+            return False
+        elif text in TAGGED:
+            said.found, said.defines = self._tagged()
+        elif is_word(text):
             said.found = self._typedef_name()
         else:
             return False
@@ -135,96 +144,98 @@ class Declarators(Expressions):
             self._refuse(f"{quote(' '.join(words))} is not a type", where)
         return found
 
-    def _atomic(self, type_: AnyType, where: Token) -> AnyType:
-        if not isinstance(type_, ScalarType) and not isinstance(type_, Void):
-            self._refuse("an _Atomic struct, union or array is not supported", where, SETTLE)
-        if isinstance(type_, ScalarType) and type_.size > 8:
-            self._refuse(f"an _Atomic {type_.name} is not supported", where, SETTLE)
-        return type_
-
-    def _builtin(self, name: str) -> Type | None:
+    def _builtin(self, name: str) -> AnyType | None:
         """A type of the system's headers, unless one that is not read may define it otherwise."""
-        found = posixtypes.lookup(name)
-        unknown = next((passed for passed in self._passed if passed not in KNOWN_HEADERS), None)
-        if found is not None and name in posixtypes.GLIBCS and unknown is not None:
-            self._refuse(
-                f"what {name} is may be said by <{escape(unknown)}>, which is not read", None, SETTLE
-            )
-        return found
+        if name in posixtypes.GLIBCS and self._foreign is not None:
+            self._refuse(f"<{quote(self._foreign)}>, which is not read, may say what {name} is", None, SETTLE)
+        if name in ("FILE", "DIR", "va_list"):
+            return Void(name, "has no size")
+        return posixtypes.lookup(name)
 
     def _typedef_name(self) -> AnyType:
-        token = self._token()
-        found = self._typedefs.get(token.text)
+        text = self._next()
+        found = self._typedefs.get(text)
+        if found is None and text in self._failed:
+            raise self._failed[text]
+        if text in REFUSED:
+            self._refuse(f"{text} is not supported", None, SETTLE)
+        found = found or self._builtin(text)
         if found is None:
-            if token.text in self._failed:
-                raise self._failed[token.text]
-            found = self._builtin(token.text)
-            if token.text in ("FILE", "DIR", "va_list"):
-                found = Void(token.text, "has no size")
-        if found is None:
-            if token.text in ("typeof", "__typeof__", "_BitInt", "__typeof", "typeof_unqual"):
-                self._refuse(f"{token.text} is not supported", token, SETTLE)
-            self._refuse(
-                f"unknown type {quote(token.text)}", token, f"a typedef before it would do; {SETTLE}"
-            )
+            self._refuse(f"unknown type {quote(text)}", None, f"a typedef before it would do; {SETTLE}")
         self._at += 1
         return found
 
+    # -- declarators
+
+    def _declaration(self, declare: Declare) -> Specifiers:
+        """One declaration up to its semicolon or body; ``declare`` gets each declarator."""
+        said = self._specifiers()
+        while self._next() not in (";", ""):
+            where = self._token()
+            name, full = self._declarator(said.type)
+            own = self._attributes(said.attributes)
+            if self._next() not in (",", ";", "=", "{", ":", ""):
+                self._stop()  # perhaps an attribute
+            declare(said, where, name, full, own)
+            if self._take("="):
+                self._skip_to(",", ";")
+            if self._next() == "{" or not self._take(","):
+                break
+        return said
+
     def _declarator(self, type_: AnyType) -> tuple[str | None, AnyType]:
         """The name and the whole type of a declarator; no name for an abstract one."""
-        self._depth += 1
-        if self._depth > MAX_DEPTH:
-            self._refuse(f"more than {MAX_DEPTH} pointers and arrays in one declaration")
-        pointers = 0
-        while self._next() == "*" or self._next() in QUALIFIERS or self._next() in ATTRIBUTE:
-            if self._take("*"):
-                pointers += 1
-                if pointers > MAX_DEPTH:
-                    self._refuse(f"more than {MAX_DEPTH} pointers and arrays in one declaration")
-                type_ = scalars.address(pointer_name(type_))
-            elif self._next() in ATTRIBUTE:
-                if self._attributes(Alignment()) != Alignment():
-                    self._refuse("packed and aligned are not supported within a declarator", None, SETTLE)
-            else:
-                self._at += 1
         name: str | None = None
         inner: int | None = None
-        if self._next() == "(" and self._is_nested():
-            inner = self._at
-            self._at = self._matching()
-        elif self._is_word(self._next()) and self._next() not in KEYWORDS:
-            name = self._word()
-        type_ = self._suffixes(type_)
-        if inner is not None:
-            after = self._at
-            self._at = inner + 1
-            name, type_ = self._declarator(type_)
-            self._expect(")")
-            self._at = after
-        self._depth -= 1
+        with self._deeper():
+            type_ = self._pointers(type_)
+            if self._next() == "(" and self._is_nested():
+                inner = self._at
+                self._at = self._matching()
+            elif is_word(self._next()) and self._next() not in KEYWORDS:
+                name = self._word()
+            type_ = self._suffixes(type_)
+            if inner is not None:
+                after, self._at = self._at, inner + 1
+                name, type_ = self._declarator(type_)
+                self._expect(")")
+                self._at = after
         return name, type_
+
+    def _pointers(self, type_: AnyType) -> AnyType:
+        pointers = 0
+        while self._next() == "*" or self._next() in QUALIFIERS or self._next() in ATTRIBUTE:
+            if self._next() in ATTRIBUTE:
+                if self._attributes(Alignment()) != Alignment():
+                    self._refuse("packed and aligned are not supported within a declarator", None, SETTLE)
+            elif self._word() == "*":
+                pointers += 1
+                self._check_count(pointers)
+                type_ = scalars.address(_pointer_name(type_))
+        return type_
+
+    def _check_count(self, count: int) -> None:
+        if count > MAX_DEPTH:
+            self._refuse(f"more than {MAX_DEPTH} pointers and arrays in one declaration")
 
     def _is_nested(self) -> bool:
         text = self._peek()
         if text in ("*", "(") or text in ATTRIBUTE or text in QUALIFIERS:
             return True
-        return self._is_word(text) and text not in KEYWORDS and not self._is_type(text)
+        return is_word(text) and text not in KEYWORDS and not self._is_type(text)
 
     def _suffixes(self, type_: AnyType) -> AnyType:
         lengths: list[int | None] = []
         is_function = False
-        while self._next() in ("[", "("):
+        while self._next() == "(" or (self._next() == "[" and self._peek() != "["):
             if self._next() == "(":
                 self._at = self._matching()
                 is_function = True
                 continue
-            if self._peek() == "[":
-                self._refuse("[[…]] attributes are not supported: they may change the layout", None, SETTLE)
             self._at += 1
             lengths.append(None if self._next() == "]" else self._length())
             self._expect("]")
-            if len(lengths) > MAX_DEPTH:
-                self._refuse(f"more than {MAX_DEPTH} pointers and arrays in one declaration")
+            self._check_count(len(lengths))
         if is_function:
             return Void(type_.name, "function")
         return self._arrays(type_, lengths) if lengths else type_
@@ -248,19 +259,19 @@ class Declarators(Expressions):
         return item
 
     def _length(self) -> int:
-        while self._next() in ("static", "const", "restrict", "volatile"):
-            self._at += 1
         length = self._constant("an array's length")
         if length < 0:
             self._refuse(f"an array's length cannot be {length}")
         return length
 
     def _type_name(self) -> AnyType:
-        type_, attributes, _, _ = self._specifiers()
-        name, full = self._declarator(type_)
-        if name is not None or attributes != Alignment():
-            self._refuse(f"not understood at {quote(name or self._next())}")
+        said = self._specifiers()
+        name, full = self._declarator(said.type)
+        if name is not None or said.attributes != Alignment():
+            self._stop()
         return full
+
+    # -- attributes
 
     def _attributes(self, so_far: Alignment) -> Alignment:
         """``so_far``, and what the attributes at hand add. Refuses those that may change a layout."""
@@ -268,17 +279,11 @@ class Declarators(Expressions):
             text = self._next()
             if text in ATTRIBUTE:
                 so_far = self._gnu_attribute(so_far)
-            elif text in ("_Alignas", "alignas"):
+            elif text in ALIGNAS:
                 self._at += 1
                 self._expect("(")
-                align = self._alignment(is_type=self._is_type(self._next()))
-                so_far = so_far._replace(aligned=max(so_far.aligned, align))
+                so_far = so_far._replace(aligned=max(so_far.aligned, self._alignment()))
                 self._expect(")")
-            elif text in ("asm", "__asm__", "__asm"):
-                self._at += 1
-                self._at = self._matching()
-            elif text == "__declspec":
-                self._refuse("__declspec is not supported: it may change the layout", None, SETTLE)
             elif text == "[" and self._peek() == "[":
                 self._refuse("[[…]] attributes are not supported: they may change the layout", None, SETTLE)
             else:
@@ -297,25 +302,20 @@ class Declarators(Expressions):
             elif name == "aligned":
                 align = 16
                 if self._take("("):
-                    align = self._alignment(is_type=False)
+                    align = self._alignment()
                     self._expect(")")
                 so_far = so_far._replace(aligned=max(so_far.aligned, align))
             elif name in HARMLESS:
-                if self._next() == "(":
-                    self._at = self._matching()
+                self._at = self._matching() if self._next() == "(" else self._at
             elif name != ",":
-                self._refuse(
-                    f"__attribute__(({quote(name)})) is not supported: it may change the layout",
-                    where,
-                    SETTLE,
-                )
+                self._refuse(f"__attribute__(({quote(name)})) is not supported", where, SETTLE)
             self._take(",")
         self._expect(")")
         self._expect(")")
         return so_far
 
-    def _alignment(self, *, is_type: bool) -> int:
-        if is_type:
+    def _alignment(self) -> int:
+        if self._is_type(self._next()):
             type_ = self._type_name()
             if isinstance(type_, Void):
                 self._refuse("an alignment of a type without size")
@@ -326,57 +326,39 @@ class Declarators(Expressions):
         return align
 
 
-_ORDER = (
-    "signed",
-    "unsigned",
-    "short",
-    "long",
-    "__int128",
-    "char",
-    "int",
-    "float",
-    "double",
-    "_Bool",
-    "bool",
-    "_Complex",
-)
+_ORDER = ("signed", "__signed__", "unsigned", "short", "long", "__int128", "char", "int", "float", "double",
+    "void", "_Bool", "bool", "_Complex")  # fmt: skip
 
 
 def arranged(words: Sequence[str]) -> str:
     """The words of an arithmetic type in C's usual order, without those that say nothing."""
-    left = sorted((word for word in words), key=lambda word: _ORDER.index(word) if word in _ORDER else 99)
-    if {"signed", "unsigned"} <= set(left) or any(
-        left.count(word) > (2 if word == "long" else 1) for word in left
-    ):
-        return ""
-    if "short" in left or "long" in left:
-        left = [word for word in left if word != "int"]
-    if "char" not in left and "signed" in left:
-        left = [word for word in left if word != "signed"] or ["int"]
-    if left == ["unsigned"]:
-        left = ["unsigned", "int"]
-    left = ["bool" if word == "_Bool" else word for word in left]
-    return "double _Complex" if left == ["_Complex"] else " ".join(left)
+    left = sorted(words, key=_ORDER.index)
+    left = ["signed" if word == "__signed__" else word for word in left]
+    if "signed" in left and not set(left) - {"signed", "short", "long", "int", "__int128"}:
+        left.remove("signed")
+    if "int" in left and {"short", "long"} & set(left) and "double" not in left:
+        left.remove("int")
+    text = " ".join(left) or "int"
+    return {"unsigned": "unsigned int", "_Bool": "bool", "_Complex": "double _Complex"}.get(text, text)
 
 
-def pointer_name(type_: AnyType) -> str:
-    """What a pointer to ``type_`` is called."""
+def _pointer_name(type_: AnyType) -> str:
     if isinstance(type_, Void) and type_.why == "function":
         return f"{type_.name} (*)()"
     return type_.name + ("*" if type_.name.endswith("*") else " *")
 
 
-def named(type_: AnyType, name: str) -> AnyType:
-    """``type_`` under a typedef's name."""
-    if isinstance(type_, Void):
-        return type_ if type_.why == "function" else type_._replace(name=name)
-    return type_ if isinstance(type_, ArrayType) else type_._replace(name=name)
-
-
-def aligned(type_: AnyType, attributes: Alignment, where: Token) -> AnyType:
-    """``type_`` with a typedef's attributes."""
-    if attributes == Alignment():
+def named(type_: AnyType, name: str, attributes: Alignment, where: Token) -> AnyType:
+    """``type_`` under a typedef's name, with the typedef's attributes."""
+    if attributes != Alignment():
+        if attributes.packed or isinstance(type_, Void | ArrayType):
+            refuse(where, "packed is supported only beside the braces of a struct or union", SETTLE)
+        type_ = type_._replace(align=attributes.aligned or type_.align)
+    if isinstance(type_, ArrayType) or (isinstance(type_, Void) and type_.why == "function"):
         return type_
-    if attributes.packed or isinstance(type_, Void | ArrayType):
-        refuse(where, "packed is supported only beside the braces of a struct or union", SETTLE)
-    return type_._replace(align=attributes.aligned or type_.align)
+    return type_._replace(name=name)
+
+
+def is_nameless(type_: AnyType) -> bool:
+    """Whether it is a struct or union without a tag."""
+    return isinstance(type_, RecordType) and type_.name == type_.keyword

@@ -31,6 +31,7 @@ OUTPUT = 256 << 20
 _MOST_MESSAGES = 20_000
 _CPP_ENDINGS = (".hpp", ".hh", ".hxx", ".h++", ".H", ".tcc", ".ipp")
 _OBJECT = "shmctl_object"
+_OURS = "shmctl"
 _FACTS = "shmctl_facts"
 _ALIGN = "shmctl_align"
 _DEFINE = re.compile(r"[A-Za-z_]\w*(\([\w,. ]*\))?(=.*)?", re.DOTALL | re.ASCII)
@@ -147,16 +148,16 @@ def from_declaration(text: str, options: Options, words: Sequence[str]) -> Layou
     opening = "#define _GNU_SOURCE 1\n" + "".join(f"#include <{header}>\n" for header in headers)
     opening += "#include <stdint.h>\n#include <stddef.h>\n" if cpp else ""
     body = text.rstrip().rstrip(";")
-    attempts = [
-        (f"{opening}typedef struct {{\n{body};\n}} {_OBJECT}_inline;\n", f"{_OBJECT}_inline", "struct")
-    ]
+    # Messages are about the user's lines, or about ours.
+    lines = f'\n#line 1 "declaration"\n{body};\n#line 1 "{_OURS}"\n'
+    attempts = [(f"{opening}typedef struct {{{lines}}} {_OBJECT}_inline;\n", f"{_OBJECT}_inline", "struct")]
     typedef = _LAST_NAME.search(body) if re.search(r"\btypedef\b", body) else None
     tags = list(_LAST_TAG.finditer(body))
     if typedef is not None:
-        attempts.insert(0, (f"{opening}{body};\n", typedef["name"], typedef["name"]))
+        attempts.insert(0, (f"{opening}{lines}", typedef["name"], typedef["name"]))
     elif body.rstrip().endswith(("}", ")")) and tags:
         tag = f"{tags[-1]['keyword']} {tags[-1]['name']}"
-        attempts.insert(0, (f"{opening}{body};\n", tag, tag))
+        attempts.insert(0, (f"{opening}{lines}", tag, tag))
     problem: CompilerError | None = None
     for source, name, shown in attempts:
         try:
@@ -262,7 +263,7 @@ def _refusal(messages: Sequence[str], name: str, shown: str, source: str, words:
     """The error for a compilation that failed, with the compiler's lines but for those about our own file."""
     lines = [line for line in messages if line.strip()]
     first = next((line for line in lines if " error: " in line or "fatal error: " in line), "")
-    if first.startswith(source):
+    if first.startswith((source, f"{_OURS}:")):
         if re.search(r"incomplete type|invalid application of|undefined type|unknown size", first):
             return CompilerError(
                 f"{shown}: {quote(name)} is declared, and not defined", None, lines, ours=True
@@ -295,9 +296,9 @@ def run(command: Sequence[str], folder: str) -> list[str] | None:
     Raises InputError for one that exceeds its limits.
     """
     log = f"{folder}/messages"
-    limits = f"ulimit -t {SECONDS} -v {MEMORY >> 10} -f {OUTPUT >> 9}"
-    # dash has one limit a call
-    limits = "; ".join(f"ulimit -{part}" for part in limits.removeprefix("ulimit -").split(" -"))
+    # One limit a call, for dash; one that cannot be set is lower already.
+    parts = (f"-t {SECONDS}", f"-v {MEMORY >> 10}", f"-f {OUTPUT >> 9}")
+    limits = "; ".join(f"ulimit {part} 2>/dev/null" for part in parts)
     pid = os.posix_spawn(
         "/bin/sh",
         ["sh", "-c", f'{limits}; exec "$@"', "sh", *command],

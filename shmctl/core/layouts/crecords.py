@@ -1,16 +1,32 @@
-"""Definitions of structs, unions and enums: their members, laid out."""
+"""Definitions of structs, unions and enums, their members laid out; ``sizeof``, ``offsetof``, assertions."""
 
+from shmctl.core.errors import InputError
 from shmctl.core.layouts import posixtypes, scalars
 from shmctl.core.layouts.abi import Alignment, RecordBuilder
-from shmctl.core.layouts.cdeclarators import Declarators
-from shmctl.core.layouts.csource import PACK, SETTLE, Token, refuse
-from shmctl.core.layouts.ctokens import ASSERT, KEYWORDS, MAX_DEPTH, MAX_SIZE, UNFINISHED, AnyType, Void
-from shmctl.core.layouts.model import ArrayType, RecordType, ScalarType, named_members
-from shmctl.core.layouts.values import quote
+from shmctl.core.layouts.cconstants import Int, NotConstantError, fitted
+from shmctl.core.layouts.cdeclarators import (
+    MAX_SIZE,
+    AnyType,
+    Declarators,
+    Specifiers,
+    Void,
+    is_nameless,
+)
+from shmctl.core.layouts.ctokens import PACK, SETTLE, Token, is_word, refuse
+from shmctl.core.layouts.cwords import ASSERT, KEYWORDS
+from shmctl.core.layouts.model import RecordType, ScalarType, named_members
+from shmctl.core.layouts.values import escape, quote
+
+
+class FalseError(InputError):
+    """A static assertion that is false."""
 
 
 class Records(Declarators):
     """Reads the definition at hand."""
+
+    _pack = 0
+    """What ``#pragma pack`` says, in bytes; 0: nothing."""
 
     def _definition_of(self, name: str, text: str) -> AnyType:
         raise NotImplementedError
@@ -20,48 +36,46 @@ class Records(Declarators):
         keyword = self._word()
         attributes = self._attributes(Alignment())
         where = self._token()
-        tag = self._word() if self._is_word(self._next()) and self._next() not in KEYWORDS else ""
+        tag = self._word() if is_word(self._next()) and self._next() not in KEYWORDS else ""
         attributes = self._attributes(attributes)
+        name = f"{keyword} {tag}".strip()
         if keyword == "enum" and self._next() == ":":
             self._refuse("an enum with a type of its own is not supported", where, SETTLE)
-        name = f"{keyword} {tag}".strip()
         if self._next() != "{":
             if not tag:
-                self._refuse(f"not understood at {quote(self._next())}")
+                self._stop()
             if attributes != Alignment():
                 self._refuse("packed and aligned are supported only where the type is defined", where)
-            return self._reference(keyword, tag), False
+            return self._reference(name, keyword, tag), False
         if tag and not isinstance(self._tags.get(name, Void("", "")), Void):
             self._refuse(f"{quote(name)} is defined twice", where)
         if tag:
-            self._tags[name] = Void(name, UNFINISHED)
-        self._depth += 1
-        if self._depth > MAX_DEPTH:
-            self._refuse(f"nested more than {MAX_DEPTH} deep")
-        type_ = self._enum(name, attributes) if keyword == "enum" else self._record(name, keyword, attributes)
-        self._depth -= 1
+            self._tags[name] = Void(name, "is not defined yet")
+            self._defined.append(name)
+        with self._deeper():
+            make = self._enum if keyword == "enum" else self._record
+            type_ = make(name, keyword, attributes)
         if tag:
             self._tags[name] = type_
         return type_, True
 
-    def _reference(self, keyword: str, tag: str) -> AnyType:
-        name = f"{keyword} {tag}"
+    def _reference(self, name: str, keyword: str, tag: str) -> AnyType:
         if name not in self._tags:
-            text = posixtypes.structure(tag) if keyword == "struct" else None
-            if text is not None and tag not in self._failed:
-                return self._definition_of(name, text)
             if tag in self._failed:
                 return Void(name, f"is not understood: {self._failed[tag]}")
+            text = posixtypes.structure(tag) if keyword == "struct" else None
+            if text is not None:
+                return self._definition_of(name, text)
         return self._tags.get(name, Void(name, "is not defined"))
 
-    def _enum(self, name: str, attributes: Alignment) -> ScalarType:
+    def _enum(self, name: str, _: str, attributes: Alignment) -> ScalarType:
         self._expect("{")
         value, labels = -1, dict[str, int]()
         while self._next() != "}":
             where = self._token()
             label = self._word()
-            if not self._is_word(label) or label in KEYWORDS:
-                self._refuse(f"not understood at {quote(label)}", where)
+            if not is_word(label) or label in KEYWORDS:
+                self._stop(where)
             self._attributes(Alignment())
             value = self._constant("an enumerator") if self._take("=") else value + 1
             if label in self._constants:
@@ -72,8 +86,7 @@ class Records(Declarators):
         self._expect("}")
         if not labels:
             self._refuse("an enum without a name in it")
-        attributes = self._attributes(attributes)
-        if attributes != Alignment():
+        if self._attributes(attributes) != Alignment():
             self._refuse("an enum that is packed or aligned is not supported", None, SETTLE)
         low, high = min(labels.values()), max(labels.values())
         size = 4 if low >= -1 << 31 and high < 1 << (31 if low < 0 else 32) else 8
@@ -81,67 +94,68 @@ class Records(Declarators):
 
     def _record(self, name: str, keyword: str, attributes: Alignment) -> RecordType:
         # Attributes may stand behind the brace, and decide what is in front of it.
-        ahead = self._at
-        self._at = self._matching()
+        ahead, self._at = self._at + 1, self._matching()
         where = self._token()
         attributes = self._attributes(attributes)
-        after = self._at
-        self._at = ahead
-        builder = RecordBuilder(keyword, packed=attributes.packed, pack=self._pack)
+        after, self._at = self._at, ahead
         if self._pack and attributes.aligned:
             self._refuse("aligned under #pragma pack is not supported", where, SETTLE)
-        self._expect("{")
+        builder = RecordBuilder(keyword, packed=attributes.packed, pack=self._pack)
         flexible: Token | None = None
         while not self._take("}"):
             if self._next().startswith(PACK):
                 self._refuse("#pragma pack inside a structure is not supported", None, SETTLE)
-            if self._take(";"):
-                continue
             if flexible is not None and keyword == "struct":
                 self._refuse("an array without a length has to be the last member", flexible)
             flexible = self._members(builder) or flexible
         self._at = after
-        record = builder.finished(name, keyword, attributes.aligned)
-        self._check_record(record, where)
-        return record
+        return self._finished(builder, name, keyword, attributes.aligned, where)
 
-    def _check_record(self, record: RecordType, where: Token) -> None:
-        _check_names(record, where)
-        if not record.size or not any(True for _ in named_members(record)):
+    def _finished(
+        self, builder: RecordBuilder, name: str, keyword: str, aligned: int, where: Token
+    ) -> RecordType:
+        record = builder.finished(name, keyword, aligned)
+        seen = set[str]()
+        for member in named_members(record):
+            if member.name in seen:
+                self._refuse(f"duplicate member {quote(member.name)}", where)
+            seen.add(member.name)
+        if not record.size or not seen:
             self._refuse("a structure without a member that has a size is not supported", where, SETTLE)
+        return record
 
     def _members(self, builder: RecordBuilder) -> Token | None:
         """One declaration of members; the token of one that is an array without a length."""
+        if self._take(";"):
+            return None
         if self._next() in ASSERT:
             self._static_assert()
             return None
-        start = self._token()
-        type_, attributes, storage, defined = self._specifiers()
-        if storage:
-            self._refuse(f"not understood at {quote(min(storage))}", start)
+        start, flexible = self._token(), None
+        said = self._specifiers()
+        if said.storage:
+            self._refuse(f"not understood at {quote(min(said.storage))}", start)
         if self._take(";"):
-            if isinstance(type_, RecordType) and defined is not None and " " not in type_.name:
-                builder.add("", type_, attributes)
-            elif defined is None and not isinstance(type_, RecordType) and not _is_enum(type_):
-                self._refuse("this declares no member: a name is missing", start)
+            self._without_name(builder, said, start)
             return None
-        flexible: Token | None = None
         while True:
             where = self._token()
-            name, full = ("", type_) if self._next() == ":" else self._declarator(type_)
+            name, full = (None, said.type) if self._next() == ":" else self._declarator(said.type)
             if self._take(":"):
-                self._bit_field(builder, name or "", full, attributes, where)
+                self._bit_field(builder, name or "", full, said.attributes, where)
             else:
-                own = self._attributes(attributes)
-                self._member(builder, name, full, own, where)
-                if isinstance(full, ArrayType) and self._is_flexible(full):
-                    flexible = where
+                self._member(builder, name, full, self._attributes(said.attributes), where)
+                flexible = where if full is self._flexible else flexible
             if not self._take(","):
                 self._expect(";")
                 return flexible
 
-    def _is_flexible(self, type_: ArrayType) -> bool:
-        return type_ is self._flexible
+    def _without_name(self, builder: RecordBuilder, said: Specifiers, start: Token) -> None:
+        type_ = said.type
+        if said.defines and isinstance(type_, RecordType) and is_nameless(type_):
+            builder.add("", type_, said.attributes)
+        elif not said.defines and not isinstance(type_, RecordType):
+            self._refuse("this declares no member: a name is missing", start)
 
     def _member(
         self, builder: RecordBuilder, name: str | None, type_: AnyType, attributes: Alignment, where: Token
@@ -165,11 +179,8 @@ class Records(Declarators):
         width = self._constant("a bit-field's width")
         own = self._attributes(attributes)
         shown = quote(name or "a bit-field")
-        if (
-            not isinstance(type_, ScalarType)
-            or type_.kind not in ("int", "uint", "bool", "char")
-            or type_.size > 8
-        ):
+        kinds = ("int", "uint", "bool", "char")
+        if not isinstance(type_, ScalarType) or type_.kind not in kinds or type_.size > 8:
             self._refuse(f"{shown} cannot be a bit-field: its type is no integer", where)
         if own.aligned or type_.align != type_.size:
             self._refuse("an aligned bit-field is not supported", where, SETTLE)
@@ -178,14 +189,71 @@ class Records(Declarators):
             self._refuse(f"the width of {shown} cannot be {width}: 1 to {most}", where)
         builder.add_bits(name, type_, width, own)
 
+    # -- constants
 
-def _is_enum(type_: AnyType) -> bool:
-    return isinstance(type_, ScalarType) and bool(type_.labels)
+    def _bracketed(self) -> Int:
+        if self._is_type(self._next()):
+            raise NotConstantError("a cast is not understood here")
+        return self._value()
+
+    def _operand(self) -> Int:
+        text = self._word()
+        if text in ("sizeof", "_Alignof", "alignof", "__alignof__"):
+            if self._next() != "(" or not self._is_type(self._peek()):
+                raise NotConstantError(f"{text} is understood of a type only")
+            self._at += 1
+            type_ = self._type_name()
+            self._expect(")")
+            if isinstance(type_, Void):
+                raise NotConstantError(f"{text} of a type without size")
+            return Int(type_.size if text == "sizeof" else type_.align, 64, unsigned=True)
+        if text in ("offsetof", "__builtin_offsetof"):
+            return Int(self._offset(), 64, unsigned=True)
+        if text in self._constants:
+            return fitted(self._constants[text])
+        if is_word(text.removeprefix("#")) and text not in KEYWORDS:
+            raise NotConstantError(f"{quote(text)} is not a known constant")
+        raise NotConstantError("not understood as a constant expression")
+
+    def _offset(self) -> int:
+        from shmctl.core.layouts.layout import Layout
+
+        self._expect("(")
+        type_ = self._type_name()
+        self._expect(",")
+        path = ""
+        while self._next() not in (")", ""):
+            path += self._word()
+        self._expect(")")
+        if not isinstance(type_, RecordType):
+            raise NotConstantError("offsetof of a type without members")
+        place = next(Layout(type_, "", "").places(path), None)
+        if place is None or place.offset % 8:
+            raise NotConstantError("offsetof of what has no offset")
+        return place.offset // 8
+
+    def _static_assert(self) -> None:
+        where = self._token()
+        self._at += 1
+        self._expect("(")
+        try:
+            holds = bool(self._value().value)
+        except NotConstantError:
+            holds = True  # of something that is not known here, and need not be
+        if not holds:
+            message = f": {quote(self._peek())}" if self._next() == "," else ""
+            raise FalseError(
+                f"{escape(where.file)}:{where.line}: _Static_assert is false of shmctl's layout{message}",
+                SETTLE,
+            )
+        self._skip_to(")")
+        self._expect(")")
 
 
-def _check_names(record: RecordType, where: Token) -> None:
-    seen = set[str]()
-    for member in named_members(record):
-        if member.name in seen:
-            refuse(where, f"duplicate member {quote(member.name)}")
-        seen.add(member.name)
+def doubt(name: str, where: Token) -> None:
+    """Refuse ``struct s {…} WORD;``, where WORD may be an attribute that a header defines."""
+    refuse(
+        where,
+        f"{quote(where.text)} after }} may be an attribute of {quote(name)}, from a header that is not read",
+        SETTLE,
+    )

@@ -1,164 +1,109 @@
-"""C source text to tokens that know their line: comments, directives and macros are gone after this.
+"""C source text to tokens: comments, directives and macros without arguments are gone after this.
 
-The system's own headers are not read. What could depend on them is refused:
-this is for headers that need little, where no compiler is there.
+This is for headers that need little, where no compiler is there: the system's own
+headers are not read, and what could depend on them is refused.
 """
 
 import os
 import re
 import stat
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import NamedTuple, NoReturn
+from collections.abc import Callable, Iterator, Sequence
+from itertools import zip_longest
 
 from shmctl.core.errors import InputError
-from shmctl.core.layouts import cconstants, cpredefined
-from shmctl.core.layouts.values import escape, quote
+from shmctl.core.layouts.cconstants import Constants, NotConstantError
+from shmctl.core.layouts.ctokens import PACK, SETTLE, Token, is_word, lines_of, refuse
+from shmctl.core.layouts.cwords import COMPILER, LIBRARY, NEVER
+from shmctl.core.layouts.values import quote
 
 HEADER_MAX = 16 << 20
 """The longest header that is read, in bytes: what /dev/zero holds would take all the memory."""
-SETTLE = "a C compiler would know (package gcc); --define sets a macro, --elf reads a program's own layout"
-
-PACK = "#pack"
-"""What begins the text of a token that stands for ``#pragma pack``."""
 
 _MAX_EXPANSION = 100_000
 _MAX_DEPTH = 50
 _HARMLESS_PRAGMAS = ("GCC", "clang", "STDC", "message", "mark", "region", "endregion", "weak", "omp", "once")
-
-
-class Token(NamedTuple):
-    """A word or a mark of C, and where it stands: a file's name and a line from 1."""
-
-    text: str
-    file: str
-    line: int
-
-
-class Macro(NamedTuple):
-    """A macro's parameters (None: it takes none) and what it expands to."""
-
-    parameters: Sequence[str] | None
-    body: Sequence[Token]
-
-
-def refuse(where: Token, message: str, hint: str | None = None) -> NoReturn:
-    """Raise InputError for the line on which ``where`` stands: ``point.h:7: …``."""
-    raise InputError(f"{escape(where.file)}:{where.line}: {message}", hint)
-
-
-_TOKEN = re.compile(
-    r"""
-    (?P<skip>   \\\n | [^\S\n]+ | //(?:\\\n|[^\n])* | /\*.*?\*/ )
-  | (?P<open>   /\* )
-  | (?P<token>  [A-Za-z_]\w* | \.?[0-9](?:[eEpP][+-]|[\w.])*
-              | "(?:\\.|[^"\\\n])*" | '(?:\\.|[^'\\\n])*'
-              | \.\.\. | << | >> | <= | >= | == | != | && | \|\| | -> | \#\# | \n | . )
-    """,
-    re.VERBOSE | re.DOTALL | re.ASCII,
-)
-_WORD = re.compile(r"[A-Za-z_]\w*", re.ASCII)
-_PACK = re.compile(r"\(((?P<push>push)|(?P<pop>pop))?(,[A-Za-z_]\w*)?,?(?P<number>[0-9]+)?\)")
+_PACK = re.compile(r"\(((?P<push>push)|(?P<pop>pop))?(,[A-Za-z_]\w*)?,?(?P<number>0|1|2|4|8|16)?\)")
 
 
 class Reader:
     """Reads texts in the order in which a compiler would, with one table of macros.
 
-    ``include`` are folders for ``#include``, ``define`` macros as ``NAME`` or ``NAME=VALUE``.
+    ``include`` are folders for ``#include``, ``define`` macros as ``NAME`` or ``NAME=VALUE``. ``passed``
+    are the headers that it has not read.
     """
 
     def __init__(self, include: Sequence[str] = (), define: Sequence[str] = ()) -> None:
-        self.macros: dict[str, Macro] = {}
         self.passed: list[str] = []
         self._include = include
+        self._macros: dict[str, Sequence[Token] | None] = {}  # None: it takes arguments
+        self._undefined: set[str] = set()
         self._once: set[tuple[int, int]] = set()
-        self._defined_by_nobody: set[str] = set()
         self._depth = self._expanded = 0
         for definition in define:
             name, _, value = definition.partition("=")
-            if not _WORD.fullmatch(name):
+            if not is_word(name):
                 raise InputError(f"{quote(definition)} is not NAME or NAME=VALUE")
-            body = [token for token in _scan(value or "1", "--define") if token.text != "\n"]
-            self.macros[name] = Macro(None, body)
+            self._macros[name] = next(lines_of(value or "1", "--define"), [])
 
     def tokens(self, text: str, filename: str) -> Iterator[Token]:
         """The tokens of ``text``, with macros expanded. Raises InputError with file and line."""
-        lines = list(_lines(_scan(text, filename)))
-        branches = _Branches(_guard(lines), self._condition)
-        pending: list[Token] = []
+        lines = list(lines_of(text, filename))
+        guard = _guard(lines)
+        branches = _Branches(lambda line: self._condition(line, guard))
         for line in lines:
             if line[0].text != "#":
-                pending += line if branches.active else ()
-                continue
-            name = line[1].text if len(line) > 1 else ""
-            if branches.active and name:
-                yield from self._flushed(pending)
-            if name and not branches.follow(line) and branches.active:
-                yield from self._directive(line, filename)
+                if branches.active:
+                    yield from self._expand(line)
+            elif len(line) > 1 and not branches.follow(line) and branches.active:
+                yield from self._directive(line[1], line[2:], filename)
         branches.close()
-        yield from self._flushed(pending)
-
-    def _flushed(self, pending: list[Token]) -> Iterator[Token]:
-        yield from self._expand(pending, frozenset())
-        pending.clear()
 
     # -- directives
 
-    def _directive(self, line: Sequence[Token], filename: str) -> Iterator[Token]:
-        where, rest = line[1], line[2:]
+    def _directive(self, where: Token, rest: Sequence[Token], filename: str) -> Iterator[Token]:
         match where.text:
             case "define":
                 self._define(where, rest)
             case "undef":
-                if rest:
-                    self.macros.pop(rest[0].text, None)
-                    self._defined_by_nobody.add(rest[0].text)
-            case "include" | "include_next" | "import":
+                for token in rest[:1]:
+                    self._macros.pop(token.text, None)
+                    self._undefined.add(token.text)
+            case "include":
                 yield from self._included(where, rest, filename)
             case "pragma":
                 yield from self._pragma(where, rest)
             case "error":
                 refuse(where, f"#error {quote(' '.join(token.text for token in rest))}")
-            case "warning" | "ident" | "sccs" | "line":
+            case "warning" | "ident" | "line":
                 pass
-            case _:
-                if not where.text.isdecimal():
-                    refuse(where, f"unknown directive #{quote(where.text)}")
+            case text if not text.isdecimal():
+                refuse(where, f"unknown directive #{quote(text)}", SETTLE)
 
     def _define(self, where: Token, rest: Sequence[Token]) -> None:
-        if not rest or not _WORD.fullmatch(rest[0].text):
+        if not rest or not is_word(rest[0].text):
             refuse(where, "#define is followed by no name")
-        name, body = rest[0].text, list(rest[1:])
-        parameters: list[str] | None = None
-        if body and body[0].text == "(" and body[0].file.endswith("\0"):
-            end = next((i for i, token in enumerate(body) if token.text == ")"), None)
-            if end is None:
-                refuse(where, "the parameters of this macro have no end")
-            parameters = [token.text for token in body[1:end] if token.text != ","]
-            body = body[end + 1 :]
-        self.macros[name] = Macro(parameters, [_plain(token) for token in body])
+        name, body = rest[0], rest[1:]
+        takes = body and body[0].text == "(" and body[0].offset == name.offset + len(name.text)
+        self._macros[name.text] = None if takes else body
 
     def _pragma(self, where: Token, rest: Sequence[Token]) -> Iterator[Token]:
         if not rest or rest[0].text in _HARMLESS_PRAGMAS:
             return
-        text = "".join(token.text for token in self._expand(rest[1:], frozenset()))
+        text = "".join(token.text for token in self._expand(rest[1:]))
         if rest[0].text != "pack":
-            words = " ".join(token.text for token in rest)
-            refuse(where, f"#pragma {quote(words)} may change the layout, and is not supported", SETTLE)
+            words = quote(" ".join(token.text for token in rest))
+            refuse(where, f"#pragma {words} may change the layout, and is not supported", SETTLE)
         match = _PACK.fullmatch(text)
-        if match is None or (match["number"] or "0") not in ("0", "1", "2", "4", "8", "16"):
+        if match is None:
             refuse(where, f"#pragma pack{quote(text)} is not understood")
-        word = match["push"] or match["pop"] or "set"
-        yield where._replace(text=f"{PACK} {word} {match['number'] or ''}")
+        yield where._replace(text=f"{PACK} {match['push'] or match['pop'] or 'set'} {match['number'] or ''}")
 
     def _included(self, where: Token, rest: Sequence[Token], filename: str) -> Iterator[Token]:
-        words = [token.text for token in self._expand(rest, frozenset())]
-        text = "".join(words)
-        system = text.startswith("<") and text.endswith(">")
-        name = text[1:-1]
+        text = "".join(token.text for token in self._expand(rest))
+        name, system = text[1:-1], text.startswith("<") and text.endswith(">")
         if not name or not (system or text.startswith('"')):
             refuse(where, f"#include {quote(text)} is not understood")
-        folders = [*self._include] if system else [os.path.dirname(filename), *self._include]
-        for folder in folders:
+        for folder in [*([] if system else [os.path.dirname(filename)]), *self._include]:
             path = os.path.join(folder, name)
             content = self._file(where, path)
             if content is not None:
@@ -197,7 +142,7 @@ class Reader:
             self._once.add(identity)
         return text_of(raw)
 
-    # -- conditions
+    # -- conditions and macros
 
     def _condition(self, line: Sequence[Token], guard: str | None) -> bool:
         where, rest = line[1], line[2:]
@@ -205,107 +150,82 @@ class Reader:
             refuse(where, f"#{where.text} is followed by nothing")
         if where.text in ("ifdef", "ifndef"):
             return self._is_defined(rest[0], guard) == (where.text == "ifdef")
-        results = {self._evaluated(where, rest, guard, versions) for versions in cpredefined.VERSIONS}
-        if len(results) > 1:
-            refuse(where, f"#{where.text} depends on the compiler's version", SETTLE)
-        return results.pop()
-
-    def _evaluated(
-        self, where: Token, rest: Sequence[Token], guard: str | None, versions: Mapping[str, str]
-    ) -> bool:
-        plain: list[Token] = []
-        index = 0
-        while index < len(rest):
-            token = rest[index]
-            index += 1
-            if token.text not in ("defined", "__has_include", "__has_attribute"):
-                plain.append(token)
-                continue
-            if token.text != "defined":
-                refuse(where, f"{token.text} is not known here", SETTLE)
-            bracket = index < len(rest) and rest[index].text == "("
-            index += bracket
-            if index >= len(rest):
-                refuse(where, "defined is followed by no name")
-            plain.append(token._replace(text=str(int(self._is_defined(rest[index], guard)))))
-            index += 1 + bracket
-        saved = self.macros
-        self.macros = {
-            **saved,
-            **{name: Macro(None, [where._replace(text=v)]) for name, v in versions.items()},
-        }
+        words = [
+            token._replace(text="0")  # a name that nobody has defined
+            if is_word(token.text) and not self._is_defined(token, guard)
+            else token
+            for token in self._expand(list(self._without_defined(rest, guard)))
+        ]
         try:
-            words = [self._number(token, guard) for token in self._expand(plain, frozenset())]
-            return bool(cconstants.evaluate_condition(words))
-        except cconstants.NotConstantError as error:
+            return _Condition(words).holds()
+        except NotConstantError as error:
             refuse(where, f"#{where.text}: {error}")
-        finally:
-            self.macros = saved
 
-    def _number(self, token: Token, guard: str | None) -> str:
-        """A name that is left in a condition counts as 0, if it is certain that nobody has defined it."""
-        if _WORD.fullmatch(token.text) and token.text not in ("true", "false"):
-            self._is_defined(token, guard)
-            return "0"
-        return token.text
+    def _without_defined(self, tokens: Sequence[Token], guard: str | None) -> Iterator[Token]:
+        rest = iter(tokens)
+        for token in rest:
+            if token.text != "defined":
+                yield token
+                continue
+            name = next(rest, token)
+            if name.text == "(":
+                name = next(rest, token)
+                next(rest, None)
+            if not is_word(name.text) or name is token:
+                refuse(token, "defined is followed by no name")
+            yield token._replace(text=str(int(self._is_defined(name, guard))))
 
     def _is_defined(self, token: Token, guard: str | None) -> bool:
+        """Whether a macro is defined, if that is certain; else refuse."""
         name = token.text
-        if name in self.macros or name in cpredefined.COMPILER or name in cpredefined.VERSIONS[0]:
+        if name in self._macros or name in COMPILER:
             return True
-        if name == guard or name in self._defined_by_nobody or name in cpredefined.NEVER:
+        if name == guard or name in self._undefined or name in NEVER:
             return False
-        if self.passed or name.startswith("_") or name in cpredefined.LIBRARY:
-            because = f": <{escape(self.passed[0])}> is not read" if self.passed else ""
+        if self.passed or name.startswith("_") or name in LIBRARY:
+            because = f": <{quote(self.passed[0])}> is not read" if self.passed else ""
             refuse(token, f"whether {quote(name)} is defined is not known{because}", SETTLE)
         return False
 
-    # -- macros
+    def _expand(self, tokens: Sequence[Token], hidden: frozenset[str] = frozenset()) -> Iterator[Token]:
+        for token, after in zip_longest(tokens, tokens[1:]):
+            body = [token] if token.text in hidden else self._body(token)
+            if body is None:
+                called = after is None or after.text == "("
+                yield token._replace(text=f"#{token.text}") if called else token
+            elif len(body) == 1 and body[0] is token:
+                yield token
+            else:
+                self._expanded += len(body)
+                if self._expanded > _MAX_EXPANSION:
+                    refuse(token, f"the macros expand to more than {_MAX_EXPANSION} tokens")
+                here = [part._replace(file=token.file, line=token.line) for part in body]
+                yield from self._expand(here, hidden | {token.text})
 
-    def _expand(self, tokens: Sequence[Token], hidden: frozenset[str]) -> Iterator[Token]:
-        index = 0
-        while index < len(tokens):
-            token = tokens[index]
-            index += 1
-            macro = None if token.text in hidden else self._macro(token)
-            if macro is None:
-                yield _plain(token)
-                continue
-            body: Sequence[Token] = macro.body
-            if macro.parameters is not None:
-                if index >= len(tokens) or tokens[index].text != "(":
-                    yield _plain(token)
-                    continue
-                arguments, index = _arguments(tokens, index, token)
-                body = self._substituted(token, macro, arguments)
-            self._expanded += len(body)
-            if self._expanded > _MAX_EXPANSION:
-                refuse(token, f"the macros expand to more than {_MAX_EXPANSION} tokens")
-            here = [part._replace(file=token.file, line=token.line) for part in body]
-            yield from self._expand(here, hidden | {token.text})
+    def _body(self, token: Token) -> Sequence[Token] | None:
+        """What a token stands for: itself, if it is no macro; None for a macro that takes arguments."""
+        name = token.text
+        if name in self._macros:
+            return self._macros[name]
+        value = None if name in self._undefined else COMPILER.get(name)
+        value = value or LIBRARY.get(name)
+        return [token if value is None else token._replace(text=value)]
 
-    def _macro(self, token: Token) -> Macro | None:
-        macro = self.macros.get(token.text)
-        if macro is not None or token.text in self._defined_by_nobody:
-            return macro
-        value = cpredefined.COMPILER.get(token.text) or cpredefined.LIBRARY.get(token.text)
-        return Macro(None, [token._replace(text=value)]) if value is not None else None
 
-    def _substituted(self, where: Token, macro: Macro, arguments: Sequence[Sequence[Token]]) -> list[Token]:
-        names = macro.parameters or ()
-        if any(part.text in ("#", "##", "__VA_ARGS__") for part in macro.body) or "..." in names:
-            refuse(where, f"the macro {quote(where.text)} is too much for this", SETTLE)
-        if len(arguments) != len(names) and not (not names and len(arguments) == 1 and not arguments[0]):
-            refuse(where, f"the macro {quote(where.text)} takes {len(names)} arguments")
-        given = dict(zip(names, arguments, strict=False))
-        return [each for part in macro.body for each in given.get(part.text, (part,))]
+class _Condition(Constants):
+    _all_wide = True
+
+    def holds(self) -> bool:
+        value = self._value().value
+        if self._next():
+            raise NotConstantError("not understood as a constant expression")
+        return bool(value)
 
 
 class _Branches:
     """The ``#if`` groups around a place; ``condition`` says whether one's condition holds."""
 
-    def __init__(self, guard: str | None, condition: Callable[[Sequence[Token], str | None], bool]) -> None:
-        self._guard = guard
+    def __init__(self, condition: Callable[[Sequence[Token]], bool]) -> None:
         self._condition = condition
         self._opened: list[Token] = []
         self._active = [True]  # whether the branch at hand is taken
@@ -320,7 +240,7 @@ class _Branches:
         """Whether ``line`` is a condition's directive, which is followed."""
         where = line[1]
         if where.text in ("if", "ifdef", "ifndef"):
-            taken = self.active and self._condition(line, self._guard)
+            taken = self.active and self._condition(line)
             self._opened.append(where)
             self._done.append(taken or not self.active)
             self._active.append(taken)
@@ -332,9 +252,9 @@ class _Branches:
         if where.text == "endif":
             del self._active[-1], self._done[-1], self._opened[-1]
         else:
-            holds = where.text == "else" or self._done[-1] or self._condition(line, self._guard)
-            self._active[-1] = holds and not self._done[-1]
-            self._done[-1] = self._done[-1] or self.active
+            holds = not self._done[-1] and (where.text == "else" or self._condition(line))
+            self._active[-1] = holds
+            self._done[-1] = self._done[-1] or holds
         return True
 
     def close(self) -> None:
@@ -343,67 +263,18 @@ class _Branches:
             refuse(self._opened[-1], f"this #{self._opened[-1].text} is never closed")
 
 
-def _arguments(tokens: Sequence[Token], index: int, where: Token) -> tuple[list[list[Token]], int]:
-    """The arguments of the macro call whose bracket opens at ``index``, and where it ends."""
-    arguments: list[list[Token]] = [[]]
-    depth = 0
-    for at in range(index, len(tokens)):
-        text = tokens[at].text
-        depth += {"(": 1, ")": -1}.get(text, 0)
-        if depth == 0:
-            return arguments, at + 1
-        if depth == 1 and text == ",":
-            arguments.append([])
-        elif not (depth == 1 and text == "(" and at == index):
-            arguments[-1].append(tokens[at])
-    return refuse(where, f"the arguments of {quote(where.text)} have no end")
-
-
-def _scan(text: str, filename: str) -> Iterator[Token]:
-    """All tokens with the ends of lines; a bracket right behind a word is marked, for #define."""
-    line, end = 1, -1
-    for match in _TOKEN.finditer(text):
-        if match.lastgroup == "open":
-            refuse(Token("", filename, line), "this comment has no end")
-        if match.lastgroup == "token":
-            close = match.group() == "(" and match.start() == end
-            yield Token(match.group(), filename + "\0" if close else filename, line)
-            end = match.end()
-        line += match.group().count("\n")
-
-
-def _plain(token: Token) -> Token:
-    return token._replace(file=token.file[:-1]) if token.file.endswith("\0") else token
-
-
-def _lines(tokens: Iterator[Token]) -> Iterator[list[Token]]:
-    line: list[Token] = []
-    for token in tokens:
-        if token.text != "\n":
-            line.append(token)
-        elif line:
-            yield line
-            line = []
-    if line:
-        yield line
-
-
 def _guard(lines: Sequence[Sequence[Token]]) -> str | None:
     """The macro that keeps a file from being read twice: its #ifndef is first, and its #endif last."""
-    if len(lines) < 3:
-        return None
-    first, second = ([token.text for token in line] for line in lines[:2])
-    named = first[1:2] == ["ifndef"] and second[1:2] == ["define"] and first[2:3] == second[2:3]
-    if first[:1] != ["#"] or second[:1] != ["#"] or not named:
+    directives = [[token.text for token in line[1:3]] for line in lines if line[0].text == "#" and line[1:]]
+    edges = [line[0].text for line in (*lines[:2], *lines[-1:])]
+    opening = [["ifndef", *directives[0][1:]], ["define", *directives[0][1:]]] if directives else []
+    if edges != ["#"] * 3 or directives[:2] != opening or len(opening[0]) != 2:
         return None
     depth = 0
-    for index, line in enumerate(lines):
-        words = [token.text for token in line[:2]]
-        if words[0] == "#" and len(words) > 1:
-            depth += words[1] in ("if", "ifdef", "ifndef")
-            depth -= words[1] == "endif"
-            if not depth:
-                return first[2] if index == len(lines) - 1 else None
+    for number, (word, *_) in enumerate(directives, 1):
+        depth += (word in ("if", "ifdef", "ifndef")) - (word == "endif")
+        if not depth:
+            return directives[0][1] if number == len(directives) else None
     return None
 
 

@@ -1,8 +1,7 @@
 """C declarations, read by shmctl itself: what they say is laid out, and what they leave open is refused.
 
-A parser of declarations only: what stands between a file's declarations that
-no type needs, such as functions, is passed over, and so is a declaration that
-is not understood until something needs it.
+What no type needs, such as functions, is passed over, and so is a declaration that is not understood
+until something needs it.
 """
 
 import os
@@ -11,29 +10,29 @@ from collections.abc import Callable, Iterator, Sequence
 from shmctl.core.errors import InputError, UnknownTypeError
 from shmctl.core.layouts import posixtypes
 from shmctl.core.layouts.abi import Alignment, RecordBuilder
-from shmctl.core.layouts.cdeclarators import aligned, arranged, named
-from shmctl.core.layouts.crecords import Records
-from shmctl.core.layouts.csource import PACK, SETTLE, Reader, Token, refuse
-from shmctl.core.layouts.ctokens import (
-    ASSERT,
-    ATTRIBUTE,
-    BASE_WORDS,
-    DECLARATION,
-    MAX_DEPTH,
+from shmctl.core.layouts.cdeclarators import (
     MAX_SIZE,
-    TAGGED,
-    UNFINISHED,
     AnyType,
-    FalseError,
+    Specifiers,
     Void,
+    arranged,
+    is_nameless,
+    named,
 )
+from shmctl.core.layouts.crecords import FalseError, Records, doubt
+from shmctl.core.layouts.csource import Reader
+from shmctl.core.layouts.ctokens import PACK, SETTLE, Token, refuse
+from shmctl.core.layouts.cwords import ALIGNAS, ASSERT, ATTRIBUTE, BASE_WORDS, TAGGED
 from shmctl.core.layouts.layout import Layout
 from shmctl.core.layouts.model import ArrayType, RecordType, Type
 from shmctl.core.layouts.values import escape, quote
 
-_BRACKETS = {"(": 1, "[": 1, "{": 1, ")": -1, "]": -1, "}": -1}
+WHERE = "--header FILE or --elf FILE says where a type is defined"
+_DECLARATION = "declaration"
 
-WHERE = "--header FILE or --elf FILE say where a type is defined"
+
+class _MembersError(Exception):
+    """The text from the command line declares members, not types alone."""
 
 
 class Unit(Records):
@@ -41,13 +40,19 @@ class Unit(Records):
 
     def __init__(self, tokens: Sequence[Token], passed: Sequence[str] = ()) -> None:
         super().__init__(tokens, passed)
+        self._passed = passed
+        self._packs: list[int] = []
+        self._doubtful: dict[str, Token] = {}
+        self._last: AnyType | None = None
         if os.uname().machine not in posixtypes.MACHINES:
             raise InputError(f"the layout of C's types on {os.uname().machine} is not known here", SETTLE)
 
     def _definition_of(self, name: str, text: str) -> AnyType:
-        unit = Unit(list(Reader().tokens(text, DECLARATION)))
+        unit = Unit(list(Reader().tokens(text, _DECLARATION)))
         unit.read()
         return unit.named(name)
+
+    # -- a header
 
     def read(self) -> None:
         """Read all declarations; what is not understood counts when it is needed."""
@@ -59,186 +64,184 @@ class Unit(Records):
             try:
                 self._external(end)
             except InputError as error:
-                for token in self._tokens[start:end]:
-                    self._failed.setdefault(token.text, error)
-                self._tags = {
-                    tag: known for tag, known in self._tags.items() if known != Void(tag, UNFINISHED)
-                }
                 if self._tokens[start].text in ASSERT and isinstance(error, FalseError):
                     raise
-                self.last = None
-                self.problem = error
+                for token in self._tokens[start:end]:
+                    self._failed.setdefault(token.text, error)
+                # What stands behind a definition may change it: an attribute that is not known.
+                for tag in self._defined:
+                    self._tags.pop(tag, None)
+            self._defined.clear()
             self._at = end
-
-    problem: InputError | None = None
 
     def _external(self, end: int) -> None:
         if self._next() in ASSERT:
             self._static_assert()
             return
-        self.last = None
-        self.last = self._declaration(self._declared_at_file_scope)
-        if self._at < end and self._next() == "{":
-            self._at = end  # a function
-            return
-        if not self._take(";") and self._at < end:
-            self._refuse("not understood at " + quote(self._next()))
-
-    def _declared_at_file_scope(
-        self, name: str | None, type_: AnyType, attributes: Alignment, storage: set[str], where: Token
-    ) -> None:
-        if "typedef" not in storage:
-            return
-        if name is None:
-            self._refuse("a typedef without a name", where)
-        known = self._typedefs.get(name)
-        typed = named(aligned(type_, attributes, where), name)
-        if known is not None and known != typed:
-            self._refuse(f"{quote(name)} is defined in two ways", where)
-        self._typedefs[name] = typed
-        if self.last is None or (isinstance(typed, RecordType) and not isinstance(self.last, RecordType)):
-            self.last = typed  # of "typedef struct {…} name, *pointer;" the structure is meant
+        self._declaration(self._declared)
+        if self._at < end and self._next() != "{" and not self._take(";"):
+            self._stop()
 
     def _end_of_declaration(self) -> int:
         """Where the declaration at hand ends: after its semicolon, or after a function's body."""
-        depth = 0
-        in_attribute = is_function = False
-        for index in range(self._at, len(self._tokens)):
-            text = self._tokens[index].text
-            if text == "{" and depth == 0:
-                is_function = self._tokens[index - 1].text == ")" and not in_attribute
-            depth += _BRACKETS.get(text, 0)
-            self._check_depth(depth, index)
-            if depth == 0 and (text == ";" or (text == "}" and is_function)):
-                return index + 1
-            if depth == 0:
-                in_attribute = text in ATTRIBUTE or (text == ")" and in_attribute)
-        if depth:
-            self._refuse("a bracket is never closed", self._tokens[-1])
-        return len(self._tokens)
+        at, is_function = self._at, False
+        while self._at < len(self._tokens):
+            text = self._next()
+            if text in ("(", "[", "{"):
+                is_function = (
+                    text == "{" and self._tokens[self._at - 1].text == ")" and not self._in_attribute()
+                )
+                self._at = self._matching()
+            else:
+                self._at += 1
+            if text == ";" or (text == "{" and is_function):
+                break
+        end, self._at = self._at, at
+        return end
 
-    def _check_depth(self, depth: int, index: int) -> None:
-        if depth > 4 * MAX_DEPTH:
-            self._refuse(f"nested more than {4 * MAX_DEPTH} deep", self._tokens[index])
-        if depth < 0:
-            self._refuse(f"this {self._tokens[index].text} closes nothing", self._tokens[index])
+    def _in_attribute(self) -> bool:
+        """Whether the bracket before the brace at hand is that of ``struct __attribute__((…)) {``."""
+        depth = 0
+        for index in range(self._at - 1, -1, -1):
+            depth += {")": 1, "(": -1}.get(self._tokens[index].text, 0)
+            if not depth:
+                return self._tokens[index - 1].text in ATTRIBUTE + ALIGNAS
+        return False
+
+    def _declared(
+        self, said: Specifiers, where: Token, name: str | None, type_: AnyType, attributes: Alignment
+    ) -> None:
+        if "typedef" not in said.storage:
+            if said.defines and not said.storage and name == where.text:
+                self._doubt(said.type, where)
+            return
+        if name is None:
+            self._refuse("a typedef without a name", where)
+        known, typed = self._typedefs.get(name), named(type_, name, attributes, where)
+        if known is not None and known != typed:
+            self._refuse(f"{quote(name)} is defined in two ways", where)
+        self._typedefs[name] = typed
+        if self._last is None or (isinstance(typed, RecordType) and not isinstance(self._last, RecordType)):
+            self._last = typed  # of "typedef struct {…} name, *pointer;" the structure is meant
+
+    def _doubt(self, defined: AnyType, where: Token) -> None:
+        """``struct s {…} WORD;`` may be a variable, or a macro that some header defines."""
+        text = where.text
+        if text.isupper() or text.startswith("_") or "pack" in text or "align" in text or self._foreign:
+            self._doubtful[defined.name] = where
+
+    def _pragma(self) -> bool:
+        if not self._next().startswith(PACK):
+            return False
+        where = self._token()
+        _, word, *number = self._word().split()
+        if word == "push":
+            self._packs.append(self._pack)
+        elif word == "pop":
+            if not self._packs:
+                self._refuse("#pragma pack(pop) has no push before it", where)
+            self._pack = self._packs.pop()
+        if number or word == "set":
+            self._pack = int(number[0]) if number else 0
+        return True
+
+    # -- the type that is wanted
 
     def named(self, name: str) -> Type:
         """The type called ``name``: a typedef, ``struct s``, or a bare tag. Raises InputError."""
-        words = name.split()
-        known = [self._typedefs.get(name), *(self._tags.get(f"{kind} {name}") for kind in TAGGED)]
-        found: AnyType | None = next(
-            (type_ for type_ in known if type_ is not None and not isinstance(type_, Void)), None
-        )
-        if words and words[0] in TAGGED:
-            found = self._tags.get(" ".join(words))
-        if found is None and name in self._failed:
-            raise self._failed[name]
-        if found is None and words and words[-1] in self._failed and words[0] in TAGGED:
-            raise self._failed[words[-1]]
-        if found is None:
-            found = self._base_type(words)
-        if found is None or isinstance(found, Void):
-            raise UnknownTypeError(f"no complete type is called {quote(name)}", self._hint())
-        self.check(found)
-        return found
+        *keyword, last = name.split() or [""]
+        if keyword and keyword[0] in TAGGED:
+            known = [self._tags.get(name)]
+        else:
+            known = [self._typedefs.get(name), *(self._tags.get(f"{kind} {name}") for kind in TAGGED)]
+        found = next((type_ for type_ in known if type_ is not None and not isinstance(type_, Void)), None)
+        if found is None and last in self._failed:
+            raise self._failed[last]
+        return self.checked(found or self._base_type(name.split()), name)
 
     def _base_type(self, words: Sequence[str]) -> AnyType | None:
-        if len(words) == 1:
-            found = self._builtin(words[0])
-            if found is not None:
-                return found
-        return posixtypes.arithmetic(arranged(words)) if set(words) <= BASE_WORDS else None
+        if words and set(words) <= BASE_WORDS:
+            return posixtypes.arithmetic(arranged(words))
+        return self._builtin(words[0]) if len(words) == 1 else None
 
-    def _hint(self) -> str:
-        names = [*self._typedefs, *self._tags]
-        shown = [name for name in names if not isinstance((self._typedefs | self._tags)[name], Void)]
-        return f"it has {', '.join(map(quote, shown[:40]))}" if shown else WHERE
-
-    def check(self, type_: Type) -> None:
-        """Refuse a type with a part that is doubtful, or that is too large for memory."""
+    def checked(self, type_: AnyType | None, name: str) -> Type:
+        """``type_``, if it is complete, has no part that is doubtful, and is not too large for memory."""
+        if type_ is None or isinstance(type_, Void):
+            names = {**self._typedefs, **self._tags}
+            shown = [quote(known) for known, each in names.items() if not isinstance(each, Void)]
+            hint = f"it has {', '.join(shown[:40])}" if shown else WHERE
+            raise UnknownTypeError(f"no complete type is called {quote(name)}", hint)
         if type_.size > MAX_SIZE:
             raise InputError(f"{quote(type_.name)} cannot be laid out: it is too large")
         for part in _records(type_):
-            where = self._doubtful.get(part.name)
-            if where is not None:
-                refuse(
-                    where,
-                    f"{quote(where.text)} after }} may be an attribute of {quote(part.name)}, "
-                    "from a header that is not read",
-                    SETTLE,
-                )
+            if part.name in self._doubtful:
+                doubt(part.name, self._doubtful[part.name])
+        return type_
 
-    # -- members inline
+    # -- a text from the command line
 
     def inline(self) -> Type:
-        """The type of a text from the command line: members inline, a definition at its end, or a name."""
-        statements = list(self._statements())
-        if not statements:
+        """The type of a text: its members, its last definition, or a name. Raises InputError."""
+        if all(token.text == ";" or token.text.startswith(PACK) for token in self._tokens):
             raise InputError("the declaration is empty", "for example: 'int id; double value'")
-        kinds = [kind for _, _, kind in statements]
-        if "member" in kinds or kinds.count("anonymous") > 1:
-            return self._inline_members(statements)
-        self.read()
-        if kinds[-1] == "name":
-            start, end, _ = statements[-1]
-            return self.named(" ".join(token.text for token in self._tokens[start:end] if token.text != ";"))
-        if self.problem is not None and self.last is None:
-            raise self.problem
-        if self.last is None or isinstance(self.last, Void):
+        try:
+            last = self._definitions()
+        except _MembersError:
+            return Unit(self._tokens, self._passed).members()
+        if last is None or (isinstance(last, Void) and last.why == "function"):
             raise InputError("the last declaration defines no type", "for example: 'int id; double value'")
-        self.check(self.last)
-        return self.last
+        return self.checked(last, last.name)
 
-    def _statements(self) -> Iterator[tuple[int, int, str]]:
-        """Where each declaration begins and ends, and what it is."""
+    def _definitions(self) -> AnyType | None:
+        """The last type that is defined or named. Raises _MembersError at the first member."""
+        last, nameless = None, 0
         while self._at < len(self._tokens):
-            if self._next() == ";" or self._next().startswith(PACK):
-                self._at += 1
+            if self._pragma() or self._take(";"):
                 continue
-            start, end = self._at, self._end_of_declaration()
-            words = [token.text for token in self._tokens[start:end] if token.text != ";"]
-            yield start, end, self._kind(words)
-            self._at = end
-        self._at = 0
+            if self._next() in ASSERT:
+                self._static_assert()
+                continue
+            self._last = None
+            said = self._declaration(self._declared_inline)
+            self._expect(";")
+            last = self._last if "typedef" in said.storage else said.type
+            nameless += "typedef" not in said.storage and said.defines and is_nameless(said.type)
+            if nameless > 1:
+                raise _MembersError
+        return last
 
-    def _kind(self, words: Sequence[str]) -> str:
-        """``typedef``, ``definition`` (of a tag), ``anonymous`` (record), ``name`` or ``member``."""
-        if words[0] == "typedef" or words[0] in ASSERT:
-            return "typedef"
-        plain = all(self._is_word(word) for word in words)
-        if plain and (
-            len(words) == 1 or set(words) <= BASE_WORDS or (len(words) == 2 and words[0] in TAGGED)
-        ):
-            return "name"
-        if words[0] not in TAGGED:
-            return "member"
-        if words[-1] == "}":
-            return "anonymous" if words[0] != "enum" and _is_nameless(words) else "definition"
-        return "definition" if words[-1] == ")" and "}" in words else "member"
+    def _declared_inline(
+        self, said: Specifiers, where: Token, name: str | None, type_: AnyType, attributes: Alignment
+    ) -> None:
+        if "typedef" not in said.storage:
+            raise _MembersError
+        self._declared(said, where, name, type_, attributes)
 
-    def _inline_members(self, statements: Sequence[tuple[int, int, str]]) -> RecordType:
-        builder: RecordBuilder | None = None
+    def members(self) -> RecordType:
+        """The structure whose members the text declares."""
+        builder = RecordBuilder("struct", packed=False, pack=self._pack)
         flexible: Token | None = None
-        for start, end, kind in statements:
-            while self._at < start:
-                where, before = self._token(), self._pack
-                if not self._pragma():
-                    self._at += 1
-                elif builder is not None and self._pack != before:
-                    refuse(where, "#pragma pack between members is not supported", SETTLE)
-            if kind in ("member", "anonymous", "name"):
-                if flexible is not None:
-                    refuse(flexible, "an array without a length has to be the last member")
-                builder = builder or RecordBuilder("struct", packed=False, pack=self._pack)
-                flexible = self._members(builder)
-            else:
-                self._external(end)
-                self._at = end
-        assert builder is not None  # noqa: S101 - one of the kinds was a member's
-        record = builder.finished("struct", "struct", 0)
-        self._check_record(record, self._tokens[-1])
-        self.check(record)
+        changed: Token | None = None
+        while self._at < len(self._tokens):
+            where = self._token()
+            if self._pragma():
+                changed = where
+                continue
+            if self._take(";"):
+                continue
+            if where.text == "typedef":
+                self._declaration(self._declared)
+                self._expect(";")
+                continue
+            if builder.is_empty:
+                builder = RecordBuilder("struct", packed=False, pack=self._pack)
+            elif changed is not None:
+                refuse(changed, "#pragma pack between members is not supported", SETTLE)
+            if flexible is not None:
+                refuse(flexible, "an array without a length has to be the last member")
+            changed, flexible = None, self._members(builder) or flexible
+        record = self._finished(builder, "struct", "struct", 0, self._tokens[-1])
+        self.checked(record, "struct")
         return record
 
 
@@ -259,11 +262,11 @@ def from_header(
 
 def _inline(text: str, include: Sequence[str], define: Sequence[str]) -> Layout:
     reader = Reader(include, define)
-    tokens = list(reader.tokens(text, DECLARATION))
+    tokens = list(reader.tokens(text, _DECLARATION))
     if tokens and tokens[-1].text != ";":
         tokens.append(tokens[-1]._replace(text=";"))
     type_ = Unit(tokens, reader.passed).inline()
-    return Layout(type_, type_.name, DECLARATION)
+    return Layout(type_, type_.name, _DECLARATION)
 
 
 def _header(text: str, name: str, filename: str, include: Sequence[str], define: Sequence[str]) -> Layout:
@@ -276,19 +279,6 @@ def _header(text: str, name: str, filename: str, include: Sequence[str], define:
         hint = "it defines no type" if error.hint == WHERE else error.hint
         raise InputError(f"{escape(filename)}: {error}", hint) from None
     return Layout(type_, type_.name, escape(filename))
-
-
-def _is_nameless(words: Sequence[str]) -> bool:
-    """Whether ``struct`` or ``union``, and perhaps attributes, are followed by members at once."""
-    index = 1
-    while words[index] in ATTRIBUTE:
-        depth, index = 0, index + 1
-        while index < len(words):
-            depth += {"(": 1, ")": -1}.get(words[index], 0)
-            index += 1
-            if depth == 0:
-                break
-    return words[index] == "{"
 
 
 def _guarded(read: Callable[[], Layout]) -> Layout:

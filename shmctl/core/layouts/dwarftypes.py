@@ -222,10 +222,8 @@ class Builder:
             for _, child in place.unit.file.children(place)
             if child.tag in (Tag.SUBRANGE, Tag.ENUMERATION)
         ]
-        if len(lengths) > 1 and language(place) in _FORTRAN:
-            raise InputError(
-                "a part of it is an array of several dimensions, which Fortran stores by columns"
-            )
+        if len(lengths) > 1 and (language(place) in _FORTRAN or entry.number(At.ORDERING) == 1):
+            raise InputError("a part of it is an array of several dimensions, stored by columns")
         if not lengths:
             raise DamagedError("an array without bounds")
         for length in reversed(lengths):

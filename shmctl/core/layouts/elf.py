@@ -10,7 +10,7 @@ import struct
 import zlib
 from typing import Literal, NamedTuple
 
-from shmctl.core.errors import FileError, InputError, failing_as
+from shmctl.core.errors import InputError, failing_as
 from shmctl.core.names import escape
 
 MOST = 1 << 30
@@ -280,11 +280,3 @@ def _unzstd(data: bytes, size: int) -> bytes:
     if len(content) != size:
         raise DamagedError(_DAMAGED)
     return content
-
-
-def damaged(path: str) -> InputError:
-    """The error for a file that breaks the rules of its format."""
-    return InputError(f"{path}: {_DAMAGED}")
-
-
-__all__ = ["DamagedError", "Elf", "FileError", "Section", "damaged"]

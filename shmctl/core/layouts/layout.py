@@ -372,6 +372,3 @@ def _index(digits: str) -> int:
 def _end(place: Place) -> int:
     bits = place.type.size * 8 if place.width is None else place.width
     return (place.offset + bits + 7) // 8
-
-
-__all__ = ["Layout", "Load", "Place", "Store", "Tree"]

@@ -120,6 +120,7 @@ _MOST_TO_COMPILE = 1 << 15
 def _by_compiler(declaration: str, source: Source, error: InputError) -> Layout:
     """The layout by the compiler; ``error``, which led here, if there is none or it refuses as well."""
     from shmctl.core.layouts import compiler
+    from shmctl.core.layouts.declarations import WHERE
 
     options = compiler.Options(source.include, source.define, source.language)
     words = compiler.find_compiler(compiler.is_cpp(None, options))
@@ -128,4 +129,7 @@ def _by_compiler(declaration: str, source: Source, error: InputError) -> Layout:
     try:
         return compiler.from_declaration(declaration, options, words)
     except compiler.CompilerError:
-        raise error from None  # its lines are those that the user wrote
+        if source.language == "c++":
+            raise
+        # It says why in the words of shmctl's own reading, and not that a compiler would know.
+        raise InputError(str(error), f"{words[0]} refuses it as well: {WHERE}") from None

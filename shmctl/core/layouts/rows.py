@@ -5,9 +5,10 @@ from typing import Any
 
 from shmctl.core.errors import InputError
 from shmctl.core.layouts.fields import Field, parse_value
-from shmctl.core.layouts.layout import Layout, Load, Store
+from shmctl.core.layouts.layout import Layout, Load
 from shmctl.core.layouts.pyvalues import pairs
 from shmctl.core.layouts.values import Value, quote
+from shmctl.core.models import Store
 
 Record = list[tuple[Field, Value]]
 """The fields that a record gives, and their values."""

@@ -14,20 +14,41 @@ from shmctl.core.names import Name
 from shmctl.core.tracing import call
 
 
-def describe(name: Name, directory: Directory = DEV_SHM) -> ObjectInfo:
+def describe(name: Name, directory: Directory = DEV_SHM, *, birth: bool = False) -> ObjectInfo:
     """What fstat(2) tells about an object, also one that may not be opened.
 
-    Raises ShmError for anything that is not a shared-memory object.
+    With ``birth`` also when it was created. Raises ShmError for anything
+    that is not a shared-memory object.
     """
-    info = describe_any(name, directory)
+    info = describe_any(name, directory, birth=birth)
     refuse_other_kinds("fstat", name, info.st)
     return info
 
 
-def describe_any(name: Name, directory: Directory = DEV_SHM) -> ObjectInfo:
-    """What fstat(2) tells about whatever stands under the name, following nothing."""
+def describe_any(name: Name, directory: Directory = DEV_SHM, *, birth: bool = False) -> ObjectInfo:
+    """What fstat(2) tells about whatever stands under the name, following nothing; see `describe`."""
     with posix.closing(posix.open_path(name, directory), name) as fd:
-        return ObjectInfo(name, directory, posix.fstat(fd, name))
+        info = ObjectInfo(name, directory, posix.fstat(fd, name))
+        return with_birth_time(info, fd) if birth else info
+
+
+# An old kernel, or a sandbox that knows only the calls of one: no reason not to show the rest.
+_NO_STATX = (errno.ENOSYS, errno.EPERM)
+
+
+def with_birth_time(info: ObjectInfo, fd: int | None = None) -> ObjectInfo:
+    """``info`` with the time when its object was created (statx(2)), if the system tells.
+
+    ``fd`` is the object's descriptor; without one the object is looked up by
+    name, and one that was removed or replaced meanwhile has no such time.
+    """
+    try:
+        birth = posix.statx(info.name, info.directory, fd)
+    except ShmError as error:
+        if error.errno not in (*_NO_STATX, errno.ENOENT):
+            raise
+        return info
+    return info._replace(btime_ns=birth.time_ns if birth.inode == info.st.st_ino else None)
 
 
 def is_same(one: os.stat_result, other: os.stat_result) -> bool:

@@ -1,17 +1,14 @@
-"""Give objects other names, and copy them: renameat2(2), copies that appear whole."""
+"""Give objects other names: renameat2(2)."""
 
 import os
-import stat
 from contextlib import ExitStack
 from enum import StrEnum
 
 from shmctl.core import posix
-from shmctl.core.errors import shrunk
 from shmctl.core.models import DEV_SHM, Directory
 from shmctl.core.names import Name
 from shmctl.core.objects.describe import describe, describe_any, explained, refuse_other_kinds
 from shmctl.core.objects.lock import lock_of_replaced
-from shmctl.core.objects.open import opened
 
 
 class Existing(StrEnum):
@@ -61,25 +58,3 @@ def _find(name: Name, directory: Directory) -> os.stat_result | None:
         return describe_any(name, directory).st
     except FileNotFoundError:
         return None
-
-
-def copy_object(old: Name, new: Name, directory: Directory = DEV_SHM, *, replace: bool = False) -> int:
-    """Copy an object: data, holes and mode, as root the owner too. Returns its size in bytes.
-
-    The copy appears at once and whole: O_TMPFILE, linkat(2), rename(2). EEXIST
-    where ``new`` exists, unless it is to ``replace`` that.
-    """
-    from shmctl.core.objects.publish import created_atomically
-    from shmctl.core.objects.streams import Source, copy_in
-    from shmctl.core.objects.write import Fit
-
-    with opened(old, os.O_RDONLY, directory) as source:
-        st = source.stat()
-        with created_atomically(new, 0o600, directory, replace=replace) as target:
-            size = copy_in(target, 0, Source(source.fd, directory.path_of(old)), Fit(exact=True))
-            if size < st.st_size:
-                raise shrunk("sendfile", old)
-            if os.geteuid() == 0:
-                posix.fchown(target.fd, st.st_uid, st.st_gid, new)
-            posix.fchmod(target.fd, stat.S_IMODE(st.st_mode), new)
-    return size

@@ -3,6 +3,7 @@
 import errno
 import os
 import struct
+from typing import NamedTuple
 
 from shmctl.core.errors import ShmError
 from shmctl.core.models import Kind, ObjectInfo
@@ -60,14 +61,26 @@ def check_size(size: int, name: Name) -> None:
     raise ShmError("sem_open", name, errno.EINVAL, detail=detail)
 
 
+class Words(NamedTuple):
+    """What a semaphore's file says: its value, and how many wait (32-bit programs: whether any does)."""
+
+    value: int
+    waiting: int
+
+
 def read_value(fd: int, name: Name) -> int:
     """The value in the file that ``fd`` has open. Raises ShmError where its bytes are no semaphore's."""
+    return read_words(fd, name).value
+
+
+def read_words(fd: int, name: Name) -> Words:
+    """What the file says that ``fd`` has open. Raises ShmError where its bytes are no semaphore's."""
     check_size(fstat(fd, name).st_size, name)
     data = pread(fd, SIZE, 0, name)
     if len(data) == SIZE:
         word, shared = _WORDS.unpack_from(data)
-        value = int(word & 0xFFFFFFFF) if _IS_64_BIT else word >> 1
-        if value <= VALUE_MAX and shared in _SHARED:
-            return value
+        words = Words(int(word & 0xFFFFFFFF), word >> 32) if _IS_64_BIT else Words(word >> 1, word & 1)
+        if words.value <= VALUE_MAX and shared in _SHARED:
+            return words
     detail = "its file is no semaphore: what it contains cannot be one"
     raise ShmError("sem_open", name, errno.EINVAL, detail=detail)

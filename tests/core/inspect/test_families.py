@@ -524,7 +524,7 @@ BAD = {
     ),
     "strange key": (
         GOOD + "zzz = 1\n",
-        WIDGET + "unknown key 'zzz'; known: software, match, lifetime, source, checked",
+        WIDGET + "unknown key 'zzz'; known: software, match, lifetime, tracker, source, checked",
     ),
     "table below": (
         GOOD + "[family.match2]\n",
@@ -557,6 +557,12 @@ BAD = {
     "type of lifetime": (
         GOOD.replace('"creator"', "true"),
         WIDGET + "'lifetime' must be a string",
+    ),
+    "type of tracker": (GOOD + "tracker = 1\n", WIDGET + "'tracker' must be a string"),
+    "tracker": (GOOD + "tracker = '('\n", WIDGET + "bad pattern '(': missing ), unterminated subpattern"),
+    "tracker of everything": (
+        GOOD + "tracker = 'x*'\n",
+        WIDGET + "the tracker 'x*' matches the empty command line",
     ),
     "type of source": (
         GOOD.replace('"its manual"', "1979-05-27"),
@@ -596,7 +602,7 @@ BAD = {
     ),
     "no newline at the end": (
         GOOD.removesuffix("\n") + "\nzzz = 1",
-        WIDGET + "unknown key 'zzz'; known: software, match, lifetime, source, checked",
+        WIDGET + "unknown key 'zzz'; known: software, match, lifetime, tracker, source, checked",
     ),
     "length": (
         GOOD.replace("widget", "w" * 1000),

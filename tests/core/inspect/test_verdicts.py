@@ -63,10 +63,10 @@ class Told:
         self.usages = usages
         self.asked: list[str] = []
 
-    def ask(self, info: ObjectInfo) -> Usage:
-        name = info.name.decode()
-        self.asked.append(name)
-        return self.usages.get(name, FREE)
+    def ask_each(self, infos: Sequence[ObjectInfo]) -> list[Usage]:
+        names = [info.name.decode() for info in infos]
+        self.asked += names
+        return [self.usages.get(name, FREE) for name in names]
 
 
 def info(
@@ -78,6 +78,7 @@ def info(
     inode = abs(hash(name)) % 2**31
     fields = (mode | 0o600, inode, 1, 1, 0, 0, size, changed, modified, changed)
     extra = {"st_blocks": -(-size // 512), "st_mtime": modified, "st_ctime": changed, "st_atime": changed}
+    extra |= {"st_mtime_ns": int(modified * 10**9), "st_ctime_ns": int(changed * 10**9)}
     return ObjectInfo(Name(name.encode()), DEV_SHM, os.stat_result(fields, extra))
 
 
@@ -127,19 +128,26 @@ def test_what_cannot_be_told_is_unknown(name: str, rules: Rules) -> None:
     ("age", "min_age", "verdict"),
     [
         (0, 0, "orphan"), (1, 2, "kept"), (3, 2, "orphan"), (599, 600, "kept"), (601, 600, "orphan"),
-        (86400, 2 * 86400, "kept"), (-3600, 600, "kept"), (-3600, 0, "kept"),
+        (86400, 2 * 86400, "kept"), (-3600, 600, "kept"), (-3600, 0, "orphan"),
     ],
 )  # fmt: skip
 def test_age(age: float, min_age: float, verdict: str) -> None:
-    """A time in the future is a clock that was set: young."""
+    """All times in the future: the clock was set back, and the object is as young as can be."""
     assert verdict_on(info("/x", age=age), rules=Rules(min_age)).verdict == verdict
 
 
-def test_the_later_of_the_two_times_counts() -> None:
+def test_the_latest_past_time_counts() -> None:
     """chmod, chown and rename change ctime alone, and so does setting mtime back."""
     assert verdict_on(info("/x", age=1, mtime_age=OLD)).verdict is Verdict.KEPT
     assert verdict_on(info("/x", age=OLD, mtime_age=1)).verdict is Verdict.KEPT
     assert verdict_on(info("/x", age=OLD, mtime_age=OLD)).verdict is Verdict.ORPHAN
+    # One in the future does not keep it for ever, whichever it is.
+    assert verdict_on(info("/x", age=OLD, mtime_age=-3600)).verdict is Verdict.ORPHAN
+    assert verdict_on(info("/x", age=-3600, mtime_age=OLD)).verdict is Verdict.ORPHAN
+    assert verdict_on(info("/x", age=OLD, mtime_age=-1)).verdict is Verdict.KEPT
+    for birth_age, verdict in ((1, Verdict.KEPT), (OLD, Verdict.ORPHAN), (-3600, Verdict.ORPHAN)):
+        born = info("/x", age=OLD)._replace(btime_ns=time.time_ns() - int(birth_age * 10**9))
+        assert verdict_on(born).verdict is verdict
 
 
 @pytest.mark.parametrize(("age", "verdict"), [(1, "kept"), (599, "kept"), (601, "orphan")])
@@ -229,10 +237,16 @@ def test_a_set_that_nobody_holds_goes_as_a_whole() -> None:
     assert {each.verdict for each in found.values()} == {Verdict.ORPHAN}
 
 
-def test_a_semaphore_keeps_its_set_unless_semaphores_may_go() -> None:
-    """It is not known whether the program still wants them."""
+def test_an_idle_semaphore_says_nothing_about_its_set() -> None:
+    """It stays, as every semaphore does; the rest goes. A reason of its own keeps them all."""
     found = verdicts_on([info(name) for name in MEMBERS])
-    assert {each.verdict for each in found.values()} == {Verdict.KEPT}
+    assert found.pop(MEMBERS[-1]).verdict is Verdict.KEPT
+    assert {each.verdict for each in found.values()} == {Verdict.ORPHAN}
+    young = [info(name) for name in MEMBERS[:-1]] + [info(MEMBERS[-1], age=1)]
+    assert {each.verdict for each in verdicts_on(young).values()} == {Verdict.KEPT}
+    for usage in (HELD, UNKNOWN):
+        found = verdicts_on([info(name) for name in MEMBERS], {MEMBERS[-1]: usage})
+        assert {each.verdict for each in found.values()} == {Verdict.KEPT, Verdict(usage.state.value)}
 
 
 def test_a_young_member_keeps_its_set() -> None:
@@ -319,7 +333,7 @@ def test_nothing_that_is_not_known_to_be_free_is_ever_an_orphan(
         else:
             assert judgement.verdict is not Verdict.HELD
         if judgement.verdict is Verdict.ORPHAN:
-            assert ages.get(name, OLD) >= min_age
+            assert max(0, ages.get(name, OLD)) >= min_age
             assert name != "/persistent"
             assert semaphores or not name.startswith("/sem.")
             for members in sets:

@@ -24,7 +24,7 @@ struct later;
 #ifdef WIDE
 struct wide { long a, b; };
 #endif
-#if __STDC_VERSION__ >= 199901L && defined(__x86_64__) || defined(__aarch64__)
+#if defined(__x86_64__) || defined(__aarch64__)
 struct system { char c; _Alignas(16) int i; } __attribute__((packed));
 #endif
 """
@@ -228,6 +228,21 @@ def test_declarations_that_are_refused_here_go_to_the_compiler(text: str, size: 
 def test_the_error_of_a_declaration_is_about_the_user_s_own_lines() -> None:
     with pytest.raises(InputError, match=r"^declaration:2: unknown type foo_t$"):
         parse("int a;\nfoo_t b;")
+
+
+def test_the_hint_does_not_ask_for_a_compiler_that_is_there() -> None:
+    with pytest.raises(InputError, match="unknown type foo_t") as caught:
+        parse("int a; foo_t b")
+    assert (
+        caught.value.hint == "cc refuses it as well: --header FILE or --elf FILE says where a type is defined"
+    )
+
+
+def test_errors_in_a_declaration_of_cpp_are_the_compiler_s() -> None:
+    assert load("struct s { bool b; char16_t c; }", Source(language="c++")).size == 4
+    with pytest.raises(InputError, match=r"^'?c\+\+'? does not compile declaration$") as caught:
+        load("int a;\nfoo b", Source(language="c++"))
+    assert any(line.startswith("declaration:2:1: error: ") for line in caught.value.transcript)
 
 
 def test_a_missing_header(tmp_path: Path) -> None:

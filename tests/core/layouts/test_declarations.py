@@ -675,7 +675,7 @@ def test_pragma_pack_holds_for_members_inline(text: str, size: int) -> None:
         ("#define N 3\nint a[N];\nint b[M]", "declaration:3: .*M is not a known constant"),
         ("int a;\nstatic int b", "declaration:2: not understood at static"),
         ("int a; /* open", "this comment has no end"),
-        ("int a; }", "closes nothing"),
+        ("int a; }", "not understood at }"),
         ("struct s {int a;", "never closed"),
         ("int a[-1]", "cannot be -1"),
         ("int a[1/0]", "division by zero"),
@@ -746,7 +746,7 @@ def test_pragma_pack_holds_for_members_inline(text: str, size: int) -> None:
         ("int a[sizeof(struct {foo_t x;})]", "declaration:1: .*foo_t"),
         ("int \0", "declaration"),
         ("int \x1b[31m", "declaration"),
-        ("(" * 50000, "deep"),
+        ("(" * 50000, r"not understood at \("),
         ("struct {" * 300 + "int a;" + "} x;" * 300, "deep"),
         ("int " + "*" * 50000 + "a", "more than 64 pointers"),
         ("int a" + "[1]" * 50000, "more than 64 pointers"),
@@ -796,7 +796,9 @@ HEADER = """/* A point, and
 extern "C" {
 #endif
 #define COUNT (SIDE * SIDE)   // from sizes.h
-#define BYTES(n) ((n) * 2)
+#define BYTES (SIDE * 4)
+#define TWICE(n) ((n) * 2)
+#define NOTHING
 struct config;
 extern int counter;
 extern struct g {int q;} g_instance;
@@ -805,12 +807,17 @@ static inline int twice(int x) { return x + x; }
 enum mode { OFF, ON = COUNT };
 typedef struct point {
     int grid[COUNT];
-    char name[BYTES(4)];
+    char name[BYTES];
     enum mode mode;
     struct g g;
     uint64_t stamp;
 } point_t, *point_p;
-union either { int i; float f; };
+union either { int i; NOTHING float f; };
+struct twice { int TWICE; char c[TWICE(2)]; };
+struct once { int TWICE; };
+struct packed { char c; int i; } TWICE(1);
+typedef struct { char c; int i; } also TWICE(1);
+typedef struct { char c; int i; } again __unheard;
 typedef int number;
 #if COUNT > 3 && defined(POINT_H)
 struct chosen { int big; };
@@ -853,6 +860,15 @@ def test_other_types_of_a_header(header: Path) -> None:
     assert parse_header(HEADER, "union either", str(header)).size == 4
     assert parse_header(HEADER, "either", str(header)).name == "union either"
     assert [leaf.path for leaf in parse_header(HEADER, "chosen", str(header)).fields()] == ["big"]
+
+
+def test_macros_that_are_not_understood_refuse_the_types_that_need_them(header: Path) -> None:
+    assert parse_header(HEADER, "once", str(header)).size == 4
+    with pytest.raises(InputError, match=r"point.h:\d+: an array's length: #TWICE is not a known constant"):
+        parse_header(HEADER, "twice", str(header))
+    for name, word in (("packed", "#TWICE"), ("also", "#TWICE"), ("again", "__unheard")):
+        with pytest.raises(InputError, match=f"not understood at {word}"):
+            parse_header(HEADER, name, str(header))
 
 
 @pytest.mark.parametrize("name", ["nope", "struct config", "", "struct nope", "\x1b"])

@@ -264,7 +264,7 @@ def test_fortran(tmp_path: Path) -> None:
     assert [(f.path, f.offset, f.size) for f in layout.fields()] == [
         ("a", 0, 2), ("x[0]", 8, 8), ("x[1]", 16, 8), ("x[2]", 24, 8), ("name", 32, 8),
     ]  # fmt: skip
-    for name, message in (("columns", "stores by columns"), ("far", "allocated elsewhere")):
+    for name, message in (("columns", "stored by columns"), ("far", "allocated elsewhere")):
         with pytest.raises(InputError, match=message):
             load_elf(str(tmp_path / "o"), name)
 

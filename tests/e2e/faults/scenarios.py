@@ -167,6 +167,9 @@ MUTATING: dict[str, Scenario] = {
     "rm PATTERN": Scenario(["rm", "[xy]"], XY, several=True, every_error=True),
     "rm -f": Scenario(["rm", "-f", "/x", "/not-there"], X, several=True),
     "unlink": Scenario(["unlink", "/x"], X),
+    "mv": Scenario(["mv", "/x", "/new"], X, every_error=True),
+    "cp": Scenario(["cp", "/x", "/new"], X, every_error=True),
+    "cp --replace": Scenario(["cp", "--replace", "/x", "/y"], XY, replaces=True, leaves=".shmctl-replace-"),
     "gc": Scenario(["gc", "[xy]", "--yes", "--min-age", "0"], XY, several=True, cautious=True),
     # The C library makes a file of a name of its own first, and never looks whether that goes; the one
     # that was asked for stays if the library stumbles after it.

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -180,6 +180,14 @@ class Holding:
             self.pid = int(children)
         self._pidfd = os.pidfd_open(self.pid)
 
+    def ask(self) -> str:
+        """Send it a line; the line that it answers."""
+        assert self._process.stdin
+        assert self._process.stdout
+        self._process.stdin.write(b"\n")
+        self._process.stdin.flush()
+        return self._process.stdout.readline().decode().removesuffix("\n")
+
     def end(self) -> None:
         """Let go of everything, and wait until that is done."""
         assert self._process.stdin
@@ -275,11 +283,15 @@ def complaints(result: Result) -> list[str]:
 
 
 class PrivatePlace(Place):
-    """A fresh tmpfs on /dev/shm, in a mount namespace of its own; PIDs are the host's."""
+    """A fresh tmpfs on /dev/shm, in a mount namespace of its own; PIDs are the host's.
 
-    def __init__(self, size: str = "16m", setup: str = ":") -> None:
-        script = f"mount -t tmpfs -o size={size},mode=1777 tmpfs /dev/shm && {setup} && echo $$ && exec cat"
-        self._keeper = Holding(["unshare", "-m", "sh", "-c", script])
+    ``size`` is that of the tmpfs, or mount options instead; ``enter`` is put before the command line.
+    """
+
+    def __init__(self, size: str = "16m", setup: str = ":", enter: Sequence[str] = ()) -> None:
+        options = size if "=" in size else f"size={size}"
+        script = f"mount -t tmpfs -o mode=1777,{options} tmpfs /dev/shm && {setup} && echo $$ && exec cat"
+        self._keeper = Holding([*enter, "unshare", "-m", "sh", "-c", script])
         self.pid = self._keeper.pid
         self.enter = ("nsenter", "-t", str(self.pid), "-m")
         self.root = f"/proc/{self.pid}/root"
@@ -290,9 +302,9 @@ class PrivatePlace(Place):
 
 
 @contextmanager
-def private_place(size: str = "16m", setup: str = ":") -> Iterator[PrivatePlace]:
+def private_place(size: str = "16m", setup: str = ":", enter: Sequence[str] = ()) -> Iterator[PrivatePlace]:
     """Such a /dev/shm for a while; ``setup`` is run in its namespace first."""
-    place = PrivatePlace(size, setup)
+    place = PrivatePlace(size, setup, enter)
     try:
         yield place
     finally:
@@ -320,3 +332,21 @@ def wait_for(condition: Any, what: str) -> None:
     while not condition():
         assert time.monotonic() < deadline, f"still not: {what}"
         time.sleep(0.01)
+
+
+@contextmanager
+def cgroup(folder: Path, path: str) -> Iterator[Path]:
+    """A control group such as an engine makes; the hierarchy may be mounted any number of times."""
+    top = folder / f"cgroup-{len(os.listdir(folder))}"
+    top.mkdir()
+    subprocess.run(["mount", "-t", "cgroup2", "none", top], check=True)
+    made = top / path
+    try:
+        made.mkdir(parents=True, exist_ok=True)
+        yield made
+    finally:
+        with suppress(OSError):  # another test's may be beside it
+            while made != top:
+                made.rmdir()
+                made = made.parent
+        subprocess.run(["umount", top], check=True)

@@ -3,7 +3,6 @@
 import os
 import re
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ from tests.e2e.inspect.holding import (
     Holder,
     Place,
     PrivatePlace,
+    cgroup,
     complaints,
     private_place,
     records,
@@ -318,29 +318,17 @@ print(len(os.listdir("/proc/self/fd")) - before - len(mounted), *[each.pid for e
 
 
 CONTAINER = "0123456789abcdef" * 4
+POD = "01234567-89ab-cdef-0123-456789abcdef"
 
 
-@pytest.fixture
-def cgroup(tmp_path: Path) -> Iterator[Path]:
-    """A cgroup such as an engine makes for a container; the hierarchy may be mounted any number of times."""
-    top = tmp_path / "cgroup"
-    top.mkdir()
-    subprocess.run(["mount", "-t", "cgroup2", "none", top], check=True)
-    folder = top / f"docker-{CONTAINER}.scope"
-    try:
-        folder.mkdir()
-        yield folder
-    finally:
-        if folder.exists():
-            folder.rmdir()
-        subprocess.run(["umount", top], check=True)
-
-
-def test_all_tells_the_container(shared: Place, cgroup: Path) -> None:
-    with private_place("5m", setup=f"echo $$ >{cgroup}/cgroup.procs") as container:
+def test_all_tells_the_container(shared: Place, tmp_path: Path) -> None:
+    with (
+        cgroup(tmp_path, f"kubepods/burstable/pod{POD}/{CONTAINER}") as folder,
+        private_place("5m", setup=f"echo $$ >{folder}/cgroup.procs") as container,
+    ):
         (there,) = [each for each in everywhere(shared) if each["capacity"] == 5 << 20]
-        assert (there["pid"], there["container"]) == (container.pid, CONTAINER)
-        assert f"container {CONTAINER[:12]}" in shared.run("df", "--all").text
+        assert (there["pid"], there["container"], there["pod"]) == (container.pid, CONTAINER, POD)
+        assert f"container {CONTAINER[:12]}, pod {POD}" in shared.run("df", "--all").text
 
 
 @pytest.mark.parametrize("link", ["dev", "dev/shm"])

@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -123,11 +124,11 @@ def test_creator_outside_of_our_pid_namespace(private: PrivatePlace) -> None:
             name = f"/torch_{pid}_815_0"
             private.make(name)
             reason = reason_of(Inside(private), name, "unknown")
-            assert f"PID {pid}, is not to be seen" in reason
+            assert f"PID {pid}, is not visible" in reason
             assert "PID namespace" in reason
     # Where the creator does not decide, that nobody holds it is enough.
     private.make("/mono.4711")
-    assert "not to be seen here" in reason_of(Inside(private), "/mono.4711", "orphan")
+    assert "not visible from here" in reason_of(Inside(private), "/mono.4711", "orphan")
 
 
 # Forks until a child has the PID argv[1]; that one prints it, and stays until its input ends.
@@ -193,6 +194,14 @@ def test_min_age_goes_by_the_later_of_mtime_and_ctime(private: PrivatePlace) -> 
     """A program may set mtime back, as unpacking an archive does."""
     os.utime(private.make("/x"), (0, 0))
     assert "younger" in reason_of(private, "/x", "kept", "--min-age", "10m")
+
+
+def test_an_mtime_in_the_future_does_not_keep(private: PrivatePlace) -> None:
+    """Any owner can set one; the other times tell the age."""
+    os.utime(private.make("/x"), (2**33, 2**33))
+    assert "last changed 0 seconds ago" in reason_of(private, "/x", "orphan", "--min-age", "0")
+    time.sleep(1.1)
+    reason_of(private, "/x", "orphan", "--min-age", "1s")
 
 
 def test_bad_min_age(private: PrivatePlace) -> None:

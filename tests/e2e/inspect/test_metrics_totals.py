@@ -1,15 +1,23 @@
 """metrics: the sums are those of what is there, and names cannot spoil them."""
 
+import errno
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from shmctl.core.inspect.totals import TOP
-from tests.e2e.inspect.holding import Holder, PrivatePlace, dead_pid, private_place
+from shmctl.core import locking
+from shmctl.core.errors import ShmError
+from shmctl.core.inspect import totals
+from shmctl.core.inspect.totals import TOP, TOP_OF_EACH, sum_up_everywhere
+from shmctl.core.inspect.verdicts import Rules
+from shmctl.core.models import DEV_SHM
+from shmctl.render.metrics import collect, metrics_text
+from tests.e2e.inspect.holding import Holder, Place, PrivatePlace, cgroup, dead_pid, private_place
 from tests.scraping import Samples, families, samples
-from tests.support import NOBODY, Result, run_command
+from tests.support import NOBODY, Result, run_command, shmctl_argv
 
 pytestmark = pytest.mark.needs_root
 
@@ -140,14 +148,24 @@ def test_what_nobody_may_inspect_counts_as_a_gap(private: PrivatePlace, holder: 
     assert (found["lease_usable"], found["collection_success"]) == (1, 1)
 
 
-def test_no_leases(private: PrivatePlace) -> None:
-    """Where the inodes are used up the kernel cannot be asked, and metrics come all the same."""
+def test_no_inode_left() -> None:
     with private_place(setup="mount -o remount,nr_inodes=3 /dev/shm") as place:
         for name in ("/a", "/b"):
-            place.make(name, b"")
+            place.make(name, b"x")
         found = measured(place)
-    assert (found["lease_usable"], found["inodes"], found["inodes_used"]) == (0, 3, 3)
-    assert some(found, "objects") == {"{kind=shm,verdict=unknown}": 2}
+    assert (found["lease_usable"], found["inodes"], found["inodes_used"]) == (1, 3, 3)
+    assert "unknown" not in str(some(found, "objects"))
+
+
+def test_no_leases(name: str, shared: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As where fs.leases-enable is 0."""
+
+    def refuse(fd: int, name: bytes) -> bool:
+        raise ShmError("fcntl", name, errno.EINVAL)
+
+    shared.make(name)
+    monkeypatch.setattr(locking, "take_lease", refuse)
+    assert b"shmctl_lease_usable 0" in metrics_text(collect(DEV_SHM, Rules()), {})
 
 
 HOSTILE = ['a"b', "a\\b", "a{b=c}", "a b", "\x07bell", "a#", "é", "\udcff", "x" * 40]
@@ -223,3 +241,66 @@ def test_a_families_file_that_makes_no_sense(private: PrivatePlace, tmp_path: Pa
     result = private.run("metrics", env={"XDG_CONFIG_HOME": str(tmp_path)})
     assert (result.status, result.text) == (2, "")
     assert result.errors.startswith(f"shmctl: metrics: {file}: ")
+
+
+# Every /dev/shm
+
+
+def test_all_by_container_and_pod(tmp_path: Path, holder: Holder) -> None:
+    """Two pods and the host: what each has, under its own labels, and nothing of it twice."""
+    pods = {
+        "01234567-89ab-cdef-0123-456789abcde1": "1" * 64,
+        "01234567-89ab-cdef-0123-456789abcde2": "2" * 64,
+    }
+    (first, one), (second, two) = pods.items()
+    with (
+        cgroup(tmp_path, f"kubepods/pod{first}/{one}") as group,
+        cgroup(tmp_path, f"kubepods/burstable/pod{second}/{two}") as other_group,
+        private_place("3m", setup=f"echo $$ >{group}/cgroup.procs") as place,
+        private_place("5m", setup=f"echo $$ >{other_group}/cgroup.procs") as other,
+    ):
+        place.make(f"/torch_{dead_pid()}_1_0", bytes(2 * PAGE))
+        for number in range(TOP_OF_EACH + 2):
+            os.chown(other.make(f"/x{number}", bytes(PAGE)), 40_000 + number, 0)
+        held = other.make("/held", bytes(3 * PAGE))
+        with holder("fd", "/dev/shm/held", other.enter):
+            held.unlink()
+            result = run_command(shmctl_argv("metrics", "--all", "--min-age", "0"))
+    assert (result.status, result.errors) == (0, "")
+    by_pod: dict[str, Samples] = {}
+    for key, value in samples(result.text).items():
+        labels = dict(re.findall(r"(\w+)=([^,}]*)", key))
+        name = key.partition("{")[0] + "".join(f" {labels[k]}" for k in ("owner", "verdict") if k in labels)
+        if labels.get("kind", "shm") == "shm" and "software" not in labels:
+            by_pod.setdefault(labels.get("pod", ""), {})[name] = value
+        assert labels.get("container", "") == pods.get(labels.get("pod", ""), labels.get("container", ""))
+    assert set(pods) <= set(by_pod)
+    there, beside = by_pod[first], by_pod[second]
+    assert (there["capacity_bytes"], there["used_bytes"]) == (3 << 20, 2 * PAGE)
+    assert (there["objects orphan"], there["unlinked_objects_allocated_bytes"]) == (1, 0)
+    assert (beside["capacity_bytes"], beside["used_bytes"]) == (5 << 20, (TOP_OF_EACH + 2 + 3) * PAGE)
+    assert (beside["unlinked_objects"], beside["unlinked_objects_allocated_bytes"]) == (1, 3 * PAGE)
+    owners = [name for name in beside if name.startswith("owner_objects ") and name.endswith("orphan")]
+    assert len(owners) == TOP_OF_EACH + 1
+    assert beside["owner_objects other orphan"] == 2
+    device = os.stat("/dev/shm").st_dev
+    where = f"{{container=,device={os.major(device)}:{os.minor(device)},pod=}}"
+    host = samples(run_command(shmctl_argv("metrics")).text)
+    assert samples(result.text)[f"capacity_bytes{where}"] == host["capacity_bytes"]
+
+
+def test_all_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    with private_place("3m") as place:
+        place.make("/x", bytes(2 << 20))
+        everything, nothing = sum_up_everywhere(Rules())
+        monkeypatch.setattr(totals, "MOST_DIRECTORIES", 1)
+        shown, left_out = sum_up_everywhere(Rules())
+    assert len(everything) > 1 and nothing == 0
+    # Those of other tests come and go.
+    assert len(shown) == 1 and left_out > 0
+    assert shown[0][1].usage.used >= 2 << 20
+
+
+def test_all_and_target() -> None:
+    result = run_command(shmctl_argv("--target", str(os.getpid()), "metrics", "--all"))
+    assert (result.status, result.out) == (2, b""), result

@@ -67,7 +67,8 @@ def check_semaphores(case: Examination) -> Outcome:
     semaphores = [info for info in case.snapshot.objects if info.kind is Kind.SEMAPHORE]
     if not semaphores:
         return ok("there are no semaphores")
-    states = {info.name: case.snapshot.test.ask(info).state for info in semaphores}
+    usages = case.snapshot.test.ask_each(semaphores)
+    states = {info.name: usage.state for info, usage in zip(semaphores, usages, strict=True)}
     free = [info for info in semaphores if states[info.name] is State.FREE]
     untold = sum(state is State.UNKNOWN for state in states.values())
     if free:
