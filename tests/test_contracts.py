@@ -345,7 +345,7 @@ PATHS = {
     "stat --holders": (["stat", "--holders", "NAME"], THREADS),
     "holders": (["holders"], THREADS),
     "holders NAME": (["holders", "NAME"], THREADS),
-    "holders --unlinked": (["holders", "--unlinked"], THREADS),
+    "holders --unlinked": (["holders", "--unlinked"], FAMILIES | THREADS),
     "leaks": (["leaks", "NAME*"], FAMILIES),
     "leaks --json": (["leaks", "--json", "NAME*"], {"json"} | FAMILIES | THREADS),
     "gc": (["gc", "--min-age", "0", "NAME*"], FAMILIES),

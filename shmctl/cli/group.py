@@ -25,11 +25,11 @@ class Entry(NamedTuple):
 
 # A command NAME lives in shmctl/commands/NAME.py, as ``command``.
 COMMANDS = {
-    "create": Entry("Objects", "Make shared-memory objects (shm_open, ftruncate)."),
+    "create": Entry("Objects", "Create shared-memory objects (shm_open, ftruncate)."),
     "truncate": Entry("Objects", "Set the size of objects (ftruncate)."),
     "write": Entry("Objects", "Store data in an object (mmap)."),
     "read": Entry("Objects", "Show what an object holds (mmap)."),
-    "stat": Entry("Objects", "Show all that the system knows of objects (fstat)."),
+    "stat": Entry("Objects", "Show the metadata of objects (fstat)."),
     "ls": Entry("Objects", "List objects (readdir, fstatat)."),
     "unlink": Entry("Objects", "Remove one object (shm_unlink)."),
     "rm": Entry("Names and owners", "Remove objects by name or pattern (unlink)."),
@@ -44,7 +44,7 @@ COMMANDS = {
     "wait": Entry("Synchronise", "Wait until an object is there, gone, unused, changed, or holds a value."),
     "lock": Entry("Synchronise", "Run CMD holding the lock of an object (flock)."),
     "sem": Entry("Synchronise", "Use POSIX named semaphores (sem_open)."),
-    "leaks": Entry("Look after", "Tell which objects are leaked, and why (the kernel's write lease)."),
+    "leaks": Entry("Look after", "Show which objects are leaked, and why (the kernel's write lease)."),
     "gc": Entry("Look after", "Remove orphans: objects that nobody uses and nothing says to keep."),
     "df": Entry("Look after", "Show what fills /dev/shm (statvfs, /proc)."),
     "metrics": Entry("Look after", "Show the totals of /dev/shm as Prometheus metrics (statvfs, /proc)."),

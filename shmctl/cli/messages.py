@@ -54,8 +54,6 @@ _HINTS = {
     ("sem create", "sem_open", errno.EEXIST): "--no-excl leaves one that exists as it is",
     ("run", "shm_open", errno.EEXIST): "without --name the object gets a name that nobody has",
     ("write", "shm_open", errno.ENOENT): "--create makes the object",
-    ("unlink", "shm_unlink", errno.EISDIR): "rmdir(1) removes directories",
-    ("rm", "unlink", errno.EISDIR): "rmdir(1) removes directories",
 }
 _DIRECTORY_HINT = "'shmctl doctor' shows what is wrong with it"
 # The line of the script that is running: ``line 3: ``.

@@ -172,7 +172,7 @@ OPTIONS: dict[str, dict[str, str]] = {
         "-f": "--replace",
         "--force": "--replace",
     },
-    "df": dict.fromkeys(("-i", "--inodes", "-k", "-m", "-H", "-T"), "inodes and bytes stand in each row: "),
+    "df": dict.fromkeys(("-i", "--inodes", "-k", "-m", "-H", "-T"), "each row has inodes and bytes: "),
     "holders": {
         **dict.fromkeys(("-k", "--kill"), "shmctl ends no process, kill(1) does: "),
         "-m": "",

@@ -30,13 +30,13 @@ def command(
     as_json: bool,
     exit_code: bool,
 ) -> None:
-    """Tell which objects are leaked, and why (the kernel's write lease).
+    """Show which objects are leaked, and why (the kernel's write lease).
 
     A verdict for each object: held (in use), orphan (nobody uses it, and nothing says that it
     should stay), kept (nobody uses it, but it is meant to stay) or unknown, with the reasons.
     """
     snapshot = Snapshot(session.directory, matcher(patterns), Rules(min_age, semaphores, trackers))
-    judgements = snapshot.judged_once
+    judgements = snapshot.judged_once + snapshot.judged_folders
     messages.no_lease(snapshot.test.lease_problem)
     if as_json:
         from shmctl.render.jsonlines import write_array

@@ -17,6 +17,7 @@ from shmctl.cli.types import DURATION, PATTERN, SIZE, Parsed, completed_by
 from shmctl.core.inspect.listing import matcher, missing_names, select
 from shmctl.core.inspect.snapshot import Snapshot
 from shmctl.core.models import Kind, ObjectInfo
+from shmctl.core.names import Name
 from shmctl.core.objects.describe import with_birth_time
 from shmctl.core.rules import exclude
 from shmctl.render.listing import (
@@ -25,8 +26,10 @@ from shmctl.render.listing import (
     DEFAULT_COLUMNS,
     GATHERED_COLUMNS,
     JUDGED_COLUMNS,
+    MADE_COLUMNS,
     Column,
-    gathered_columns,
+    judged_columns,
+    made_columns,
     parse_column,
     parse_columns,
     write_listing,
@@ -151,6 +154,8 @@ def command(  # noqa: C901 - a few lines for each of many options
     A PATTERN is a name or a quoted glob ('psm_*'). A table on a terminal; elsewhere aligned columns
     with sizes in bytes.
     """
+    if everything and columns == DEFAULT_COLUMNS:
+        columns += MADE_COLUMNS
     wanted = {sort, *columns, *(["verdict"] if verdict else [])}
 
     def look() -> tuple[list[ObjectInfo], dict[str, Column], list[ObjectInfo]]:
@@ -168,6 +173,11 @@ def command(  # noqa: C901 - a few lines for each of many options
             chosen = map(with_birth_time, chosen)
         available = COLUMNS | _gather_columns(snapshot, wanted)
         infos = sorted(chosen, key=COLUMNS["name"].value, reverse=reverse)
+        content = _content(snapshot, infos) if everything or kind else {}
+        if content:
+            available["allocated"] = COLUMNS["allocated"]._replace(
+                value=lambda info: content.get(info.name, info.allocated)
+            )
         if sort != "name":
             infos.sort(key=available[sort].value, reverse=reverse)
         if verdict:
@@ -179,7 +189,8 @@ def command(  # noqa: C901 - a few lines for each of many options
 
         extra = {column: available[column] for column in columns if column in GATHERED_COLUMNS}
         for info in infos:
-            yield object_record(info) | {key: extra[key].json_value(info) for key in extra}
+            allocated = {"allocated": available["allocated"].value(info)}
+            yield object_record(info) | allocated | {key: extra[key].json_value(info) for key in extra}
 
     def draw(output: "Output") -> None:
         infos, available, _ = look()
@@ -215,9 +226,21 @@ def command(  # noqa: C901 - a few lines for each of many options
 
 
 def _gather_columns(snapshot: Snapshot, wanted: set[str]) -> dict[str, Column]:
-    """The columns that take a verdict, or a look at processes, if any is wanted."""
-    if wanted.isdisjoint(JUDGED_COLUMNS):
+    """The columns that take a verdict, a look at processes or the families of names, if any is wanted."""
+    columns: dict[str, Column] = {}
+    if not wanted.isdisjoint(MADE_COLUMNS):
+        from shmctl.core.inspect.family_files import load_families
+
+        columns |= made_columns(load_families())
+    if not wanted.isdisjoint(JUDGED_COLUMNS):
+        judgements = {each.info.name: each for each in (*snapshot.judgements, *snapshot.judged_folders)}
+        messages.no_lease(snapshot.test.lease_problem)
+        columns |= judged_columns(snapshot.pids if "holders" in wanted else {}, judgements)
+    return columns
+
+
+def _content(snapshot: Snapshot, infos: Iterable[ObjectInfo]) -> dict[Name, int]:
+    """The memory of each directory with what is in it, if any is among ``infos``."""
+    if all(info.kind is not Kind.DIRECTORY for info in infos):
         return {}
-    judgements = {each.info.name: each for each in snapshot.judgements}
-    messages.no_lease(snapshot.test.lease_problem)
-    return gathered_columns(snapshot.pids if "holders" in wanted else {}, judgements)
+    return {folder.info.name: folder.allocated for folder in snapshot.folders}

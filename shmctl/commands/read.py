@@ -28,7 +28,7 @@ from shmctl.core.rules import exclude, go_with
 from shmctl.core.sizes import ALL, parse_count
 
 if TYPE_CHECKING:
-    from shmctl.cli.structs import Wanted
+    from shmctl.cli.struct_output import Wanted
     from shmctl.core.layouts.model import Endian
     from shmctl.render.output import Output
 
@@ -120,7 +120,7 @@ def _wanted(session: Session, request: Request) -> "Wanted | None":
     """What to show of a structure; None where none is asked for."""
     if request.layout is None:
         return None
-    from shmctl.cli.structs import Wanted, find_layout
+    from shmctl.cli.struct_output import Wanted, find_layout
 
     layout = find_layout(request.layout, request.name, session)
     if request.text_arrays:
@@ -141,7 +141,7 @@ def _show(session: Session, request: Request, wanted: "Wanted | None", output: "
                 _write_records(output, request, [])
             raise
         if wanted is not None:
-            from shmctl.cli.structs import show
+            from shmctl.cli.struct_output import show
 
             show(target, wanted, output)
         elif request.type_name is not None:

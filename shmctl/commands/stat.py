@@ -64,7 +64,7 @@ def command(
     as_json: bool,
     verbose: bool,
 ) -> None:
-    """Show all that the system knows of objects (fstat).
+    """Show the metadata of objects (fstat).
 
     Works on an object that you may not open. On a terminal a panel each; elsewhere 'field value'
     lines; --json adds every st_ field as a number.

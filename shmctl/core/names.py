@@ -24,14 +24,29 @@ def parse_name(text: str | bytes) -> Name:
 
     Raises InputError for an invalid name.
     """
-    given = os.fsencode(text)
-    bare = given.removeprefix(SHELL_PREFIX.encode())
-    if bare == given:
-        bare = given.removeprefix(b"/")
+    bare = _bare(text)
     problem = _problem(bare)
     if problem:
+        given = os.fsencode(text)
         raise InputError(f"invalid object name '{escape(given, keep=' ')}': {problem}")
     return Name(b"/" + bare)
+
+
+def _bare(text: str | bytes) -> bytes:
+    given = os.fsencode(text)
+    bare = given.removeprefix(SHELL_PREFIX.encode())
+    return given.removeprefix(b"/") if bare == given else bare
+
+
+def parse_path(text: str | bytes) -> Name:
+    """The same, or the path of a file in a directory: ``b"/jack_db/__db.001"``."""
+    top, slash, rest = _bare(text).partition(b"/")
+    name = parse_name(top)
+    for part in rest.split(b"/") if slash else ():
+        problem = _problem(part)
+        if problem:
+            raise InputError(f"invalid object name '{escape(os.fsencode(text), keep=' ')}': {problem}")
+    return Name(name + slash + rest)
 
 
 def _problem(bare: bytes) -> str | None:

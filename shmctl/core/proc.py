@@ -309,6 +309,11 @@ def descriptor_path(pid: int, fd: bytes) -> bytes:
     return os.readlink(b"/proc/%d/fd/%s" % (pid, fd))
 
 
+def own_path(fd: int) -> bytes:
+    """What a descriptor of this process leads to. Raises OSError."""
+    return os.readlink(b"/proc/self/fd/%d" % fd)
+
+
 def descriptor_info(pid: int, fd: bytes) -> tuple[int, int | None]:
     """The flags of a descriptor, and the inode where the kernel tells it: Linux 5.14. Raises OSError."""
     match = _FDINFO.match(_read_once(b"/proc/%d/fdinfo/%s" % (pid, fd)))

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from shmctl.core.inspect.doctor.findings import Finding, Scope, Status
-from shmctl.render.columns import write_table
+from shmctl.render.aligned import write_table
 from shmctl.render.output import Cell, Heading, Output
 from shmctl.render.records import name_fields
 

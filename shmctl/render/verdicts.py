@@ -7,7 +7,7 @@ from shmctl.core.inspect.gc import Removal
 from shmctl.core.inspect.lease import GRANTED, REFUSED
 from shmctl.core.inspect.verdicts import Judgement, Verdict
 from shmctl.core.names import Name, escape, printable
-from shmctl.render.columns import write_table
+from shmctl.render.aligned import write_table
 from shmctl.render.output import Heading, Output
 from shmctl.render.records import object_record
 
@@ -23,6 +23,7 @@ def judgement_record(judgement: Judgement, holders: Sequence[int]) -> dict[str, 
     """An object with its verdict, by the keys that scripts rely on."""
     return {
         **object_record(judgement.info),
+        "allocated": judgement.allocated,
         "verdict": judgement.verdict.value,
         "reasons": list(judgement.reasons),
         "holders": list(holders),
@@ -116,7 +117,7 @@ def _row(output: Output, judgement: Judgement) -> list[tuple[str, str]]:
     reasons = "; ".join(map(printable, judgement.reasons))
     return [
         (escape(judgement.info.name), "bold"),
-        (output.size(judgement.info.allocated), "green"),
+        (output.size(judgement.allocated), "green"),
         (judgement.verdict.value, VERDICT_STYLES[judgement.verdict]),
         (reasons, ""),
     ]
@@ -128,7 +129,7 @@ def write_totals(output: Output, judgements: Sequence[Judgement]) -> None:
     rows = []
     for verdict in Verdict:
         of_it = [each for each in judgements if each.verdict is verdict]
-        allocated = sum(each.info.allocated for each in of_it)
+        allocated = sum(each.allocated for each in of_it)
         rows.append(
             [
                 (verdict.value, VERDICT_STYLES[verdict]),
@@ -145,7 +146,7 @@ def write_plan(output: Output, orphans: Sequence[Judgement], judged: int) -> Non
         headings = [Heading("NAME"), Heading("ALLOCATED", right=True), Heading("OWNER"), Heading("REASONS")]
         write_table(output, headings, [_plan_row(output, each) for each in orphans])
         output.stream.write("\n")
-    allocated = output.size(sum(each.info.allocated for each in orphans))
+    allocated = output.size(sum(each.allocated for each in orphans))
     unit = "" if output.human_sizes else " bytes"
     output.stream.write(f"{len(orphans)} of {judged} objects are orphans to remove, {allocated}{unit}\n")
 

@@ -155,7 +155,7 @@ def _type_names(ctx: click.Context) -> Iterator[tuple[str, int]]:
 
 
 def _holders(ctx: click.Context) -> list[int]:
-    from shmctl.cli.structs import holders_of
+    from shmctl.cli.struct_output import holders_of
 
     name = ctx.params.get("name")
     if name is None:

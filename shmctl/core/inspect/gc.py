@@ -99,7 +99,7 @@ def _unlink_under_lease(info: ObjectInfo, named: Sequence[ObjectInfo]) -> str | 
                 return _OPENING
             _unlink_all(fd, named)
         finally:
-            # If that fails, closing gives it back, and whether the object went must still be told.
+            # If that fails, closing gives it back, and the outcome must still be reported.
             with suppress(ShmError):
                 locking.release_lease(fd, info.name)
     return None

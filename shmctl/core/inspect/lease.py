@@ -4,6 +4,7 @@ import errno
 import os
 import time
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from enum import StrEnum
 from functools import cached_property
 from typing import NamedTuple
@@ -12,7 +13,8 @@ from shmctl.core import locking, posix
 from shmctl.core.errors import ShmError
 from shmctl.core.inspect.holders import Scan
 from shmctl.core.inspect.locks import Locks
-from shmctl.core.models import Identity, ObjectInfo
+from shmctl.core.models import Directory, Identity, ObjectInfo
+from shmctl.core.names import Name
 from shmctl.core.objects.describe import is_same
 from shmctl.core.proc import uninspected_text
 
@@ -44,7 +46,7 @@ scheduler stops it there.
 
 
 class UsageTest:
-    """Tells whether objects are in use. Make a new one for each run: its findings grow stale.
+    """Answers whether objects are in use. Make a new one for each run: its findings grow stale.
 
     ``scan`` finds holders in /proc; it runs at most once, and only where the
     lease gives no answer. Nothing is created: there may be no inode left.
@@ -82,6 +84,15 @@ class UsageTest:
         """Return the kernel's answer, or in words why it gives none."""
         if self.lease_problem is not None:
             return self.lease_problem
+        with ExitStack() as directories:
+            if b"/" in info.name[1:]:
+                try:
+                    info = _in_its_directory(info, directories)
+                except OSError as error:
+                    return f"its directory cannot be opened ({errno.errorcode.get(error.errno or 0)})"
+            return self._ask_lease_of(info)
+
+    def _ask_lease_of(self, info: ObjectInfo) -> Usage | str:
         try:
             fd = posix.shm_open(info.name, os.O_RDONLY | os.O_NONBLOCK, 0, info.directory)
         except ShmError as error:
@@ -149,6 +160,17 @@ class UsageTest:
         for holder in sorted(self._scan.holders, key=lambda holder: holder.pid):
             pids.setdefault(holder.identity, []).append(holder.pid)
         return pids
+
+
+def _in_its_directory(info: ObjectInfo, opened: ExitStack) -> ObjectInfo:
+    """A file in a directory, relative to that; no step to it follows a link. Raises OSError."""
+    *folders, name = info.name[1:].split(b"/")
+    fd = info.directory.fd
+    for folder in (info.directory.path if fd is None else b".", *folders):
+        fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=fd)
+        opened.callback(os.close, fd)
+    within = Directory(b"/".join((info.directory.path, *folders)), fd, info.directory.pid)
+    return info._replace(name=Name(b"/" + name), directory=within)
 
 
 def _is_held(answer: Usage | str) -> bool:

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Iterator
-from functools import cached_property
 from typing import NamedTuple
 
 from shmctl.core import posix, proc
@@ -29,6 +28,7 @@ class Trackers:
     def __init__(self, directory: Directory) -> None:
         self._directory = directory
         self._found: dict[tuple[re.Pattern[str], int], list[Tracker]] = {}
+        self._closed: set[int] = set()
 
     def find(self, command: re.Pattern[str], info: ObjectInfo, changed: float) -> int | None:
         """Return the PID of a tracker that may have the object ``info``, last changed at ``changed``.
@@ -43,15 +43,16 @@ class Trackers:
             self._found[key] = list(self._search(*key))
         return next((each.pid for each in self._found[key] if each.since <= changed + 2), None)
 
-    @cached_property
-    def blind_spot(self) -> str | None:
-        """The reason why a live tracker may be invisible from here, or None."""
+    def blind_spot(self, info: ObjectInfo) -> str | None:
+        """Return why a live tracker that `find` did not find may exist, or None."""
         try:
-            if proc.namespace(None, "pid") == proc.INITIAL_PID_NAMESPACE:
-                return None
+            if proc.namespace(None, "pid") != proc.INITIAL_PID_NAMESPACE:
+                return "it may live in a PID namespace that is not visible from here"
         except OSError:
             return "there is no /proc"
-        return "it may live in a PID namespace that is not visible from here"
+        if info.st.st_uid in self._closed:
+            return "not every process of its owner can be inspected"
+        return None
 
     def _search(self, command: re.Pattern[str], uid: int) -> Iterator[Tracker]:
         def look(pid: int) -> Iterator[Tracker]:
@@ -61,8 +62,9 @@ class Trackers:
             if command.search(line) and self._sees_directory(pid):
                 yield Tracker(pid, _since(pid))
 
-        # A process whose command line is closed even to its own user is no tracker.
-        found, _ = proc.survey(proc.other_pids(), look)
+        found, uninspected = proc.survey(proc.other_pids(), look)
+        if uninspected:
+            self._closed.add(uid)
         yield from found
 
     def _sees_directory(self, pid: int) -> bool:

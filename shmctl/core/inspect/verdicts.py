@@ -3,17 +3,19 @@
 import os
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import NamedTuple
 
 from shmctl.core.inspect.age import age_of
 from shmctl.core.inspect.families import Families, Lifetime, Match
+from shmctl.core.inspect.folders import Folder, ask_files
 from shmctl.core.inspect.lease import State, Usage, UsageTest
 from shmctl.core.inspect.pids import PidTable
 from shmctl.core.inspect.trackers import Trackers
 from shmctl.core.models import DEV_SHM, Directory, Kind, ObjectInfo
 from shmctl.core.names import Name
+from shmctl.core.objects.describe import removal_command
 from shmctl.core.objects.semaphore_file import may_be_of_musl
 
 DEFAULT_MIN_AGE = 600.0
@@ -35,7 +37,7 @@ class Judgement:
     The name says which ``software`` created the object and with which
     ``creator_pid``. Objects with an equal ``set_key`` are one set. Each is None
     where the name does not tell. ``names`` are the object's other names in the
-    directory.
+    directory. A directory has ``content``, the bytes of memory that is in it.
     """
 
     info: ObjectInfo
@@ -45,6 +47,12 @@ class Judgement:
     creator_pid: int | None = None
     set_key: tuple[str, str] | None = None
     names: tuple[Name, ...] = ()
+    content: int = 0
+
+    @property
+    def allocated(self) -> int:
+        """Its memory in bytes, with that of what is in it."""
+        return self.info.allocated + self.content
 
 
 @dataclass(slots=True)
@@ -114,6 +122,36 @@ def judge(
     return [_judgement(cases[info.name]) for info in infos if info.name in cases]
 
 
+def judge_folders(folders: Sequence[Folder], test: UsageTest, rules: Rules) -> list[Judgement]:
+    """A verdict on each directory. Without a creator in its name it is never an orphan."""
+    pids = PidTable()
+    return [_judge_folder(folder, ask_files(folder, test), pids, rules) for folder in folders]
+
+
+def _judge_folder(folder: Folder, usage: Usage, pids: PidTable, rules: Rules) -> Judgement:
+    case, match = _Case(folder.info, folder.match), folder.match
+    now_ns = time.time_ns()
+    case.age = min(age_of(info, now_ns, 0) for info in (folder.info, *folder.inside))
+    if usage.state is not State.FREE:
+        case.settle(Verdict(usage.state.value), usage.evidence)
+    else:
+        case.reasons.append(usage.evidence)
+        if match is not None and match.family.lifetime is Lifetime.PERSISTENT:
+            case.settle(Verdict.KEPT, f"{match.family.software} keeps it by design")
+        elif case.age < rules.min_age:
+            case.settle(Verdict.KEPT, f"it is younger than {_duration(rules.min_age)} (see --min-age)")
+        elif match is not None and match.pid is not None:
+            _ask_creator(case, match, pids)
+        else:
+            case.settle(Verdict.UNKNOWN, "a program may need it, and its name does not say which")
+    if match is not None:
+        case.reasons.append(f"made by {match.family.software}, going by its name")
+    if case.verdict is Verdict.ORPHAN:
+        command = removal_command(folder.info.name, folder.info.directory)
+        case.reasons.append(f"gc removes no directory: '{command}' does")
+    return replace(_judgement(case), content=folder.allocated - folder.info.allocated)
+
+
 def _set_of(case: _Case) -> tuple[str, str] | None:
     if case.match is None or case.match.set_key is None:
         return None
@@ -180,9 +218,9 @@ def _ask_tracker(case: _Case, match: Match, evidence: _Evidence) -> None:
     if pid is not None:
         whose = f"a live resource tracker of its owner, PID {pid}, may have it (see --trackers)"
         case.settle(Verdict.KEPT, whose)
-    elif evidence.trackers.blind_spot is not None:
-        reason = f"no resource tracker of its owner is visible, but {evidence.trackers.blind_spot}"
-        case.settle(Verdict.UNKNOWN, f"{reason} (see --trackers)")
+    elif (doubt := evidence.trackers.blind_spot(case.info)) is not None:
+        reason = f"no resource tracker of its owner is visible, but {doubt} (see --trackers)"
+        case.settle(Verdict.UNKNOWN, reason)
 
 
 def _keep_idle_semaphore(case: _Case) -> None:

@@ -95,7 +95,22 @@ def explained(name: Name, directory: Directory) -> Iterator[None]:
             raise ShmError(error.call, name, error.errno, hint=hint) from error
         if not (is_removal or stat.S_ISREG(st.st_mode)):
             raise _wrong_kind(error, st) from error
+        if stat.S_ISDIR(st.st_mode) and error.call in ("unlink", "shm_unlink"):
+            hint = f"'{removal_command(name, directory)}' removes it"
+            raise ShmError(error.call, name, error.errno, hint=hint) from error
         raise
+
+
+def removal_command(name: Name, directory: Directory) -> str:
+    """Return the shell command that removes a subdirectory: rmdir(1), or rm(1) if it is not empty."""
+    import shlex
+
+    path = directory.path_of(name)
+    try:
+        command = "rm -r" if os.listdir(path) else "rmdir"
+    except OSError:
+        command = "rm -r"
+    return f"{command} {shlex.quote(os.fsdecode(path))}"
 
 
 def is_immutable(name: Name, directory: Directory) -> bool:

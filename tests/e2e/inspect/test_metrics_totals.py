@@ -40,6 +40,7 @@ def checked(result: Result) -> Samples:
         + found["other_allocated_bytes"]
         + found["unlinked_objects_allocated_bytes"]
         + found["unexplained_bytes"]
+        - found["given_back_bytes"]
     )
     return found
 

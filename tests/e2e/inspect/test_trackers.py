@@ -2,12 +2,13 @@
 
 import os
 import signal
+import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from tests.e2e.inspect.holding import Holding, Place, PrivatePlace, private_place
+from tests.e2e.inspect.holding import Holding, Place, PrivatePlace, private_place, sleeper
 
 pytestmark = pytest.mark.needs_root
 
@@ -85,6 +86,16 @@ def test_where_not_every_tracker_is_visible(private: PrivatePlace) -> None:
     assert "it may live in a PID namespace" in private.reasons()["/psm_0a1b2c3d"]
     assert private.verdicts() == {"/psm_0a1b2c3d": "unknown"}
     assert private.verdicts("--trackers") == {"/psm_0a1b2c3d": "orphan"}
+
+
+def test_a_process_of_the_owner_that_cannot_be_inspected(private: PrivatePlace) -> None:
+    """It may be a tracker."""
+    private.make("/psm_0a1b2c3d")
+    with sleeper() as pid:
+        mount = ["mount", "--bind", f"/proc/{pid}/mem", f"/proc/{pid}/cmdline"]
+        subprocess.run([*private.enter, *mount], check=True)
+        assert "not every process of its owner can be inspected" in private.reasons()["/psm_0a1b2c3d"]
+        assert private.verdicts() == {"/psm_0a1b2c3d": "unknown"}
 
 
 def test_semaphores_that_are_asked_for(private: PrivatePlace) -> None:

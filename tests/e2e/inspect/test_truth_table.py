@@ -59,7 +59,8 @@ def assert_held(place: Place, name: str, pids: list[int]) -> list[dict[str, Any]
     assert "in use" in " ".join(verdict["reasons"]) or "open or mapped" in " ".join(verdict["reasons"])
     found = place.records("holders", name)
     assert [record["pid"] for record in found] == sorted(pids), found
-    assert {record["name"] for record in found} == {name}
+    st = place.path(name).stat()
+    assert {(each["name"], each["device"], each["inode"]) for each in found} == {(name, st.st_dev, st.st_ino)}
     rows = place.run("holders", name).text.splitlines()
     assert rows[0].split() == ["NAME", "PID", "USER", "COMMAND", "ACCESS", "MAPPED", "FDS"]
     assert [row.split()[:2] for row in rows[1:]] == [[name, str(pid)] for pid in sorted(pids)]
@@ -73,7 +74,8 @@ def assert_held_unseen(place: Place, name: str) -> None:
     (verdict,) = place.records("leaks", "--min-age", "0", name)
     assert (verdict["verdict"], verdict["holders"]) == ("held", []), verdict
     result = place.run("holders", "--json", name)
-    assert (result.status, json.loads(result.out)) == (0, []), result
+    (row,) = json.loads(result.out)
+    assert (result.status, row["name"], row["pid"], row["fds"]) == (0, name, None, None), result
     (complaint, _) = complaints(result)
     assert complaint == f"shmctl: holders: {name}: {IN_USE_UNSEEN}"
     quiet = place.run("holders", "-q", name)
@@ -191,6 +193,37 @@ def test_holder_in_another_pid_namespace(name: str, shared: Place, holder: Holde
     assert_orphan(shared, name)
 
 
+def test_patterns(names: list[str], shared: Place, holder: Holder) -> None:
+    """A pattern and a name together; what matches twice is shown once."""
+    one, two, free = names
+    with holder("fd", shared.make(one)) as first, holder("mapping", shared.make(two)) as second:
+        shared.make(free)
+        found = shared.records("holders", f"{one[:-1]}*", two)
+        assert {(each["name"], each["pid"]) for each in found} == {(one, first.pid), (two, second.pid)}
+        assert len(found) == 2
+        assert shared.run("holders", "-q", f"*{two[1:]}").status == 0
+        assert shared.run("holders", "-q", f"*{free[1:]}").status == 1
+    result = shared.run("holders", f"{one}-*", f"{one}-missing")
+    assert (result.status, result.text.split()[:1]) == (1, ["NAME"])
+    assert f"{one}-missing: No such file or directory (ENOENT)" in result.errors
+
+
+def test_software_of_unlinked_objects(private: PrivatePlace, holder: Holder) -> None:
+    """One row for each holder."""
+    path = private.make("/nccl-a1B2c3")
+    with (
+        holder("fd", "/dev/shm/nccl-a1B2c3", private.enter) as one,
+        holder("mapping", "/dev/shm/nccl-a1B2c3", private.enter) as two,
+    ):
+        path.unlink()
+        found = private.records("holders", "--unlinked")
+        rows = private.run("holders", "--unlinked").text.splitlines()
+    assert [(each["pid"], each["software"]) for each in found] == [
+        (pid, "NCCL") for pid in sorted((one.pid, two.pid))
+    ]
+    assert [row.split()[-1] for row in rows] == ["SOFTWARE", "NCCL"]
+
+
 class Inside(Place):
     """The machine's /dev/shm, looked at from a PID namespace in which nobody else lives."""
 
@@ -251,7 +284,7 @@ def test_unlinked_and_made_again(name: str, shared: Place, holder: Holder) -> No
             assert_held(shared, name, [new.pid])
         (unlinked,) = [each for each in shared.records("holders", "--unlinked") if each["inode"] == inode]
         assert unlinked["name"] == name
-        assert [each["pid"] for each in unlinked["holders"]] == [old.pid]
+        assert (unlinked["pid"], unlinked["device"]) == (old.pid, path.stat().st_dev)
         assert (unlinked["size"], unlinked["allocated"]) == (SIZE, SIZE)
 
 
@@ -274,7 +307,7 @@ def test_live_object_with_a_name_that_looks_deleted(
             by_inode = {each["inode"]: each for each in shared.records("holders", "--unlinked")}
             assert live.stat().st_ino not in by_inode
             assert by_inode[unlinked_inode]["name"] == name
-            assert [each["pid"] for each in by_inode[unlinked_inode]["holders"]] == [old.pid]
+            assert by_inode[unlinked_inode]["pid"] == old.pid
 
 
 @pytest.mark.needs_root
@@ -287,10 +320,8 @@ def test_live_object_that_looks_deleted_to_an_ordinary_user(name: str, shared: P
         result = shared.run_as_nobody("holders", "--unlinked", "--json")
         assert path.stat().st_ino not in {each["inode"] for each in records(result)}, result
         path.unlink()
-        found = {
-            each["inode"]: each for each in records(shared.run_as_nobody("holders", "--unlinked", "--json"))
-        }
-        (gone,) = [each for each in found.values() if each["holders"][0]["pid"] == holding.pid]
+        found = records(shared.run_as_nobody("holders", "--unlinked", "--json"))
+        (gone,) = [each for each in found if each["pid"] == holding.pid]
         assert gone["name"] == live_name
 
 
@@ -662,10 +693,7 @@ def test_unlinked_object_with_a_carriage_return_in_its_name(name: str, shared: P
     with holder("mapping", path, AS_NOBODY) as holding:
         path.unlink()
         found = json.loads(shared.run_as_nobody("holders", "--unlinked", "--json").out)
-        pids = [
-            [each["pid"] for each in found_["holders"]] for found_ in found if found_["name"] == name + "a\rb"
-        ]
-        assert pids == [[holding.pid]]
+        assert [each["pid"] for each in found if each["name"] == name + "a\rb"] == [holding.pid]
 
 
 @pytest.mark.needs_root
