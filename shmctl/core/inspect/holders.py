@@ -68,6 +68,11 @@ class Unlinked(NamedTuple):
     allocated: int | None
     holders: tuple[Holder, ...]
 
+    @property
+    def base(self) -> bytes | None:
+        """The name without the directories that it was in."""
+        return b"/" + self.name.rpartition(b"/")[2] if self.name else None
+
 
 def find_unlinked(
     scan: Scan, device: int, named: Collection[int], name_of: Callable[[int, bytes], bytes | None]

@@ -35,7 +35,7 @@ def find_lost(directory: Directory, wanted: Name | int, pid: int | None = None) 
     Raises ShmError where there is none, InputError where several had the name.
     """
     snapshot = Snapshot(directory)
-    found = [each for each in snapshot.unlinked if wanted in (each.name, each.identity[1])]
+    found = [each for each in snapshot.unlinked if wanted in (each.base, each.identity[1])]
     if pid is not None:
         found = [only for each in found if (only := _held_by(pid, each)).holders]
     name = wanted if isinstance(wanted, bytes) else b"inode %d" % wanted
@@ -99,7 +99,7 @@ def _held_by(pid: int, lost: Unlinked) -> Unlinked:
 
 
 def _last_name(lost: Unlinked) -> Name:
-    return parse_name(lost.name or b"/?")
+    return parse_name(lost.base or b"/?")
 
 
 @contextmanager

@@ -164,7 +164,8 @@ class Snapshot:
         from shmctl.core.inspect.family_files import load_families
 
         families = load_families()
-        found = [families.match(Name(each.name)) if each.name else None for each in self.unlinked]
+        tops = [b"/" + each.name.split(b"/")[1] if each.name else None for each in self.unlinked]
+        found = [families.match(Name(top)) if top else None for top in tops]
         software = [match.family.software if match else None for match in found]
         return list(zip(self.unlinked, software, strict=True))
 

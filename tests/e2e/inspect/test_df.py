@@ -145,7 +145,7 @@ def test_all_at_once(private: PrivatePlace, holder: Holder) -> None:
     assert found["by_kind"] == NOTHING | {"shm": 11 * PAGE, "in directories": 3 * PAGE}
     assert [each["allocated"] // PAGE for each in found["unlinked"]] == [7, 6, 5, 4, 2], "largest first"
     by_name = {each["name"]: each for each in found["unlinked"]}
-    assert {"/fd", "/map", "/both", "/inner"} < set(by_name)
+    assert {"/fd", "/map", "/both", "/d/inner"} < set(by_name)
     assert sorted(each["pid"] for each in by_name["/both"]["holders"]) == sorted([one.pid, two.pid])
     assert (found["used"], found["unexplained"]) == (38 * PAGE, 0)
 

@@ -49,6 +49,9 @@ def test_a_folder(folder: tuple[PrivatePlace, Path], holder: Holder, way: str) -
     (df,) = place.records("df")
     assert {each["name"] for each in df["unlinked"]} == found
     assert samples(place.run("metrics").text)["unlinked_objects"] == 3
+    softwares = {each["name"]: each["software"] for each in place.records("holders", "--unlinked")}
+    assert softwares == {"/here": None, "/there": None, "/jack_db-0/db": "JACK"}
+    assert place.run("rescue", "/db").out == b"x" * SIZE
     doctor = {each["check"]: each for each in place.records("doctor")}["unlinked"]
     assert "3 objects without a name, 24K" in str(doctor)
     for holding in held:
