@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable, Sequence
+from shlex import quote
 
 import click
 
@@ -62,12 +63,36 @@ def command(
     elif orphans and _confirmed(len(orphans)):
         now = Snapshot(session.directory, matches, rules).judged_once
         removals = _look_again(orphans, now, choose_orphans(now, keeps))
+    if not orphans and not as_json:
+        _tell_what_would(session, patterns, rules, keeps)
     if as_json:
         _write_json(removals)
     elif removals:
         _show_outcome(session, removals)
     if missing or any(removal.error for removal in removals):
         messages.fail()
+
+
+def _tell_what_would(
+    session: Session, patterns: Sequence[str], rules: Rules, keeps: Callable[[ObjectInfo], bool]
+) -> None:
+    """Say which options would find orphans where there are none."""
+    from dataclasses import replace
+
+    for option, others in (
+        ("--min-age 0", replace(rules, min_age=0.0)),
+        ("--semaphores", replace(rules, semaphores=True)),
+        ("--trackers", replace(rules, trackers=True)),
+        ("--min-age 0 --semaphores", replace(rules, min_age=0.0, semaphores=True)),
+    ):
+        judgements = Snapshot(session.directory, matcher(patterns), others).judged_once
+        found = choose_orphans(judgements, keeps) if others != rules else []
+        if found:
+            size = session.output().size(sum(each.info.allocated for each in found))
+            what = "1 object" if len(found) == 1 else f"{len(found)} objects"
+            words = " ".join(["shmctl gc", option, *map(quote, patterns)])
+            click.echo(f"hint: {words} finds {what}, {size}")
+            return
 
 
 def _keeper(keep: Sequence[str], owner: int | None) -> Callable[[ObjectInfo], bool]:

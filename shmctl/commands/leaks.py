@@ -47,8 +47,10 @@ def command(
     else:
         from shmctl.render.verdicts import write_judgements
 
+        # A look through /proc is for people: scripts that want holders take --json.
+        pids = snapshot.pids if session.on_terminal else {}
         with session.paged() as output:
-            write_judgements(output, judgements)
+            write_judgements(output, judgements, pids)
     missing = messages.missing(missing_names(patterns, snapshot.entries))
     if missing or (exit_code and any(each.verdict is Verdict.ORPHAN for each in judgements)):
         messages.fail()

@@ -47,9 +47,10 @@ def command(
             shown = describe_any(name, session.directory).st
             if not _confirmed(name):
                 return
+        staying = _staying(name, session) if verbose else ""
         remove(name, session.directory, shown=shown)
         if verbose:
-            click.echo(f"removed {escape(name)}")
+            click.echo(f"removed {escape(name)}{staying}")
 
     def remove_unless_gone(name: Name) -> None:
         try:
@@ -59,6 +60,18 @@ def command(
                 raise
 
     messages.for_each(_expand_all(pattern, session), remove_unless_gone)
+
+
+def _staying(name: Name, session: Session) -> str:
+    """Who keeps the memory of an object that is about to lose its name."""
+    from shmctl.core.inspect.snapshot import Snapshot
+
+    try:
+        info = describe_any(name, session.directory)
+    except ShmError:
+        return ""  # its removal fails in its turn
+    pids = dict.fromkeys(holder.pid for holder in Snapshot.of([info], session.directory).holders_of(info))
+    return f"; PID {', '.join(map(str, pids))} still holds its memory" if pids else ""
 
 
 def _rehearse(name: Name, session: Session, rehearsed: set[Name]) -> None:

@@ -31,8 +31,15 @@ def finding_record(finding: Finding) -> dict[str, Any]:
     }
 
 
-def write_findings(output: Output, findings: Sequence[Finding]) -> None:
-    """Write a row for each check; for people, what to do stands below what was seen, and totals follow."""
+_WORST_FIRST = (Status.PROBLEM, Status.WARNING, Status.UNKNOWN, Status.NOTE, Status.OK)
+
+
+def write_findings(output: Output, unsorted: Sequence[Finding]) -> None:
+    """Write a row for each check, the worst first.
+
+    For people, what to do stands below what was seen, and totals follow.
+    """
+    findings = sorted(unsorted, key=lambda finding: _WORST_FIRST.index(finding.outcome.status))
     if output.terminal:
         from shmctl.render.table import console
 

@@ -177,17 +177,34 @@ def _optional_text(heading: str, value: Callable[[ObjectInfo], str | None]) -> C
 
 
 def write_listing(output: Output, infos: Sequence[ObjectInfo], chosen: Sequence[Column]) -> None:
-    """Write objects, one a row."""
+    """Write objects, one a row; default columns that a terminal has no room for are left out, GROUP first."""
+    rows = list(_rows(output, infos, chosen))
+    if output.terminal and tuple(chosen) == tuple(COLUMNS[column] for column in DEFAULT_COLUMNS):
+        chosen, rows = _fitted(output, chosen, rows)
     styles = {
         kind: tuple(column.style or kind_style for column in chosen)
         for kind, kind_style in _KIND_STYLES.items()
     }
-    write_rows(
-        output,
-        [Heading(column.heading, column.right) for column in chosen],
-        list(_rows(output, infos, chosen)),
-        (styles[info.kind] for info in infos),
-    )
+    headings = [Heading(column.heading, column.right) for column in chosen]
+    write_rows(output, headings, rows, (styles[info.kind] for info in infos))
+
+
+_GIVEN_UP = ("GROUP", "OWNER", "ALLOCATED", "MODE")
+_GAP = 2  # between the columns of a table for people
+
+
+def _fitted(output: Output, chosen: Sequence[Column], rows: list[Row]) -> tuple[Sequence[Column], list[Row]]:
+    from shmctl.render.table import console
+
+    width = console(output).width
+    texts = [(column, [column.heading, *(row[at] for row in rows)]) for at, column in enumerate(chosen)]
+    needs = {column.heading: max(map(len, cells)) for column, cells in texts}
+    kept = [column.heading for column in chosen]
+    for heading in _GIVEN_UP:
+        if sum(needs[each] for each in kept) + _GAP * (len(kept) - 1) > width:
+            kept.remove(heading)
+    places = [at for at, column in enumerate(chosen) if column.heading in kept]
+    return [chosen[at] for at in places], [tuple(row[at] for at in places) for row in rows]
 
 
 def _rows(output: Output, infos: Sequence[ObjectInfo], chosen: Sequence[Column]) -> Iterator[Row]:

@@ -152,7 +152,7 @@ TYPED: list[tuple[str, int, str]] = [
     ("cp -a /a /new", 2, "hint: mode and holes are always kept: shmctl cp /a /new"),
     ("cp -f /a /b", 2, HINT + "cp --replace /a /b"),
     ("mv -f /a /b", 2, HINT + "mv --replace /a /b"),
-    ("df -i", 2, "hint: inodes and bytes stand in each row: shmctl df"),
+    ("df -i", 2, "hint: each row has inodes and bytes: shmctl df"),
     ("gc -n", 2, "hint: nothing is removed without --yes: shmctl gc"),
     ("read -N 5 /a", 2, HINT + "read --length 5 /a"),
     ("read -x /a", 2, HINT + "read --hex /a"),

@@ -519,7 +519,9 @@ def test_plain() -> None:
     result = doctor_in("chmod 0777 /dev/shm", options=" ")
     lines = result.text.splitlines()
     assert lines[0].split() == ["STATUS", "CHECK", "SCOPE", "SEEN", "ADVICE"]
-    assert [line.split()[1] for line in lines[1:]] == [check.name for check in CHECKS]
+    assert {line.split()[1] for line in lines[1:]} == {check.name for check in CHECKS}
+    statuses = [line.split()[0] for line in lines[1:]]
+    assert statuses == sorted(statuses, key=["problem", "warning", "unknown", "note", "ok"].index)
     seen, advice = lines[0].index("SEEN"), lines[0].index("ADVICE")
     row = next(line for line in lines if line.split()[1] == "permissions")
     assert row[seen:advice].strip().startswith("mode 0777 has no sticky bit")
