@@ -54,8 +54,6 @@ _HINTS = {
     ("sem create", "sem_open", errno.EEXIST): "--no-excl leaves one that exists as it is",
     ("run", "shm_open", errno.EEXIST): "without --name the object gets a name that nobody has",
     ("write", "shm_open", errno.ENOENT): "--create makes the object",
-    ("unlink", "shm_unlink", errno.EISDIR): "rmdir(1) removes directories",
-    ("rm", "unlink", errno.EISDIR): "rmdir(1) removes directories",
 }
 _DIRECTORY_HINT = "'shmctl doctor' shows what is wrong with it"
 # The line of the script that is running: ``line 3: ``.
@@ -130,6 +128,8 @@ def failure(command: str | None, problem: ShmError) -> None:
     if problem.errno == errno.ENOSPC and about_object:
         text, next_step = _no_space()
         what, hint = problem.detail or text, hint or next_step
+    elif problem.errno == errno.EDQUOT and about_object:
+        what = problem.detail or "Quota on /dev/shm exceeded"
     if about_object and problem.errno == errno.EROFS:
         what, hint = problem.detail or "/dev/shm is mounted read-only", hint or _DIRECTORY_HINT
     elif about_object and problem.errno == errno.EFBIG and _is_size_limited():
@@ -240,17 +240,33 @@ def flush_output() -> None:
     sys.stdout.flush()
 
 
-class UmaskNotice:
-    """Reports, once per command, that the umask cleared bits of the mode ``wanted``."""
+class ModeNotice:
+    """Reports, once per command, that objects have another mode than ``wanted``; None if no mode was given.
 
-    def __init__(self, wanted: int) -> None:
-        self._wanted = wanted
+    The umask cleared bits of it, or the object existed and keeps its own.
+    """
+
+    def __init__(self, wanted: int | None, default: int = 0o600) -> None:
+        self._wanted = default if wanted is None else wanted
+        self._given = wanted is not None
         self._checked = False
 
     def __call__(self, target: "OpenObject") -> None:
-        """Check the mode of a new object."""
+        """Check the mode of an object that was created or opened."""
         if target.created and not self._checked:
             self.compare(target.name, target.stat().st_mode)
+        elif not target.created and self._given:
+            self.left_alone(target.name, target.stat().st_mode)
+
+    def left_alone(self, name: Name, st_mode: int) -> None:
+        """Report the mode of an object that existed, where it is another."""
+        mode = st_mode & 0o7777
+        if self._given and mode != self._wanted:
+            error(
+                f"{escape(name)}: it exists and keeps its mode, {mode:04o}",
+                f"shmctl chmod {self._wanted:04o} {escape(name)}",
+                current_command(),
+            )
 
     def compare(self, name: Name, st_mode: int) -> None:
         """Check a mode that is known."""

@@ -32,7 +32,6 @@ from shmctl.core.rules import exclude, go_with
     "-m",
     "--mode",
     type=MODE,
-    default=DEFAULT_MODE,
     metavar="MODE",
     help="Permissions in octal, less the umask (600).",
 )
@@ -51,7 +50,7 @@ def command(
     session: Session,
     words: tuple[str, ...],
     size: int | None,
-    mode: int,
+    mode: int | None,
     exclusive: bool,
     trunc: bool,
     reserve: bool,
@@ -64,7 +63,8 @@ def command(
     Each NAME becomes an object of SIZE bytes, all zero. An existing name is an error unless
     --no-excl is given. Nothing half made is left behind.
     """
-    tell_umask = messages.UmaskNotice(mode)
+    tell_mode = messages.ModeNotice(mode)
+    mode = DEFAULT_MODE if mode is None else mode
 
     def create_one(name: Name) -> None:
         if atomic:
@@ -79,7 +79,7 @@ def command(
                 reserve=reserve,
                 directory=session.directory,
             ) as target:
-                tell_umask(target)
+                tell_mode(target)
             made = target.created
         if verbose:
             click.echo(f"{'made' if made else 'opened'} {escape(name)}")
@@ -89,7 +89,7 @@ def command(
 
         with created_atomically(name, mode, session.directory, replace=replace) as target:
             set_size(target, 0, size or 0, reserve)
-            tell_umask(target)
+            tell_mode(target)
         return target.created
 
     messages.for_each(new_names(words, size, parse_name, "a SIZE", "--size"), create_one)

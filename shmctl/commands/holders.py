@@ -67,7 +67,7 @@ def command(
     snapshot = Snapshot.of(infos, session.directory)
     if quiet:
         failed |= not _any_held(snapshot, infos)
-    elif infos:
+    elif infos or as_json:
         _show(session, snapshot, infos, as_json, ask_kernel=True, verbose=verbose)
     if failed:
         messages.fail()

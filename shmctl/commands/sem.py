@@ -15,6 +15,8 @@ from shmctl.core.errors import ShmError
 from shmctl.core.inspect.listing import matcher, scan
 from shmctl.core.models import DEV_SHM, Kind
 from shmctl.core.names import Name, escape
+from shmctl.core.objects.describe import describe
+from shmctl.core.objects.open import DEFAULT_MODE
 from shmctl.core.objects.semaphore_file import VALUE_MAX
 from shmctl.core.rules import exclude
 from shmctl.core.sync import semaphores
@@ -69,7 +71,6 @@ def command(session: Session, context: click.Context) -> None:
     "-m",
     "--mode",
     type=MODE,
-    default=0o600,
     metavar="MODE",
     help="Permissions in octal, less the umask (600).",
 )
@@ -79,14 +80,19 @@ def command(session: Session, context: click.Context) -> None:
     default=True,
     help="Refuse a name that exists (O_EXCL), or leave it as it is.",
 )
-def create(words: tuple[str, ...], value: int | None, mode: int, exclusive: bool) -> None:
+def create(words: tuple[str, ...], value: int | None, mode: int | None, exclusive: bool) -> None:
     """Make semaphores (sem_open)."""
-    tell_umask = messages.UmaskNotice(mode)
+    tell_mode = messages.ModeNotice(mode)
 
     def create_one(name: Name) -> None:
-        made = semaphores.create_semaphore(name, value or 0, mode, exclusive=exclusive)
+        made = semaphores.create_semaphore(
+            name, value or 0, DEFAULT_MODE if mode is None else mode, exclusive=exclusive
+        )
         if made is not None:
-            tell_umask.compare(name, made.st.st_mode)
+            tell_mode.compare(name, made.st.st_mode)
+        elif mode is not None:
+            file = semaphores.file_of(name)
+            tell_mode.left_alone(file, describe(file).st.st_mode)
 
     names = new_names(words, value, semaphores.parse_semaphore_name, "a value", "--value")
     messages.for_each(names, create_one)

@@ -12,7 +12,10 @@ Name = NewType("Name", bytes)
 NAME_MAX = 255
 SHELL_PREFIX = "/dev/shm/"
 SEMAPHORE_PREFIX = b"/sem."
-_SPECIAL = re.compile(r"[ '\"\\]")
+# Printable to Python, and they show as nothing: Hangul fillers, the empty Braille pattern and so on.
+_BLANK = "\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180d\u180f\u2800\u3164\ufe00-\ufe0f\uffa0"
+_BLANK += "\U00016fe4\U0001d159\U000e0100-\U000e01ef"
+_SPECIAL = re.compile(rf"[ '\"\\{_BLANK}]")
 _LETTER_ESCAPES = {"\n": r"\n", "\t": r"\t", "\r": r"\r", "\\": r"\\"}
 
 
@@ -64,7 +67,9 @@ def escape(data: bytes | str, keep: str = "") -> str:
 
 def printable(text: str) -> str:
     """Escape only the unprintable characters of a sentence."""
-    return text if text.isprintable() else escape(text, keep=" '\"\\")
+    if text.isascii() and text.isprintable():
+        return text
+    return escape(text, keep=" '\"\\")
 
 
 def _is_plain(character: str) -> bool:

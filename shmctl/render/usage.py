@@ -84,7 +84,7 @@ def _total_rows(output: Output, where: Mounted, usage: Usage) -> Iterator[list[C
         note += f", pod {where.place.pod}"
     limit = "" if usage.capacity else ", which has no limit"
     yield _row(output, "total", "capacity", usage.capacity, (note or escape(usage.path)) + limit)
-    used = f"{100 * usage.used // usage.capacity} %" if usage.capacity else ""
+    used = f"{100 * usage.used // usage.capacity}%" if usage.capacity else ""
     inodes = f"{usage.inodes_used} of {usage.inodes} inodes"
     yield _row(output, "total", "used", usage.used, ", ".join(filter(None, (used, inodes))))
     yield _row(output, "total", "free", usage.free)
@@ -92,7 +92,7 @@ def _total_rows(output: Output, where: Mounted, usage: Usage) -> Iterator[list[C
 
 def _peak_rows(output: Output, usage: Usage, peak: Peak | None) -> Iterator[list[Cell]]:
     if peak:
-        share = f"{100 * peak.used // usage.capacity} %, " if usage.capacity else ""
+        share = f"{100 * peak.used // usage.capacity}%, " if usage.capacity else ""
         yield _row(output, "total", "highest", peak.used, share + short_time(peak.time_ns, human=False))
 
 

@@ -69,6 +69,17 @@ def test_a_zombie_that_created_it_is_dead(private: PrivatePlace, holder: Holder)
     assert verdicts[f"/torch_{holding.pid}_815_0"] == "kept"
 
 
+def test_traces_of_spdk(private: PrivatePlace) -> None:
+    """No later process takes the name of a dead one's trace; a number that was given is taken again."""
+    dead = dead_pid()
+    with sleeper() as alive:
+        for end in (f"pid{alive}", f"pid{dead}", "0"):
+            private.make(f"/nvmf_trace.{end}")
+        verdicts = private.verdicts()
+    wanted = {f"pid{alive}": "kept", f"pid{dead}": "orphan", "0": "kept"}
+    assert verdicts == {f"/nvmf_trace.{end}": verdict for end, verdict in wanted.items()}
+
+
 def test_pytorch(private: PrivatePlace) -> None:
     """An object in a queue may be mapped by nobody: it stays while its creator lives."""
     dead = dead_pid()
