@@ -1,4 +1,4 @@
-"""Remove orphans, and only while they still are orphans."""
+"""Remove orphans, each only while it still is one."""
 
 import errno
 import os
@@ -34,7 +34,7 @@ class Removal:
 
 
 def choose_orphans(judgements: Sequence[Judgement], keeps: Callable[[ObjectInfo], bool]) -> list[Judgement]:
-    """The orphans that ``keeps`` does not keep; what it keeps also keeps the rest of its set."""
+    """Return the orphans that ``keeps`` does not keep; what it keeps also keeps the rest of its set."""
     kept = {each.info.name: each.set_key for each in judgements if any(map(keeps, _named(each)))}
     sets = set(kept.values()) - {None}
     orphans = (each for each in judgements if each.verdict is Verdict.ORPHAN)
@@ -42,7 +42,7 @@ def choose_orphans(judgements: Sequence[Judgement], keeps: Callable[[ObjectInfo]
 
 
 def _named(judgement: Judgement) -> list[ObjectInfo]:
-    """The object under each of its names."""
+    """Return the object under each of its names."""
     return [judgement.info, *(judgement.info._replace(name=name) for name in judgement.names)]
 
 
@@ -106,7 +106,7 @@ def _unlink_under_lease(info: ObjectInfo, named: Sequence[ObjectInfo]) -> str | 
 
 
 def _difference(now: os.stat_result, judged: os.stat_result, names: int) -> str | None:
-    """Why an object is not the one that was judged, or has more names than were; None where it is."""
+    """Return why an object is not the one that was judged, or has a name that is not known; or None."""
     if not is_same(now, judged):
         return "another object has taken its name"
     if _last_change(now) != _last_change(judged):
@@ -130,7 +130,7 @@ def _unlink_all(fd: int, named: Sequence[ObjectInfo]) -> None:
 
 
 def _put_back(fd: int, named: Sequence[ObjectInfo]) -> None:
-    """Give the open object names again, except those that somebody else has taken."""
+    """Give the open object its names again, except those that another object has taken."""
     for each in named:
         with (
             suppress(ShmError),
@@ -141,7 +141,7 @@ def _put_back(fd: int, named: Sequence[ObjectInfo]) -> None:
 
 @contextmanager
 def _opened(info: ObjectInfo) -> Iterator[int]:
-    """The object's descriptor, whose closing changes nothing of what has been done."""
+    """Open an object; a failure to close it changes nothing of what was done."""
     fd = posix.shm_open(info.name, os.O_RDONLY | os.O_NONBLOCK, 0, info.directory)
     try:
         yield fd

@@ -1,5 +1,6 @@
 """Processes that may need an object although no process has it open: the ``tracker`` of a family."""
 
+import errno
 import re
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -72,8 +73,9 @@ class Trackers:
         try:
             with directory_of(pid) as theirs:
                 return is_same(posix.stat_directory(theirs), posix.stat_directory(self._directory))
-        except ShmError:
-            return True
+        except ShmError as error:
+            # It has none, or it has ended.
+            return error.errno not in (errno.ENOENT, errno.ESRCH)
 
 
 def _since(pid: int) -> float:

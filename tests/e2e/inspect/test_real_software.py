@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from glob import glob
@@ -13,7 +14,7 @@ import pytest
 
 from shmctl.core import proc
 from tests.e2e.inspect.holding import SEES_ALL, Place, PrivatePlace, private_place, wait_for
-from tests.support import AS_NOBODY, let_all_in
+from tests.support import AS_NOBODY, NOBODY
 
 pytestmark = pytest.mark.needs_root
 
@@ -146,18 +147,14 @@ def test_joblib(private: PrivatePlace) -> None:
 
 
 @pytest.fixture(scope="module")
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
-    """The programs of PostgreSQL, and a data directory of user nobody."""
-    folder = tmp_path_factory.mktemp("postgresql")
-    let_all_in(folder)
-    data = folder / "data"
-    data.mkdir()
-    os.chown(data, 65534, 65534)
+def cluster() -> Iterator[tuple[str, str]]:
+    """The programs of PostgreSQL, and a data directory of user nobody that no other pytest closes."""
     (programs,) = glob("/usr/lib/postgresql/*/bin")[-1:]
-    initdb = [f"{programs}/initdb", "--no-sync", "--auth=trust", "--username=nobody", "-D", str(data)]
-    with private_place() as place:
+    with tempfile.TemporaryDirectory(prefix="shmctl-postgresql-") as data, private_place() as place:
+        os.chown(data, NOBODY, NOBODY)
+        initdb = [f"{programs}/initdb", "--no-sync", "--auth=trust", "--username=nobody", "-D", data]
         subprocess.run([*place.enter, *AS_NOBODY, *initdb], check=True, stdout=subprocess.DEVNULL)
-    return programs, str(data)
+        yield programs, data
 
 
 @contextmanager
