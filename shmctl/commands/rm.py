@@ -64,13 +64,17 @@ def command(
 
 def _staying(name: Name, session: Session) -> str:
     """Who keeps the memory of an object that is about to lose its name."""
+    from shmctl.core.inspect.lease import State
     from shmctl.core.inspect.snapshot import Snapshot
 
     try:
         info = describe_any(name, session.directory)
     except ShmError:
         return ""  # its removal fails in its turn
-    pids = dict.fromkeys(holder.pid for holder in Snapshot.of([info], session.directory).holders_of(info))
+    snapshot = Snapshot.of([info], session.directory)
+    if not info.kind.is_object or snapshot.test.ask_each([info])[0].state is State.FREE:
+        return ""
+    pids = dict.fromkeys(holder.pid for holder in snapshot.holders_of(info))
     return f"; PID {', '.join(map(str, pids))} still holds its memory" if pids else ""
 
 
