@@ -58,7 +58,18 @@ def main() -> None:
             "SHMCTL_SCENE": "set",
             "STAMP": STAMP,
         }
-        own = ["unshare", "--mount", "bash", "-c", setting, "bash", sys.executable, __file__, str(folder)]
+        own = [
+            "unshare",
+            "--mount",
+            "--ipc",
+            "bash",
+            "-c",
+            setting,
+            "bash",
+            sys.executable,
+            __file__,
+            str(folder),
+        ]
         sys.exit(subprocess.run(own, env=environment, check=False).returncode)
     for name, command in PICTURES.items():
         draw(command, folder / f"{name}.svg")

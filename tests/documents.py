@@ -28,7 +28,7 @@ _UNINSPECTED = re.compile(
 def private_shm(*unshared: str, size: str = "64M") -> list[str]:
     """What to put before a command to give it a /dev/shm of its own, and further options of unshare(1)."""
     mount = f"mount -t tmpfs -o mode=1777,size={size},nr_inodes=1024 tmpfs /dev/shm"
-    return ["unshare", "--mount", *unshared, "sh", "-c", f'{mount} && exec "$@"', "sh"]
+    return ["unshare", "--mount", "--ipc", *unshared, "sh", "-c", f'{mount} && exec "$@"', "sh"]
 
 
 @dataclass

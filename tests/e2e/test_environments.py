@@ -392,7 +392,7 @@ def test_locales(env: dict[str, str | None]) -> None:
     assert [each.status for each in shown.values()] == [0, 1, 0, 0, 0], shown
     spelling = r"(ä€|\\xc3\\xa4\\xe2\\x82\\xac)\\x20\\xff"
     assert re.search(rf"env-{spelling}: File exists \(EEXIST\)\n", shown["reserve"].err), shown
-    assert re.fullmatch(rf"/{PREFIX}env-{spelling}\n", shown["stat"].out), shown
+    assert shown["stat"].out == ODD_NAME.decode("utf-8", "replace") + "\n", "the very bytes, in a pipe"
     assert shown["ls"].out == ODD_NAME.decode("utf-8", "replace") + "\0", shown
     assert re.fullmatch(rf"removed /{PREFIX}env-{spelling}\n", shown["rm"].out), shown
     # Names of good UTF-8 go another way, through posix_ipc.
