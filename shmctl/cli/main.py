@@ -15,7 +15,6 @@ from shmctl.cli import interrupts, messages
 from shmctl.cli.group import cli
 from shmctl.cli.interrupts import Interrupted
 from shmctl.cli.messages import ExitStatus
-from shmctl.cli.parsing import COMMAND_PATH
 from shmctl.core.errors import STANDARD_OUTPUT, FileError, InputError, ShmError
 from shmctl.core.names import printable, spelled_out
 
@@ -42,21 +41,14 @@ def run(args: Sequence[str], session: object = None) -> int:
             cli.invoke(context)
         sys.stdout.flush()
     except BaseException as problem:
-        command = full_name(context, context.invoked_subcommand) if context else None
-        return end(problem, command, args)
+        command = context.invoked_subcommand if context else None
+        return end(problem, command)
     return ExitStatus.DONE
 
 
-def full_name(context: click.Context, command: str | None) -> str | None:
-    """Return a command's name, with its subcommand's: ``sem create``."""
-    found: str = context.meta.get(COMMAND_PATH, "")
-    return found if command and found.startswith(f"{command} ") else command
-
-
-def end(problem: BaseException, command: str | None, args: Sequence[str] = ()) -> int:
-    """Report why a command ended early; returns its exit status. ``args`` are all of its words."""
+def end(problem: BaseException, command: str | None) -> int:
+    """Report why a command ended early; returns its exit status."""
     try:
-        _advise(problem, command, args)
         if isinstance(problem, click.exceptions.Exit):
             sys.stdout.flush()
             return problem.exit_code
@@ -64,16 +56,6 @@ def end(problem: BaseException, command: str | None, args: Sequence[str] = ()) -
     except OSError as error:
         # Standard output or standard error cannot be written.
         return _output_failed(error, command)
-
-
-def _advise(problem: BaseException, command: str | None, args: Sequence[str]) -> None:
-    """Give an error the whole command as its hint, where it can be guessed what was meant."""
-    if isinstance(problem, click.UsageError | InputError | ShmError):
-        from shmctl.cli.habits import advice
-
-        hint = advice(command, args, problem)
-        if hint:
-            problem.hint = hint  # type: ignore[union-attr] # click's errors have none of their own
 
 
 def _explain(problem: BaseException, command: str | None) -> int:  # noqa: C901, PLR0911 - a case for each kind of error
@@ -114,8 +96,7 @@ def _usage_error(problem: click.ClickException, command: str | None) -> None:
     context = getattr(problem, "ctx", None)
     path = context.command_path if context else "shmctl"
     message = printable(" ".join(problem.format_message().split())).removesuffix(".")
-    hint = getattr(problem, "hint", None) or f"see '{path} --help'"
-    messages.error(message[:1].lower() + message[1:], hint, command)
+    messages.error(message[:1].lower() + message[1:], f"see '{path} --help'", command)
 
 
 def _output_failed(error: OSError, command: str | None) -> int:

@@ -39,7 +39,6 @@ if TYPE_CHECKING:
 @names_argument
 @click.option(
     "-f",
-    "-c",
     "--format",
     "format_text",
     type=Parsed("format", check_format),
@@ -64,7 +63,7 @@ def command(
     as_json: bool,
     verbose: bool,
 ) -> None:
-    """Show the metadata of objects (fstat).
+    """Show all that the system knows of objects (fstat).
 
     Works on an object that you may not open. On a terminal a panel each; elsewhere 'field value'
     lines; --json adds every st_ field as a number.

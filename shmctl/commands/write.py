@@ -107,7 +107,6 @@ def command(
     be negative: -5.
     """
     writer = choose_writer(data, fit, name, session)
-    tell_mode = messages.ModeNotice(mode)
     mode = DEFAULT_MODE if mode is None else mode
     if atomic:
         from shmctl.core.objects.publish import created_atomically
@@ -116,7 +115,7 @@ def command(
     else:
         opening = writable(name, session.directory, create=create, mode=mode, lock=lock)
     with opening as target:
-        tell_mode(target)
+        messages.UmaskNotice(mode)(target)
         count = writer(target)
     if verbose:
         click.echo(f"stored {count} bytes in {escape(name)}")

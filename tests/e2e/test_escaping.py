@@ -54,8 +54,7 @@ with open(folder + "/script", "w") as script:
     script.write(f"read '{evil}'\nnonsense '{evil}'\n")
 meant = {"SEM": evil, "FILE": folder + "/" + evil, "SCRIPT": folder + "/script"}
 
-# mv last: it takes the name from the object that is held.
-for form in sorted(forms, key=lambda form: form[0] == "mv"):
+for form in forms:
     if form[0] in ("rm", "unlink", "gc") or form[:2] == ["sem", "unlink"] or "--replace" in form:
         if not ("-n" in form or form == ["gc", "--min-age", "0"]):
             continue

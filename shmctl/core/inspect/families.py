@@ -15,34 +15,32 @@ class Lifetime(StrEnum):
     """How long objects of a family are meant to stay."""
 
     USERS = "users"
-    """Free to go once no process holds it."""
+    """Free to go once nobody holds it."""
     CREATOR = "creator"
-    """Needed, perhaps closed and unmapped, while its creator lives: the PID in the name."""
+    """Its creator, the PID in the name, may have closed and unmapped it and need it all the same."""
     PERSISTENT = "persistent"
-    """Meant to stay when no process holds it."""
+    """Meant to stay when nobody holds it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Family:
-    """The names that one piece of software gives its objects.
+    """Names that one piece of software makes.
 
     A name belongs to it when one of ``patterns`` matches the whole of it,
-    without its slash. ``tracker`` matches a part of the command line of a
-    process that may need an object of its user's although no process has it open.
+    without its slash.
     """
 
     software: str
     patterns: tuple[re.Pattern[str], ...]
     lifetime: Lifetime
-    tracker: re.Pattern[str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Match:
     """What a name says about its object.
 
-    ``pid`` is its creator's process ID, in the PID namespace of the creator;
-    ``uid`` is the creator's user. Objects of one family with an equal
+    ``pid`` is its creator's process ID, in whichever PID namespace that
+    lived; ``uid`` its creator's user. Objects of one family with an equal
     ``set_key`` belong together. Each is ``None`` where the name does not tell.
     """
 
@@ -53,7 +51,7 @@ class Match:
 
 
 class Families:
-    """Families in order of precedence: a name belongs to the first that matches it."""
+    """Families in order of precedence: the first that matches a name has it."""
 
     def __init__(self, families: Iterable[Family]) -> None:
         self.families = tuple(families)
@@ -73,7 +71,7 @@ class Families:
         return iter(self.families)
 
     def match(self, name: Name) -> Match | None:
-        """Return what ``name`` says, or ``None`` if it belongs to no family.
+        """What is known of ``name``, or ``None`` if no family has it.
 
         A PID or user ID that cannot be one (too large, leading zeros) is
         left out. Bytes that are not UTF-8 are matched as lone surrogates.
@@ -102,7 +100,7 @@ _INNERMOST_GROUP = re.compile(r"\([^()]*\)")
 
 
 def literal_prefix(pattern: str) -> str:
-    """Return characters with which every match of a regular expression begins, if not all of them."""
+    """Characters that each match of a regular expression begins with: perhaps not all of them."""
     rest = _CHARACTER_SET.sub("", _ESCAPE.sub("", pattern))
     while "|" in rest and (shorter := _INNERMOST_GROUP.sub("", rest)) != rest:
         rest = shorter
