@@ -60,7 +60,12 @@ def test_shared_memory_is_touched_in_one_file() -> None:
 
 
 # Paths of /proc that are not read: the kernel is given them as names of open descriptors.
-DESCRIPTOR_PATHS = {"core/events/watch.py", "core/posix.py", "core/sync/backoff.py", "core/inspect/lease.py"}
+DESCRIPTOR_PATHS = {
+    "core/events/watch.py",
+    "core/posix.py",
+    "core/sync/backoff.py",
+    "core/inspect/doctor/host.py",
+}
 
 
 def test_proc_is_read_in_one_file() -> None:
@@ -149,6 +154,21 @@ def test_summaries_are_the_first_line_of_each_help() -> None:
         assert command.help.splitlines()[0] == COMMANDS[name].summary
 
 
+def help_lines(*words: str) -> list[str]:
+    return run_command([str(SCRIPTS / "shmctl"), *words, "--help"], env={"COLUMNS": "80"}).text.splitlines()
+
+
+def test_help_fits_the_screen() -> None:
+    """The seven verbs stand on the first 24 lines; a command's help has 45 at most, of 80 columns."""
+    first = "\n".join(help_lines()[:24])
+    for verb in ("create", "truncate", "write", "read", "stat", "ls", "unlink"):
+        assert re.search(rf"^  {verb} ", first, re.M), first
+    for name, _ in [("", cli), *all_commands()]:
+        lines = help_lines(*name.split())
+        assert not name or len(lines) <= 45, name
+        assert max(map(len, lines)) <= 80, name
+
+
 def test_every_option_has_help_and_every_short_one_a_long_twin() -> None:
     for name, command in [("shmctl", cli), *commands()]:
         for option in command.get_params(click.Context(command)):
@@ -166,6 +186,7 @@ def test_a_short_option_means_the_same_wherever_it_may() -> None:
             for opt in short:
                 meanings.setdefault(opt, set()).add(next(o for o in option.opts if o.startswith("--")))
     assert {short: names for short, names in meanings.items() if len(names) > 1} == {
+        "-c": {"--count", "--format"},  # the last as in stat(1)
         "-f": {"--format", "--force"},
         "-i": {"--input", "--interactive"},
         "-n": {"--length", "--dry-run", "--nonblock"},  # the last as in flock(1), and so below
@@ -324,7 +345,7 @@ PATHS = {
     "stat --holders": (["stat", "--holders", "NAME"], THREADS),
     "holders": (["holders"], THREADS),
     "holders NAME": (["holders", "NAME"], THREADS),
-    "holders --unlinked": (["holders", "--unlinked"], THREADS),
+    "holders --unlinked": (["holders", "--unlinked"], FAMILIES | THREADS),
     "leaks": (["leaks", "NAME*"], FAMILIES),
     "leaks --json": (["leaks", "--json", "NAME*"], {"json"} | FAMILIES | THREADS),
     "gc": (["gc", "--min-age", "0", "NAME*"], FAMILIES),

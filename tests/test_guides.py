@@ -14,7 +14,7 @@ from tests.support import let_all_in, python_for_all, run_command
 
 DOCS = ROOT / "docs"
 # Pages without sessions. The library's examples are Python: tests/api runs them.
-REFERENCE = [DOCS / f"{name}.md" for name in ("install", "library")]
+REFERENCE = [DOCS / f"{name}.md" for name in ("install", "library", "stable", "upgrade")]
 GUIDES = sorted(page for page in DOCS.glob("*.md") if page not in REFERENCE)
 PAGES = [ROOT / "README.md", ROOT / "contrib/README.md", *REFERENCE, *GUIDES]
 # The page about containers is in need of a host that has no others: with processes of its own.

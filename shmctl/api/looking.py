@@ -96,7 +96,7 @@ def leaks(*patterns: str | bytes, min_age: float = DEFAULT_MIN_AGE) -> builtins.
     rules = Rules(check_seconds("min_age", min_age))
     return [
         Judgement(Info.of(each.info), each.verdict, each.reasons, each.software, each.creator_pid)
-        for each in Snapshot(DEV_SHM, matcher(patterns), rules).judgements
+        for each in Snapshot(DEV_SHM, matcher(patterns), rules).judged_once
     ]
 
 

@@ -11,7 +11,7 @@ import click
 
 from shmctl.cli.group import cli
 from shmctl.cli.interrupts import Interrupted
-from shmctl.cli.main import end, run
+from shmctl.cli.main import end, full_name, run
 from shmctl.cli.messages import ExitStatus
 from shmctl.cli.sources import opened_input
 from shmctl.core.errors import FileError, InputError, failing_as
@@ -142,5 +142,5 @@ def _run_command(root: click.Context, words: Sequence[str]) -> int:
             command.invoke(context)
         sys.stdout.flush()
     except BaseException as problem:
-        return end(problem, name)
+        return end(problem, full_name(root, name), words)
     return ExitStatus.DONE

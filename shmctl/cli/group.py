@@ -25,35 +25,33 @@ class Entry(NamedTuple):
 
 # A command NAME lives in shmctl/commands/NAME.py, as ``command``.
 COMMANDS = {
-    "create": Entry("Make and resize", "Make shared-memory objects (shm_open, ftruncate)."),
-    "truncate": Entry("Make and resize", "Set the size of objects (ftruncate)."),
-    "write": Entry("Write and read", "Store data in an object (mmap)."),
-    "read": Entry("Write and read", "Show what an object holds (mmap)."),
-    "layout": Entry(
-        "Write and read", "Show where each field of a structure stands: offset, size, type, holes."
-    ),
-    "ls": Entry("Look", "List objects (readdir, fstatat)."),
-    "stat": Entry("Look", "Show all that the system knows of objects (fstat)."),
-    "chmod": Entry("Own", "Change the permissions of objects (fchmod)."),
-    "chown": Entry("Own", "Change the owner and group of objects (fchown)."),
+    "create": Entry("Objects", "Create shared-memory objects (shm_open, ftruncate)."),
+    "truncate": Entry("Objects", "Set the size of objects (ftruncate)."),
+    "write": Entry("Objects", "Store data in an object (mmap)."),
+    "read": Entry("Objects", "Show what an object holds (mmap)."),
+    "stat": Entry("Objects", "Show the metadata of objects (fstat)."),
+    "ls": Entry("Objects", "List objects (readdir, fstatat)."),
+    "unlink": Entry("Objects", "Remove one object (shm_unlink)."),
+    "rm": Entry("Names and owners", "Remove objects by name or pattern (unlink)."),
+    "mv": Entry("Names and owners", "Rename an object (renameat2)."),
+    "cp": Entry("Names and owners", "Copy an object (copy_file_range)."),
+    "chmod": Entry("Names and owners", "Change the permissions of objects (fchmod)."),
+    "chown": Entry("Names and owners", "Change the owner and group of objects (fchown)."),
     "holders": Entry("Look", "Show the processes that have objects open or mapped (/proc)."),
     "locks": Entry("Look", "Show the locks on and in objects: who has them, who waits (/proc/locks)."),
     "events": Entry("Look", "Show what happens to objects as it happens (inotify, fanotify)."),
+    "layout": Entry("Look", "Show where each field of a structure stands: offset, size, type, holes."),
     "wait": Entry("Synchronise", "Wait until an object is there, gone, unused, changed, or holds a value."),
     "lock": Entry("Synchronise", "Run CMD holding the lock of an object (flock)."),
     "sem": Entry("Synchronise", "Use POSIX named semaphores (sem_open)."),
-    "batch": Entry("Compose", "Run commands from a file, a pipe or a prompt, one a line, in one process."),
-    "run": Entry("Compose", "Run CMD with an object that lives exactly as long (shm_open, shm_unlink)."),
-    "leaks": Entry("Look after", "Tell which objects are leaked, and why (the kernel's write lease)."),
+    "leaks": Entry("Look after", "Show which objects are leaked, and why (the kernel's write lease)."),
     "gc": Entry("Look after", "Remove orphans: objects that nobody uses and nothing says to keep."),
     "df": Entry("Look after", "Show what fills /dev/shm (statvfs, /proc)."),
     "metrics": Entry("Look after", "Show the totals of /dev/shm as Prometheus metrics (statvfs, /proc)."),
     "doctor": Entry("Look after", "Check what makes shared memory unsafe or fragile on this host."),
-    "mv": Entry("Own", "Rename an object (renameat2)."),
-    "cp": Entry("Make and resize", "Copy an object (copy_file_range)."),
     "rescue": Entry("Look after", "Copy what an object holds that has no name any more (/proc)."),
-    "rm": Entry("Remove", "Remove objects by name or pattern (unlink)."),
-    "unlink": Entry("Remove", "Remove one object (shm_unlink)."),
+    "run": Entry("Compose", "Run CMD with an object that lives exactly as long (shm_open, shm_unlink)."),
+    "batch": Entry("Compose", "Run commands from a file, a pipe or a prompt, one a line, in one process."),
     "completion": Entry("Set up", "Print the script that makes a shell complete shmctl: bash, zsh or fish."),
 }
 
@@ -115,13 +113,13 @@ def _show_version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
     type=click.IntRange(min=1),
     metavar="PID",
     shell_complete=completed_by("complete_pids"),
-    help="Work in the /dev/shm that process PID sees, in another container, say.",
+    help="Work in the /dev/shm that process PID sees.",
 )
 @click.option(
     "--color",
     type=click.Choice(["auto", "always", "never"]),
     metavar="WHEN",
-    help="Use colour: auto (on a terminal, unless NO_COLOR is set), always or never.",
+    help="Use colour: auto (on a terminal), always or never.",
 )
 @click.option(
     "-V",
@@ -134,10 +132,7 @@ def _show_version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
 )
 @click.pass_context
 def cli(ctx: click.Context, trace: bool, target_pid: int | None, color: str | None) -> None:
-    """Work with POSIX shared-memory objects: the things under /dev/shm.
-
-    Make them, write and read them, see who owns them and how large they are, and remove them.
-    """
+    """Work with POSIX shared-memory objects: the files in /dev/shm."""
     # A batch line starts from the batch's session; its own options override it.
     session = ctx.obj or Session()
     if target_pid is not None:

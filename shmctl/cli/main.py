@@ -15,6 +15,7 @@ from shmctl.cli import interrupts, messages
 from shmctl.cli.group import cli
 from shmctl.cli.interrupts import Interrupted
 from shmctl.cli.messages import ExitStatus
+from shmctl.cli.parsing import COMMAND_PATH
 from shmctl.core.errors import STANDARD_OUTPUT, FileError, InputError, ShmError
 from shmctl.core.names import printable, spelled_out
 
@@ -41,14 +42,21 @@ def run(args: Sequence[str], session: object = None) -> int:
             cli.invoke(context)
         sys.stdout.flush()
     except BaseException as problem:
-        command = context.invoked_subcommand if context else None
-        return end(problem, command)
+        command = full_name(context, context.invoked_subcommand) if context else None
+        return end(problem, command, args)
     return ExitStatus.DONE
 
 
-def end(problem: BaseException, command: str | None) -> int:
-    """Report why a command ended early; returns its exit status."""
+def full_name(context: click.Context, command: str | None) -> str | None:
+    """Return a command's name, with its subcommand's: ``sem create``."""
+    found: str = context.meta.get(COMMAND_PATH, "")
+    return found if command and found.startswith(f"{command} ") else command
+
+
+def end(problem: BaseException, command: str | None, args: Sequence[str] = ()) -> int:
+    """Report why a command ended early; returns its exit status. ``args`` are all of its words."""
     try:
+        _advise(problem, command, args)
         if isinstance(problem, click.exceptions.Exit):
             sys.stdout.flush()
             return problem.exit_code
@@ -56,6 +64,16 @@ def end(problem: BaseException, command: str | None) -> int:
     except OSError as error:
         # Standard output or standard error cannot be written.
         return _output_failed(error, command)
+
+
+def _advise(problem: BaseException, command: str | None, args: Sequence[str]) -> None:
+    """Give an error the whole command as its hint, where it can be guessed what was meant."""
+    if isinstance(problem, click.UsageError | InputError | ShmError):
+        from shmctl.cli.habits import advice
+
+        hint = advice(command, args, problem)
+        if hint:
+            problem.hint = hint  # type: ignore[union-attr] # click's errors have none of their own
 
 
 def _explain(problem: BaseException, command: str | None) -> int:  # noqa: C901, PLR0911 - a case for each kind of error
@@ -96,7 +114,8 @@ def _usage_error(problem: click.ClickException, command: str | None) -> None:
     context = getattr(problem, "ctx", None)
     path = context.command_path if context else "shmctl"
     message = printable(" ".join(problem.format_message().split())).removesuffix(".")
-    messages.error(message[:1].lower() + message[1:], f"see '{path} --help'", command)
+    hint = getattr(problem, "hint", None) or f"see '{path} --help'"
+    messages.error(message[:1].lower() + message[1:], hint, command)
 
 
 def _output_failed(error: OSError, command: str | None) -> int:

@@ -51,11 +51,9 @@ _HINTS = {
         errno.EEXIST,
     ): "--replace takes the name from the object that exists, --exchange swaps",
     ("cp", "linkat", errno.EEXIST): "--replace swaps the object that exists for the copy",
-    ("sem", "sem_open", errno.EEXIST): "--no-excl leaves one that exists as it is",
+    ("sem create", "sem_open", errno.EEXIST): "--no-excl leaves one that exists as it is",
     ("run", "shm_open", errno.EEXIST): "without --name the object gets a name that nobody has",
     ("write", "shm_open", errno.ENOENT): "--create makes the object",
-    ("unlink", "shm_unlink", errno.EISDIR): "rmdir(1) removes directories",
-    ("rm", "unlink", errno.EISDIR): "rmdir(1) removes directories",
 }
 _DIRECTORY_HINT = "'shmctl doctor' shows what is wrong with it"
 # The line of the script that is running: ``line 3: ``.
@@ -128,8 +126,10 @@ def failure(command: str | None, problem: ShmError) -> None:
     what = problem.detail or problem.strerror
     hint = problem.hint or _HINTS.get((command or "", problem.call, problem.errno or 0))
     if problem.errno == errno.ENOSPC and about_object:
-        what = problem.detail or "No space left on /dev/shm"
-        hint = hint or _NO_SPACE_HINT
+        text, next_step = _no_space()
+        what, hint = problem.detail or text, hint or next_step
+    elif problem.errno == errno.EDQUOT and about_object:
+        what = problem.detail or "Quota on /dev/shm exceeded"
     if about_object and problem.errno == errno.EROFS:
         what, hint = problem.detail or "/dev/shm is mounted read-only", hint or _DIRECTORY_HINT
     elif about_object and problem.errno == errno.EFBIG and _is_size_limited():
@@ -140,6 +140,30 @@ def failure(command: str | None, problem: ShmError) -> None:
             what = f"{what}: there is no directory /dev/shm"
     parts.append(f"{what} ({problem.symbol})")
     error(": ".join(parts), hint, command)
+
+
+def _no_space() -> tuple[str, str]:
+    """Return what ENOSPC means on /dev/shm, where it may be memory or inodes, and a hint."""
+    from shmctl.cli.session import Session
+    from shmctl.core.inspect.inodes import find_shortage
+
+    context = click.get_current_context(silent=True)
+    session = context.find_object(Session) if context else None
+    try:
+        shortage = find_shortage(session.directory if session else DEV_SHM)
+    except ShmError:
+        shortage = None
+    if shortage is None:
+        return "No space left on /dev/shm", _NO_SPACE_HINT
+    what = f"No inode left on /dev/shm: all {shortage.total} are used"
+    if 2 * shortage.taken < shortage.total or shortage.example is None:
+        return (
+            what,
+            "most are in directories or have no name: see 'shmctl df' and 'shmctl holders --unlinked'",
+        )
+    kinds = {"shm": "objects", "semaphore": "semaphores", "directory": "directories"}
+    taken = f"{shortage.taken} are {shortage.owner}'s {kinds.get(shortage.kind or '', 'other entries')}"
+    return what, f"{taken}, such as {escape(shortage.example)}; 'shmctl gc' removes what no process uses"
 
 
 def _is_size_limited() -> bool:
@@ -206,9 +230,9 @@ def fail() -> NoReturn:
 
 
 def current_command() -> str | None:
-    """Return the name of the running command."""
+    """Return the name of the running command: ``sem create``."""
     context = click.get_current_context(silent=True)
-    return context.command_path.split()[1] if context else None
+    return " ".join(context.command_path.split()[1:]) or None if context else None
 
 
 def flush_output() -> None:
@@ -216,17 +240,33 @@ def flush_output() -> None:
     sys.stdout.flush()
 
 
-class UmaskNotice:
-    """Reports, once per command, that the umask cleared bits of the mode ``wanted``."""
+class ModeNotice:
+    """Reports, once per command, that objects have another mode than ``wanted``; None if no mode was given.
 
-    def __init__(self, wanted: int) -> None:
-        self._wanted = wanted
+    The umask cleared bits of it, or the object existed and keeps its own.
+    """
+
+    def __init__(self, wanted: int | None, default: int = 0o600) -> None:
+        self._wanted = default if wanted is None else wanted
+        self._given = wanted is not None
         self._checked = False
 
     def __call__(self, target: "OpenObject") -> None:
-        """Check the mode of a new object."""
+        """Check the mode of an object that was created or opened."""
         if target.created and not self._checked:
             self.compare(target.name, target.stat().st_mode)
+        elif not target.created and self._given:
+            self.left_alone(target.name, target.stat().st_mode)
+
+    def left_alone(self, name: Name, st_mode: int) -> None:
+        """Report the mode of an object that existed, where it is another."""
+        mode = st_mode & 0o7777
+        if self._given and mode != self._wanted:
+            error(
+                f"{escape(name)}: it exists and keeps its mode, {mode:04o}",
+                f"shmctl chmod {self._wanted:04o} {escape(name)}",
+                current_command(),
+            )
 
     def compare(self, name: Name, st_mode: int) -> None:
         """Check a mode that is known."""

@@ -1,12 +1,25 @@
 """Decorators for the arguments and options that several commands share."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import click
 
 from shmctl.cli.parsing import OptionWithBareValue
-from shmctl.cli.types import DURATION, FILE, NAME, SIZE, Parsed, completed_by, parse_interval, user_id
+from shmctl.cli.types import (
+    DURATION,
+    FILE,
+    NAME,
+    PATTERN,
+    SIZE,
+    Parsed,
+    completed_by,
+    parse_interval,
+    user_id,
+)
+from shmctl.core.errors import InputError
+from shmctl.core.names import Name
+from shmctl.core.sizes import looks_like_size, looks_like_unit
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
@@ -24,6 +37,25 @@ def name_argument(function: Function) -> Function:
 def names_argument(function: Function) -> Function:
     """Add the argument NAME..., as ``names``."""
     return click.argument("names", metavar="NAME...", type=NAME, nargs=-1, required=True)(function)
+
+
+def new_names_argument(function: Function) -> Function:
+    """Add the argument NAME... of new objects, as ``words`` for `new_names`."""
+    return click.argument("words", metavar="NAME...", type=PATTERN, nargs=-1, required=True)(function)
+
+
+def new_names(
+    words: Sequence[str], number: int | None, parse: Callable[[str], Name], what: str, option: str
+) -> list[Name]:
+    """Return the names of new objects. Raises InputError for a number that lacks its option, or a unit."""
+    for word in words:
+        if number is None and word[:1].isdigit() and looks_like_size(word):
+            raise InputError(f"'{word}' looks like {what}, which {option} gives; as a name it is '/{word}'")
+        if number is not None and len(words) > 1 and looks_like_unit(word):
+            raise InputError(
+                f"'{word}' looks like a unit, which follows its number at once; as a name it is '/{word}'"
+            )
+    return list(map(parse, words))
 
 
 def offset_option(function: Function) -> Function:
@@ -210,6 +242,15 @@ def min_age_option(function: Function) -> Function:
         metavar="DURATION",
         help="Keep what was changed more recently: 30s, 10m, 2h, 3d (10m).",
     )(function)
+
+
+def verdict_options(function: Function) -> Function:
+    """``--semaphores`` and ``--trackers``: reasons that keep nothing."""
+    return _with_options(
+        function,
+        click.option("--semaphores", is_flag=True, help="Also semaphores that no process has open."),
+        click.option("--trackers", is_flag=True, help="Also what a live Python resource tracker keeps."),
+    )
 
 
 def json_option(function: Function) -> Function:

@@ -13,8 +13,13 @@ from typing import Any, NamedTuple
 import click
 
 from shmctl.cli.messages import ExitStatus
+from shmctl.core.errors import InputError
+
+COMMAND_PATH = "shmctl.command_path"
+"""The key of a context's ``meta`` for the command that was found last: ``sem create``."""
 
 _NEGATIVE_NUMBER = re.compile(r"-(0[xX]|[0-9.])")
+_TAKEN_MODE = re.compile(r"-[rwxXst0-7ugo][rwxXst0-7ugoa,=+-]*\Z")
 
 
 class Helped(click.Command):
@@ -69,13 +74,14 @@ class Group(Helped, click.Group):
         name, *rest = args
         command = self.get_command(ctx, name)
         if command is not None:
+            ctx.meta[COMMAND_PATH] = " ".join([*ctx.command_path.split()[1:], name])
             return name, command, rest
         if name == "help":
             return self._resolve_help(ctx, rest)
         if ctx.resilient_parsing:
             # Nothing completes an unknown command.
             return name, click.Command(name, add_help_option=False), rest
-        raise click.UsageError(f"no such command '{name}'{self._did_you_mean(ctx, name)}", ctx)
+        raise self._unknown(ctx, name, rest)
 
     def _resolve_help(
         self, ctx: click.Context, topic: list[str]
@@ -88,11 +94,17 @@ class Group(Helped, click.Group):
         # 'help' is completed with the names of commands.
         return None, None, []
 
-    def _did_you_mean(self, ctx: click.Context, name: str) -> str:
+    def _unknown(self, ctx: click.Context, name: str, rest: Sequence[str]) -> Exception:
         from difflib import get_close_matches
 
+        from shmctl.cli.habits import synonym
+
+        message = f"no such command '{name}'"
+        hint = synonym(ctx.command_path, name, rest)
+        if hint:
+            return InputError(message, hint)
         near = get_close_matches(name, self.list_commands(ctx), n=1)
-        return f"; did you mean '{near[0]}'?" if near else ""
+        return click.UsageError(f"{message}; did you mean '{near[0]}'?" if near else message, ctx)
 
 
 class OptionWithBareValue(click.Option):
@@ -158,8 +170,8 @@ class Command(Helped):
     ``finish`` has the last word on the parameters of a line: see `options.Combine`.
     """
 
-    takes_numbers = False
-    """Whether ``-5`` is a value rather than an option."""
+    values: re.Pattern[str] | None = None
+    """Words that begin with ``-`` and are values rather than options."""
     takes_program = False
     """Whether the last argument is a command line, whose options are not shmctl's."""
 
@@ -230,7 +242,7 @@ class Command(Helped):
             if word == "--":
                 line.operands += words
                 break
-            if not _looks_like_option(word) or (self.takes_numbers and _NEGATIVE_NUMBER.match(word)):
+            if not _looks_like_option(word) or (self.values and self.values.match(word)):
                 line.operands.append(word)
                 if len(line.operands) == self._operands_end:
                     line.operands += words
@@ -277,7 +289,13 @@ class _SomeParams(click.Command):
 class CommandWithValues(Command):
     """A command that takes ``-5`` as a value."""
 
-    takes_numbers = True
+    values = _NEGATIVE_NUMBER
+
+
+class CommandWithMode(Command):
+    """A command that takes ``-w`` as a symbolic mode."""
+
+    values = _TAKEN_MODE
 
 
 class CommandWithProgram(Command):

@@ -115,7 +115,7 @@ def _bytes_writer(offset: int, data: bytes, fit: Fit) -> Writer:
 
 
 def _layout_writer(source: LayoutSource, data: Data, fit: Fit, name: Name, session: Session) -> Writer:
-    from shmctl.cli.structs import find_layout
+    from shmctl.cli.struct_output import find_layout
 
     layout = find_layout(source, name, session)
     if data.text_arrays:
@@ -143,7 +143,7 @@ _MOST_ROWS = 256 << 20
 
 def _rows_writer(layout: "Layout", data: Data, fit: Fit) -> Writer:
     """Stores the records of a CSV or JSON text; each is checked before anything is stored."""
-    from shmctl.core.layouts import rows
+    from shmctl.core.layouts import record_input
 
     with (
         opened_input("-" if data.input_file is None else data.input_file) as source,
@@ -154,13 +154,15 @@ def _rows_writer(layout: "Layout", data: Data, fit: Fit) -> Writer:
     if len(raw) > _MOST_ROWS:
         raise InputError(f"more than {_MOST_ROWS >> 20} MiB of records are not read at once")
     text = raw.decode("utf-8-sig", "surrogateescape")
-    parse = rows.parse_csv if data.rows == "csv" else rows.parse_json
+    parse = record_input.parse_csv if data.rows == "csv" else record_input.parse_json
     records = parse(layout, text)
-    planned = rows.stores(layout, records, lambda start, length: bytes(length))
+    planned = record_input.stores(layout, records, lambda start, length: bytes(length))
 
     def write(target: OpenObject) -> int:
         length = layout.size * len(records)
-        write_stores(target, data.offset, length, lambda load: rows.stores(layout, records, load), fit)
+        write_stores(
+            target, data.offset, length, lambda load: record_input.stores(layout, records, load), fit
+        )
         return _count_bytes(planned)
 
     return write

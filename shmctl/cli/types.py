@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from shmctl.core.names import parse_name
+from shmctl.core.names import Name, parse_name, parse_path
 from shmctl.core.sizes import parse_duration, parse_mode, parse_resize, parse_size
 
 if TYPE_CHECKING:
@@ -33,8 +33,8 @@ class Parsed(ParamType):
 class NameType(Parsed):
     """An object's name, completed from /dev/shm."""
 
-    def __init__(self) -> None:
-        super().__init__("name", parse_name)
+    def __init__(self, parse: Callable[[str], Name] = parse_name) -> None:
+        super().__init__("name", parse)
 
     def shell_complete(
         self, ctx: click.Context, param: click.Parameter, incomplete: str
@@ -115,13 +115,16 @@ def group_id(text: str) -> int:
 
 
 def _number_or_fail(text: str, what: str) -> int:
-    # The largest ID means "unchanged" in chown(2).
+    # The largest ID means "unchanged" in chown(2); a plus is chown(1)'s mark of a number.
+    text = text.removeprefix("+")
     if text.isascii() and text.isdigit() and len(text) <= 10 and int(text) < 2**32 - 1:
         return int(text)
     raise click.UsageError(f"unknown {what} '{text}'")
 
 
 NAME = NameType()
+PATH = NameType(parse_path)
+"""A name, or the path of a file in a directory of /dev/shm."""
 PATTERN = PatternType()
 FILE = FileType()
 SIZE = Parsed("size", parse_size)

@@ -1,30 +1,46 @@
 """shmctl chmod."""
 
+from collections.abc import Callable
+
 import click
 
 from shmctl.cli import messages
 from shmctl.cli.options import names_argument, verbose_option
-from shmctl.cli.parsing import Command
+from shmctl.cli.parsing import CommandWithMode
 from shmctl.cli.session import Session, pass_session
-from shmctl.cli.types import MODE
+from shmctl.cli.types import Parsed
 from shmctl.core.names import Name, escape
 from shmctl.core.objects.attributes import change_mode
+from shmctl.core.sizes import parse_mode
 
 
-@click.command(cls=Command)
-@click.argument("mode", type=MODE)
+def parse_change(text: str) -> int | Callable[[int], int]:
+    """Parse a mode in octal, or what a symbolic one makes of an object's mode."""
+    if text.removeprefix("0o")[:1].isdigit():
+        return parse_mode(text)
+    from shmctl.core.symbolic import current_umask, parse_symbolic
+
+    mode, umask = parse_symbolic(text), current_umask()
+    return lambda before: mode.applied_to(before, umask)
+
+
+@click.command(cls=CommandWithMode)
+@click.argument("mode", type=Parsed("mode", parse_change))
 @names_argument
 @verbose_option
 @pass_session
-def command(session: Session, mode: int, names: tuple[Name, ...], verbose: bool) -> None:
+def command(
+    session: Session, mode: int | Callable[[int], int], names: tuple[Name, ...], verbose: bool
+) -> None:
     """Change the permissions of objects (fchmod).
 
-    MODE is octal: 600, 0644, 0o666. The umask has no say here.
+    MODE is octal (600, 0644) or symbolic as in chmod(1): u+rw, go=, a+rX. The umask counts only where
+    a symbolic MODE names nobody: +w.
     """
 
     def chmod_one(name: Name) -> None:
-        change_mode(name, mode, session.directory)
+        now = change_mode(name, mode, session.directory)
         if verbose:
-            click.echo(f"mode of {escape(name)} set to {mode:04o}")
+            click.echo(f"mode of {escape(name)} set to {now:04o}")
 
     messages.for_each(names, chmod_one)

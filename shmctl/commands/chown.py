@@ -24,14 +24,17 @@ class Ownership:
 
 
 def parse_ownership(text: str) -> Ownership:
-    """``OWNER``, ``OWNER:GROUP``, ``:GROUP``, and ``OWNER:`` for OWNER's login group, by name or number."""
+    """``OWNER``, ``OWNER:GROUP``, ``:GROUP``, and ``OWNER:`` for OWNER's login group, by name or number.
+
+    As in chown(1) ``+1`` is a number for sure, and ``:`` leaves both.
+    """
     owner, colon, group = text.partition(":")
-    if not owner and not group:
+    if not text:
         raise click.UsageError(f"invalid owner '{text}'")
     uid = user_id(owner) if owner else _UNCHANGED
     if group:
         return Ownership(uid, group_id(group))
-    return Ownership(uid, _login_group(uid) if colon else _UNCHANGED)
+    return Ownership(uid, _login_group(uid) if owner and colon else _UNCHANGED)
 
 
 def _login_group(uid: int) -> int:

@@ -3,11 +3,11 @@
 import click
 
 from shmctl.cli import messages
-from shmctl.cli.options import Combine, atomic_options, names_argument, verbose_option
+from shmctl.cli.options import Combine, atomic_options, new_names, new_names_argument, verbose_option
 from shmctl.cli.parsing import Command
 from shmctl.cli.session import Session, pass_session
 from shmctl.cli.types import MODE, SIZE
-from shmctl.core.names import Name, escape
+from shmctl.core.names import Name, escape, parse_name
 from shmctl.core.objects.create import created
 from shmctl.core.objects.open import DEFAULT_MODE
 from shmctl.core.objects.resize import set_size
@@ -26,13 +26,12 @@ from shmctl.core.rules import exclude, go_with
         exclude("atomic", "trunc", says="--atomic makes a new object: --trunc does not go with it"),
     ),
 )
-@names_argument
+@new_names_argument
 @click.option("-s", "--size", type=SIZE, metavar="SIZE", help="Size in bytes: 100, 4K, 2GiB (0).")
 @click.option(
     "-m",
     "--mode",
     type=MODE,
-    default=DEFAULT_MODE,
     metavar="MODE",
     help="Permissions in octal, less the umask (600).",
 )
@@ -49,9 +48,9 @@ from shmctl.core.rules import exclude, go_with
 @pass_session
 def command(
     session: Session,
-    names: tuple[Name, ...],
+    words: tuple[str, ...],
     size: int | None,
-    mode: int,
+    mode: int | None,
     exclusive: bool,
     trunc: bool,
     reserve: bool,
@@ -59,12 +58,13 @@ def command(
     replace: bool,
     verbose: bool,
 ) -> None:
-    """Make shared-memory objects (shm_open, ftruncate).
+    """Create shared-memory objects (shm_open, ftruncate).
 
     Each NAME becomes an object of SIZE bytes, all zero. An existing name is an error unless
     --no-excl is given. Nothing half made is left behind.
     """
-    tell_umask = messages.UmaskNotice(mode)
+    tell_mode = messages.ModeNotice(mode)
+    mode = DEFAULT_MODE if mode is None else mode
 
     def create_one(name: Name) -> None:
         if atomic:
@@ -79,7 +79,7 @@ def command(
                 reserve=reserve,
                 directory=session.directory,
             ) as target:
-                tell_umask(target)
+                tell_mode(target)
             made = target.created
         if verbose:
             click.echo(f"{'made' if made else 'opened'} {escape(name)}")
@@ -89,7 +89,7 @@ def command(
 
         with created_atomically(name, mode, session.directory, replace=replace) as target:
             set_size(target, 0, size or 0, reserve)
-            tell_umask(target)
+            tell_mode(target)
         return target.created
 
-    messages.for_each(names, create_one)
+    messages.for_each(new_names(words, size, parse_name, "a SIZE", "--size"), create_one)

@@ -14,7 +14,9 @@ from shmctl.cli.session import Session, pass_session
 from shmctl.core.inspect.peaks import Peak, Peaks
 from shmctl.core.inspect.snapshot import Snapshot, snapshots
 from shmctl.core.inspect.usage import Mounted, Usage, mounted_everywhere
+from shmctl.core.names import escape
 from shmctl.core.proc import Uninspected, system_v_memory
+from shmctl.core.sizes import human_size
 
 if TYPE_CHECKING:
     from shmctl.render.output import Output
@@ -51,9 +53,36 @@ def command(
     else:
         with session.paged() as output:
             _write(output, looks)
+        if not everywhere:
+            _tell_next_step(looks[0])
     # What adds up is held by nobody else.
     unexplained = [look.usage.uninspected for look in looks if look.usage.unexplained > 0]
     messages.uninspected(max(uninspected, *unexplained, (), key=len), by_pid=verbose)
+
+
+_NEARLY_FULL = 80  # percent, as for doctor
+
+
+def _tell_next_step(look: "Look") -> None:
+    """Where it is nearly full: the command that shows, or frees, most."""
+    usage, largest = look.usage, max(look.usage.unlinked, key=lambda each: each.allocated or 0, default=None)
+    full = max(
+        100 * usage.used // usage.capacity if usage.capacity else 0,
+        100 * usage.inodes_used // usage.inodes if usage.inodes else 0,
+    )
+    if full < _NEARLY_FULL:
+        return
+    orphans = look.by_verdict["orphan"]
+    if orphans and orphans >= (largest.allocated or 0 if largest else 0):
+        hint = f"shmctl gc frees {human_size(orphans)}"
+    elif largest and largest.allocated and largest.holders:
+        holder = largest.holders[0]
+        size = human_size(largest.allocated)
+        hint = f"PID {holder.pid} ({escape(holder.command)}) holds {size} without a name: "
+        hint += "shmctl holders --unlinked"
+    else:
+        hint = "shmctl ls --sort allocated --reverse"
+    messages.error(f"/dev/shm is {full}% full", hint, "df")
 
 
 class Look(NamedTuple):

@@ -2,11 +2,12 @@
 
 import sys
 from collections.abc import Callable, Sequence
+from shlex import quote
 
 import click
 
 from shmctl.cli import messages
-from shmctl.cli.options import json_option, min_age_option, owner_option
+from shmctl.cli.options import json_option, min_age_option, owner_option, verdict_options
 from shmctl.cli.parsing import Command
 from shmctl.cli.session import Session, pass_session
 from shmctl.cli.types import PATTERN
@@ -23,7 +24,7 @@ from shmctl.core.names import escape
 @click.option("--yes", is_flag=True, help="Remove without asking.")
 @min_age_option
 @owner_option
-@click.option("--semaphores", is_flag=True, help="Also semaphores that nobody has open.")
+@verdict_options
 @click.option(
     "--keep", type=PATTERN, multiple=True, metavar="PATTERN", help="Keep what matches; may be repeated."
 )
@@ -36,6 +37,7 @@ def command(
     min_age: float,
     owner: int | None,
     semaphores: bool,
+    trackers: bool,
     keep: tuple[str, ...],
     as_json: bool,
 ) -> None:
@@ -45,12 +47,13 @@ def command(
     given. Each object is looked at once more under the kernel's lease when its turn comes, and left
     if it is now in use or has been replaced.
     """
-    matches, rules, keeps = matcher(patterns), Rules(min_age, semaphores), _keeper(keep, owner)
+    matches, rules, keeps = matcher(patterns), Rules(min_age, semaphores, trackers), _keeper(keep, owner)
     snapshot = Snapshot(session.directory, matches, rules)
-    orphans = choose_orphans(snapshot.judgements, keeps)
+    judgements = snapshot.judged_once
+    orphans = choose_orphans(judgements, keeps)
     messages.no_lease(snapshot.test.lease_problem)
     if not as_json:
-        _show_plan(session, orphans, len(snapshot.judgements))
+        _show_plan(session, orphans, len(judgements))
     missing = messages.missing(missing_names(patterns, snapshot.entries))
     removals = []
     if yes:
@@ -58,14 +61,38 @@ def command(
     elif orphans and as_json:
         removals = [Removal(each, left="nothing is removed without --yes") for each in orphans]
     elif orphans and _confirmed(len(orphans)):
-        now = Snapshot(session.directory, matches, rules).judgements
+        now = Snapshot(session.directory, matches, rules).judged_once
         removals = _look_again(orphans, now, choose_orphans(now, keeps))
+    if not orphans and not as_json:
+        _tell_what_would(session, patterns, rules, keeps)
     if as_json:
         _write_json(removals)
     elif removals:
         _show_outcome(session, removals)
     if missing or any(removal.error for removal in removals):
         messages.fail()
+
+
+def _tell_what_would(
+    session: Session, patterns: Sequence[str], rules: Rules, keeps: Callable[[ObjectInfo], bool]
+) -> None:
+    """Say which options would find orphans where there are none."""
+    from dataclasses import replace
+
+    for option, others in (
+        ("--min-age 0", replace(rules, min_age=0.0)),
+        ("--semaphores", replace(rules, semaphores=True)),
+        ("--trackers", replace(rules, trackers=True)),
+        ("--min-age 0 --semaphores", replace(rules, min_age=0.0, semaphores=True)),
+    ):
+        judgements = Snapshot(session.directory, matcher(patterns), others).judged_once
+        found = choose_orphans(judgements, keeps) if others != rules else []
+        if found:
+            size = session.output().size(sum(each.info.allocated for each in found))
+            what = "1 object" if len(found) == 1 else f"{len(found)} objects"
+            words = " ".join(["shmctl gc", option, *map(quote, patterns)])
+            click.echo(f"hint: {words} finds {what}, {size}")
+            return
 
 
 def _keeper(keep: Sequence[str], owner: int | None) -> Callable[[ObjectInfo], bool]:
@@ -80,14 +107,14 @@ def _look_again(
     """Remove what was in the plan and still is an orphan: an answer may take its time."""
     still = {each.info.name for each in orphans}
     verdicts = {each.info.name: each.verdict for each in now}
-    reasons = {None: "it is gone already", Verdict.HELD: "it came into use"}
+    reasons = {None: "it is gone already", Verdict.HELD: "it is now in use"}
     removals = []
     for each in planned:
         verdict = verdicts.get(each.info.name)
         if each.info.name in still:
             removals.append(_remove(each))
         else:
-            removals.append(Removal(each, left=reasons.get(verdict, f"it is {verdict} by now")))
+            removals.append(Removal(each, left=reasons.get(verdict, f"it is now {verdict}")))
     return removals
 
 

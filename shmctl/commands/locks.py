@@ -86,7 +86,7 @@ def _inside(
     """Where pthread locks are, if a layout is given; its bare name is looked up in the holders' programs."""
     if source is None:
         return None
-    from shmctl.cli.structs import find_layout
+    from shmctl.cli.struct_output import find_layout
 
     if not snapshot.objects:
         raise InputError("--struct needs an object that exists")

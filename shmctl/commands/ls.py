@@ -1,6 +1,7 @@
 """shmctl ls."""
 
 import gc
+import re
 import sys
 import time
 from collections.abc import Iterable, Iterator
@@ -16,6 +17,7 @@ from shmctl.cli.types import DURATION, PATTERN, SIZE, Parsed, completed_by
 from shmctl.core.inspect.listing import matcher, missing_names, select
 from shmctl.core.inspect.snapshot import Snapshot
 from shmctl.core.models import Kind, ObjectInfo
+from shmctl.core.names import Name
 from shmctl.core.objects.describe import with_birth_time
 from shmctl.core.rules import exclude
 from shmctl.render.listing import (
@@ -24,8 +26,10 @@ from shmctl.render.listing import (
     DEFAULT_COLUMNS,
     GATHERED_COLUMNS,
     JUDGED_COLUMNS,
+    MADE_COLUMNS,
     Column,
-    gathered_columns,
+    judged_columns,
+    made_columns,
     parse_column,
     parse_columns,
     write_listing,
@@ -37,7 +41,46 @@ if TYPE_CHECKING:
 VERDICTS = ("held", "orphan", "kept", "unknown")
 
 
-@click.command(cls=Command, finish=Combine(exclude("null", "as_json"), exclude("null", "watch_seconds")))
+_LONG_COLUMNS = ("mode", "nlink", "owner", "group", "size", "modified", "name")
+_HUMAN_CLUSTER = re.compile(r"-(?=.*h)[ablrtSh01]{2,}\Z")
+
+
+class AsLs(Combine):
+    """Turns -l, -1, -S and -t, which mean what they mean to ls(1), into columns and an order."""
+
+    def __call__(self, ctx: click.Context) -> None:
+        """Raises UsageError."""
+        super().__call__(ctx)
+        shape, first = ctx.params.pop("shape"), ctx.params.pop("first")
+        if shape:
+            ctx.params["columns"] = _LONG_COLUMNS if shape == "long" else ("name",)
+            ctx.params["no_headings"] |= shape == "names"
+        if first:
+            ctx.params["sort"] = first
+            ctx.params["reverse"] = not ctx.params["reverse"]
+
+
+class ListingCommand(Command):
+    """Takes the h of ``-lh`` for ls(1)'s; ``-h`` alone is --help."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Parse, with ``--human`` in place of that h."""
+        end = args.index("--") if "--" in args else len(args)
+        human = [arg for arg in args[:end] if _HUMAN_CLUSTER.match(arg)]
+        if human:
+            args = ["--human", *(arg.replace("h", "") if arg in human else arg for arg in args)]
+        return super().parse_args(ctx, args)
+
+
+@click.command(
+    cls=ListingCommand,
+    finish=AsLs(
+        exclude("null", "as_json"),
+        exclude("null", "watch_seconds"),
+        exclude("shape", "columns"),
+        exclude("first", "sort"),
+    ),
+)
 @click.argument("pattern", metavar="[PATTERN]...", type=PATTERN, nargs=-1)
 @click.option(
     "-a", "--all", "everything", is_flag=True, help="Also what is no object: directories, links, sockets."
@@ -53,6 +96,8 @@ VERDICTS = ("held", "orphan", "kept", "unknown")
     shell_complete=completed_by("complete_columns"),
     help="Columns to show, or with a + to add: " + ", ".join(ALL_COLUMNS) + ".",
 )
+@click.option("-l", "--long", "shape", flag_value="long", help="The columns of ls -l, in its order.")
+@click.option("-1", "--names", "shape", flag_value="names", help="Names alone, one a line.")
 @click.option(
     "--sort",
     type=Parsed("column", parse_column),
@@ -61,6 +106,8 @@ VERDICTS = ("held", "orphan", "kept", "unknown")
     shell_complete=completed_by("complete_column"),
     help="Sort by a column (name).",
 )
+@click.option("-S", "--largest", "first", flag_value="size", help="Sort by size, the largest first.")
+@click.option("-t", "--newest", "first", flag_value="modified", help="Sort by time, the newest first.")
 @click.option("-r", "--reverse", is_flag=True, help="Sort the other way round.")
 @click.option("-0", "--null", is_flag=True, help="Names alone, each ended by a NUL byte.")
 @click.option("--no-headings", is_flag=True, help="No line of headings.")
@@ -107,6 +154,8 @@ def command(  # noqa: C901 - a few lines for each of many options
     A PATTERN is a name or a quoted glob ('psm_*'). A table on a terminal; elsewhere aligned columns
     with sizes in bytes.
     """
+    if everything and columns == DEFAULT_COLUMNS:
+        columns += MADE_COLUMNS
     wanted = {sort, *columns, *(["verdict"] if verdict else [])}
 
     def look() -> tuple[list[ObjectInfo], dict[str, Column], list[ObjectInfo]]:
@@ -124,6 +173,11 @@ def command(  # noqa: C901 - a few lines for each of many options
             chosen = map(with_birth_time, chosen)
         available = COLUMNS | _gather_columns(snapshot, wanted)
         infos = sorted(chosen, key=COLUMNS["name"].value, reverse=reverse)
+        content = _content(snapshot, infos) if everything or kind else {}
+        if content:
+            available["allocated"] = COLUMNS["allocated"]._replace(
+                value=lambda info: content.get(info.name, info.allocated)
+            )
         if sort != "name":
             infos.sort(key=available[sort].value, reverse=reverse)
         if verdict:
@@ -135,7 +189,8 @@ def command(  # noqa: C901 - a few lines for each of many options
 
         extra = {column: available[column] for column in columns if column in GATHERED_COLUMNS}
         for info in infos:
-            yield object_record(info) | {key: extra[key].json_value(info) for key in extra}
+            allocated = {"allocated": available["allocated"].value(info)}
+            yield object_record(info) | allocated | {key: extra[key].json_value(info) for key in extra}
 
     def draw(output: "Output") -> None:
         infos, available, _ = look()
@@ -171,9 +226,21 @@ def command(  # noqa: C901 - a few lines for each of many options
 
 
 def _gather_columns(snapshot: Snapshot, wanted: set[str]) -> dict[str, Column]:
-    """The columns that take a verdict, or a look at processes, if any is wanted."""
-    if wanted.isdisjoint(JUDGED_COLUMNS):
+    """The columns that take a verdict, a look at processes or the families of names, if any is wanted."""
+    columns: dict[str, Column] = {}
+    if not wanted.isdisjoint(MADE_COLUMNS):
+        from shmctl.core.inspect.family_files import load_families
+
+        columns |= made_columns(load_families())
+    if not wanted.isdisjoint(JUDGED_COLUMNS):
+        judgements = {each.info.name: each for each in (*snapshot.judgements, *snapshot.judged_folders)}
+        messages.no_lease(snapshot.test.lease_problem)
+        columns |= judged_columns(snapshot.pids if "holders" in wanted else {}, judgements)
+    return columns
+
+
+def _content(snapshot: Snapshot, infos: Iterable[ObjectInfo]) -> dict[Name, int]:
+    """The memory of each directory with what is in it, if any is among ``infos``."""
+    if all(info.kind is not Kind.DIRECTORY for info in infos):
         return {}
-    judgements = {each.info.name: each for each in snapshot.judgements}
-    messages.no_lease(snapshot.test.lease_problem)
-    return gathered_columns(snapshot.pids if "holders" in wanted else {}, judgements)
+    return {folder.info.name: folder.allocated for folder in snapshot.folders}

@@ -1,7 +1,8 @@
 """shmctl read."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, NamedTuple, TextIO
 
 import click
@@ -18,6 +19,7 @@ from shmctl.cli.options import (
 from shmctl.cli.parsing import Command
 from shmctl.cli.session import Session, pass_session, progress_on
 from shmctl.cli.types import SIZE, Parsed
+from shmctl.core.errors import ShmError
 from shmctl.core.names import Name, escape
 from shmctl.core.objects.open import OpenObject
 from shmctl.core.objects.read import chunks, extent, read_bytes, readable
@@ -26,7 +28,7 @@ from shmctl.core.rules import exclude, go_with
 from shmctl.core.sizes import ALL, parse_count
 
 if TYPE_CHECKING:
-    from shmctl.cli.structs import Wanted
+    from shmctl.cli.struct_output import Wanted
     from shmctl.core.layouts.model import Endian
     from shmctl.render.output import Output
 
@@ -118,7 +120,7 @@ def _wanted(session: Session, request: Request) -> "Wanted | None":
     """What to show of a structure; None where none is asked for."""
     if request.layout is None:
         return None
-    from shmctl.cli.structs import Wanted, find_layout
+    from shmctl.cli.struct_output import Wanted, find_layout
 
     layout = find_layout(request.layout, request.name, session)
     if request.text_arrays:
@@ -131,9 +133,15 @@ def _wanted(session: Session, request: Request) -> "Wanted | None":
 
 
 def _show(session: Session, request: Request, wanted: "Wanted | None", output: "Output") -> None:
-    with readable(request.name, session.directory, lock=request.lock) as target:
+    with ExitStack() as opened:
+        try:
+            target = opened.enter_context(readable(request.name, session.directory, lock=request.lock))
+        except ShmError:
+            if request.as_json:
+                _write_records(output, request, [])
+            raise
         if wanted is not None:
-            from shmctl.cli.structs import show
+            from shmctl.cli.struct_output import show
 
             show(target, wanted, output)
         elif request.type_name is not None:
@@ -234,8 +242,13 @@ def _read_values(target: OpenObject, request: Request, type_name: str, output: "
 
 
 def _write_json(target: OpenObject, request: Request, output: "Output", content: dict[str, Any]) -> None:
-    from shmctl.render.jsonlines import write_array, write_line
     from shmctl.render.records import name_fields
 
+    _write_records(output, request, [{**name_fields(target.name), "offset": request.offset, **content}])
+
+
+def _write_records(output: "Output", request: Request, records: Sequence[dict[str, Any]]) -> None:
+    from shmctl.render.jsonlines import write_array, write_line
+
     write = write_line if request.watch_seconds else write_array
-    write(output.stream, [{**name_fields(target.name), "offset": request.offset, **content}])
+    write(output.stream, records)

@@ -1,5 +1,8 @@
 """shmctl rm."""
 
+import errno
+from collections.abc import Sequence, Set
+
 import click
 
 from shmctl.cli import messages
@@ -33,19 +36,21 @@ def command(
     if not pattern and ask != "never":
         raise click.UsageError("missing argument 'NAME-or-PATTERN...'", click.get_current_context())
 
+    rehearsed: set[Name] = set()
+
     def remove_one(name: Name) -> None:
         if dry_run:
-            describe_any(name, session.directory)
-            click.echo(f"would remove {escape(name)}")
+            _rehearse(name, session, rehearsed)
             return
         shown = None
         if ask == "always":
             shown = describe_any(name, session.directory).st
             if not _confirmed(name):
                 return
+        staying = _staying(name, session) if verbose else ""
         remove(name, session.directory, shown=shown)
         if verbose:
-            click.echo(f"removed {escape(name)}")
+            click.echo(f"removed {escape(name)}{staying}")
 
     def remove_unless_gone(name: Name) -> None:
         try:
@@ -54,9 +59,32 @@ def command(
             if not (ask == "never" and isinstance(problem.__cause__, FileNotFoundError)):
                 raise
 
-    # Each name once, in the order in which they were given.
-    names = dict.fromkeys(name for text in pattern for name in _expand(text, session))
-    messages.for_each(names, remove_unless_gone)
+    messages.for_each(_expand_all(pattern, session), remove_unless_gone)
+
+
+def _staying(name: Name, session: Session) -> str:
+    """Who keeps the memory of an object that is about to lose its name."""
+    from shmctl.core.inspect.lease import State
+    from shmctl.core.inspect.snapshot import Snapshot
+
+    try:
+        info = describe_any(name, session.directory)
+    except ShmError:
+        return ""  # its removal fails in its turn
+    snapshot = Snapshot.of([info], session.directory)
+    if not info.kind.is_object or snapshot.test.ask_each([info])[0].state is State.FREE:
+        return ""
+    pids = dict.fromkeys(holder.pid for holder in snapshot.holders_of(info))
+    return f"; PID {', '.join(map(str, pids))} still holds its memory" if pids else ""
+
+
+def _rehearse(name: Name, session: Session, rehearsed: set[Name]) -> None:
+    """Show what would be removed; the second time a name would be gone."""
+    if name in rehearsed:
+        raise ShmError("unlink", name, errno.ENOENT) from FileNotFoundError()
+    describe_any(name, session.directory)
+    rehearsed.add(name)
+    click.echo(f"would remove {escape(name)}")
 
 
 def _confirmed(name: Name) -> bool:
@@ -68,8 +96,21 @@ def _confirmed(name: Name) -> bool:
         return False
 
 
-def _expand(text: str, session: Session) -> list[Name]:
-    """The objects that a pattern matches; a plain name, or one that exists as it stands, is itself."""
+def _expand_all(patterns: Sequence[str], session: Session) -> list[Name]:
+    names: list[Name] = []
+    before: set[Name] = set()
+    for text in patterns:
+        expanded = _expand(text, session, before)
+        names += expanded
+        before.update(expanded)
+    return names
+
+
+def _expand(text: str, session: Session, before: Set[Name]) -> list[Name]:
+    """The objects that a pattern matches, without those ``before``, which are gone when its turn comes.
+
+    A plain name, or one that exists as it stands, is itself.
+    """
     name = parse_name(text)
     if not is_pattern(text):
         return [name]
@@ -77,5 +118,6 @@ def _expand(text: str, session: Session) -> list[Name]:
         describe_any(name, session.directory)
     except ShmError:
         infos = scan(session.directory, matcher([text]))
-        return sorted(info.name for info in infos if info.kind.is_object) or [name]
+        found = sorted(info.name for info in infos if info.kind.is_object) or [name]
+        return [each for each in found if each not in before]
     return [name]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from shmctl.cli import messages
-from shmctl.cli.options import Combine, json_option, verbose_option
+from shmctl.cli.options import Combine, json_option, new_names, new_names_argument, verbose_option
 from shmctl.cli.parsing import Command, Group
 from shmctl.cli.session import Session, pass_session
 from shmctl.cli.types import DURATION, MODE, PATTERN, Parsed
@@ -15,6 +15,8 @@ from shmctl.core.errors import ShmError
 from shmctl.core.inspect.listing import matcher, scan
 from shmctl.core.models import DEV_SHM, Kind
 from shmctl.core.names import Name, escape
+from shmctl.core.objects.describe import describe
+from shmctl.core.objects.open import DEFAULT_MODE
 from shmctl.core.objects.semaphore_file import VALUE_MAX
 from shmctl.core.rules import exclude
 from shmctl.core.sync import semaphores
@@ -58,11 +60,10 @@ def command(session: Session, context: click.Context) -> None:
 
 
 @command.command(cls=Command)
-@_names
+@new_names_argument
 @click.option(
     "--value",
     type=click.IntRange(0, VALUE_MAX),
-    default=0,
     metavar="N",
     help="The value to begin with (0).",
 )
@@ -70,7 +71,6 @@ def command(session: Session, context: click.Context) -> None:
     "-m",
     "--mode",
     type=MODE,
-    default=0o600,
     metavar="MODE",
     help="Permissions in octal, less the umask (600).",
 )
@@ -80,15 +80,21 @@ def command(session: Session, context: click.Context) -> None:
     default=True,
     help="Refuse a name that exists (O_EXCL), or leave it as it is.",
 )
-def create(names: tuple[Name, ...], value: int, mode: int, exclusive: bool) -> None:
+def create(words: tuple[str, ...], value: int | None, mode: int | None, exclusive: bool) -> None:
     """Make semaphores (sem_open)."""
-    tell_umask = messages.UmaskNotice(mode)
+    tell_mode = messages.ModeNotice(mode)
 
     def create_one(name: Name) -> None:
-        made = semaphores.create_semaphore(name, value, mode, exclusive=exclusive)
+        made = semaphores.create_semaphore(
+            name, value or 0, DEFAULT_MODE if mode is None else mode, exclusive=exclusive
+        )
         if made is not None:
-            tell_umask.compare(name, made.st.st_mode)
+            tell_mode.compare(name, made.st.st_mode)
+        elif mode is not None:
+            file = semaphores.file_of(name)
+            tell_mode.left_alone(file, describe(file).st.st_mode)
 
+    names = new_names(words, value, semaphores.parse_semaphore_name, "a value", "--value")
     messages.for_each(names, create_one)
 
 

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 @names_argument
 @click.option(
     "-f",
+    "-c",
     "--format",
     "format_text",
     type=Parsed("format", check_format),
@@ -63,7 +64,7 @@ def command(
     as_json: bool,
     verbose: bool,
 ) -> None:
-    """Show all that the system knows of objects (fstat).
+    """Show the metadata of objects (fstat).
 
     Works on an object that you may not open. On a terminal a panel each; elsewhere 'field value'
     lines; --json adds every st_ field as a number.

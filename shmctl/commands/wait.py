@@ -77,6 +77,6 @@ def command(
 
 
 def _found(source: LayoutSource, name: Name, session: Session) -> "Layout":
-    from shmctl.cli.structs import find_layout
+    from shmctl.cli.struct_output import find_layout
 
     return find_layout(source, name, session)

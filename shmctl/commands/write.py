@@ -107,6 +107,7 @@ def command(
     be negative: -5.
     """
     writer = choose_writer(data, fit, name, session)
+    tell_mode = messages.ModeNotice(mode)
     mode = DEFAULT_MODE if mode is None else mode
     if atomic:
         from shmctl.core.objects.publish import created_atomically
@@ -115,7 +116,7 @@ def command(
     else:
         opening = writable(name, session.directory, create=create, mode=mode, lock=lock)
     with opening as target:
-        messages.UmaskNotice(mode)(target)
+        tell_mode(target)
         count = writer(target)
     if verbose:
         click.echo(f"stored {count} bytes in {escape(name)}")

@@ -65,6 +65,10 @@ def type_name(st_mode: int) -> str:
     return _TYPE_NAMES.get(stat.S_IFMT(st_mode), "a regular file")
 
 
+Identity = tuple[int, int]
+"""(st_dev, st_ino)."""
+
+
 class ObjectInfo(NamedTuple):
     """A directory entry and its metadata (fstat(2)).
 
@@ -76,6 +80,11 @@ class ObjectInfo(NamedTuple):
     directory: Directory
     st: os.stat_result
     btime_ns: int | None = None
+
+    @property
+    def identity(self) -> Identity:
+        """The device and inode of its file."""
+        return self.st.st_dev, self.st.st_ino
 
     @property
     def path(self) -> bytes:

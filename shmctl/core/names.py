@@ -12,7 +12,10 @@ Name = NewType("Name", bytes)
 NAME_MAX = 255
 SHELL_PREFIX = "/dev/shm/"
 SEMAPHORE_PREFIX = b"/sem."
-_SPECIAL = re.compile(r"[ '\"\\]")
+# Printable to Python, and they show as nothing: Hangul fillers, the empty Braille pattern and so on.
+_BLANK = "\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180d\u180f\u2800\u3164\ufe00-\ufe0f\uffa0"
+_BLANK += "\U00016fe4\U0001d159\U000e0100-\U000e01ef"
+_SPECIAL = re.compile(rf"[ '\"\\{_BLANK}]")
 _LETTER_ESCAPES = {"\n": r"\n", "\t": r"\t", "\r": r"\r", "\\": r"\\"}
 
 
@@ -21,14 +24,29 @@ def parse_name(text: str | bytes) -> Name:
 
     Raises InputError for an invalid name.
     """
-    given = os.fsencode(text)
-    bare = given.removeprefix(SHELL_PREFIX.encode())
-    if bare == given:
-        bare = given.removeprefix(b"/")
+    bare = _bare(text)
     problem = _problem(bare)
     if problem:
+        given = os.fsencode(text)
         raise InputError(f"invalid object name '{escape(given, keep=' ')}': {problem}")
     return Name(b"/" + bare)
+
+
+def _bare(text: str | bytes) -> bytes:
+    given = os.fsencode(text)
+    bare = given.removeprefix(SHELL_PREFIX.encode())
+    return given.removeprefix(b"/") if bare == given else bare
+
+
+def parse_path(text: str | bytes) -> Name:
+    """The same, or the path of a file in a directory: ``b"/jack_db/__db.001"``."""
+    top, slash, rest = _bare(text).partition(b"/")
+    name = parse_name(top)
+    for part in rest.split(b"/") if slash else ():
+        problem = _problem(part)
+        if problem:
+            raise InputError(f"invalid object name '{escape(os.fsencode(text), keep=' ')}': {problem}")
+    return Name(name + slash + rest)
 
 
 def _problem(bare: bytes) -> str | None:
@@ -64,7 +82,9 @@ def escape(data: bytes | str, keep: str = "") -> str:
 
 def printable(text: str) -> str:
     """Escape only the unprintable characters of a sentence."""
-    return text if text.isprintable() else escape(text, keep=" '\"\\")
+    if text.isascii() and text.isprintable():
+        return text
+    return escape(text, keep=" '\"\\")
 
 
 def _is_plain(character: str) -> bool:

@@ -141,6 +141,7 @@ class Stat(NamedTuple):
     flags: int
     threads: int
     start: float
+    parent: int
 
     @property
     def is_dead(self) -> bool:
@@ -152,7 +153,8 @@ def stat(pid: int) -> Stat:
     """The state of a process. Raises OSError."""
     # The command is in the middle, in parentheses, and may contain some itself.
     fields = _read(pid, "stat").rpartition(b")")[2].split()
-    return Stat(fields[0], int(fields[6]), int(fields[17]), int(fields[19]) / os.sysconf("SC_CLK_TCK"))
+    start = int(fields[19]) / os.sysconf("SC_CLK_TCK")
+    return Stat(fields[0], int(fields[6]), int(fields[17]), start, int(fields[1]))
 
 
 def namespace_pids(pid: int) -> list[int]:
@@ -305,6 +307,11 @@ def descriptors(pid: int | None) -> list[bytes]:
 def descriptor_path(pid: int, fd: bytes) -> bytes:
     """What a descriptor leads to, ``/dev/shm/x (deleted)`` or ``pipe:[5]``. Raises OSError."""
     return os.readlink(b"/proc/%d/fd/%s" % (pid, fd))
+
+
+def own_path(fd: int) -> bytes:
+    """What a descriptor of this process leads to. Raises OSError."""
+    return os.readlink(b"/proc/self/fd/%d" % fd)
 
 
 def descriptor_info(pid: int, fd: bytes) -> tuple[int, int | None]:

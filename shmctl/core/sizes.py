@@ -12,6 +12,7 @@ DURATION_MAX = 4e9
 _LETTERS = "KMGTPE"
 # Compiled on first use: most commands parse one of them, or none.
 _SIZE = r"(?:0[xX]([0-9a-fA-F]+)|([0-9]+)(?:([KMGTPE])(i?B)?)?)"
+_UNIT = r"[KMGTPE](?:i?B)?"
 _DURATION = r"([0-9]+(?:\.[0-9]*)?|\.[0-9]+)([smhd]?)"
 _SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 _MODE = r"(?:0[oO])?([0-7]+)"
@@ -55,6 +56,16 @@ def parse_fullness(text: str) -> Fullness:
     if not match:
         raise InputError(f"invalid use '{text}'", hint="it is a size, or 0% to 99.9%: nothing is over 100%")
     return Fullness(None, float(match[1]))
+
+
+def looks_like_size(text: str) -> bool:
+    """Whether a word is a number of bytes, with a unit or without."""
+    return re.fullmatch(_SIZE, text, re.IGNORECASE | re.ASCII) is not None
+
+
+def looks_like_unit(text: str) -> bool:
+    """Whether a word is a unit of bytes: ``K``, ``MiB``."""
+    return re.fullmatch(_UNIT, text, re.IGNORECASE | re.ASCII) is not None
 
 
 def parse_duration(text: str) -> float:
@@ -106,10 +117,18 @@ class Resize(NamedTuple):
 def parse_resize(text: str) -> Resize:
     """``100``, ``+4K``, ``-10``, ``<1M`` (at most), ``>1M`` (at least), ``/4K``, ``%4K`` (rounded down, up).
 
+    As in truncate(1) white space may stand before, and ``K`` is ``1K``.
+
     Raises InputError, also for rounding to a multiple of 0.
     """
-    operator = text[:1] if text[:1] in "+-<>/%" else ""
-    resize = Resize(operator, parse_size(text[len(operator) :]))
+    stripped = text.lstrip()
+    operator = stripped[:1] if stripped[:1] in "+-<>/%" else ""
+    amount = stripped[len(operator) :]
+    if operator not in ("+", "-"):
+        amount = amount.lstrip()
+        # A unit alone is one of it.
+        amount = "1" + amount if looks_like_unit(amount) else amount
+    resize = Resize(operator, parse_size(amount))
     if resize.size == 0 and operator and operator in "/%":
         raise InputError(f"invalid size '{text}': nothing is a multiple of 0")
     return resize

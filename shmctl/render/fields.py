@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from shmctl.core.layouts.fields import Field
-from shmctl.render.columns import write_table
+from shmctl.render.aligned import write_table
 from shmctl.render.output import Heading, Output
 
 _HEADINGS = (

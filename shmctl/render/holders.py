@@ -1,13 +1,14 @@
 """Holders, and objects without a name."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
+from shmctl.core.inspect.containers import Place
 from shmctl.core.inspect.holders import Holder, Unlinked
-from shmctl.core.models import user_name
-from shmctl.core.names import Name, escape
-from shmctl.render.columns import write_table
-from shmctl.render.output import Heading, Output
+from shmctl.core.models import ObjectInfo, user_name
+from shmctl.core.names import escape
+from shmctl.render.aligned import write_table
+from shmctl.render.output import Cell, Heading, Output
 from shmctl.render.records import name_fields
 
 _UNTOLD = "-"
@@ -15,8 +16,25 @@ _UNTOLD = "-"
 
 def holder_record(name: bytes, holder: Holder) -> dict[str, Any]:
     """A process that holds an object, by the keys that scripts rely on."""
+    return {**name_fields(name), **_process_fields(holder)}
+
+
+def held_record(info: ObjectInfo, holder: Holder | None) -> dict[str, Any]:
+    """An object and one of its holders; None is a holder that is not visible from here."""
+    st = info.st
     return {
-        **name_fields(name),
+        **name_fields(info.name),
+        "inode": st.st_ino,
+        "device": st.st_dev,
+        **_process_fields(holder),
+    }
+
+
+def _process_fields(holder: Holder | None) -> dict[str, Any]:
+    if holder is None:
+        keys = ("pid", "uid", "user", "command", "access", "mapped", "fds", "container", "pod")
+        return dict.fromkeys(keys)
+    return {
         "pid": holder.pid,
         "uid": holder.uid,
         "user": user_name(holder.uid),
@@ -24,17 +42,35 @@ def holder_record(name: bytes, holder: Holder) -> dict[str, Any]:
         "access": holder.access,
         "mapped": holder.mapped,
         "fds": sorted(holder.fds),
+        "container": holder.place.container,
+        "pod": holder.place.pod,
     }
 
 
-def write_holders(output: Output, holders: Sequence[tuple[Name, Holder]]) -> None:
-    """Write (name, holder) pairs, one a row."""
+def write_holders(output: Output, pairs: Iterable[tuple[ObjectInfo, Holder | None]]) -> None:
+    """Write objects with their holders, a pair a row; those that are not visible are left out."""
     headings = [Heading("NAME"), Heading("PID", right=True), Heading("USER"), Heading("COMMAND")]
     headings += [Heading("ACCESS"), Heading("MAPPED", right=True), Heading("FDS")]
-    write_table(output, headings, [_holder_row(output, name, holder) for name, holder in holders])
+    shown = [(info.name, holder) for info, holder in pairs if holder]
+    rows = [_holder_row(output, *pair) for pair in shown]
+    write_table(output, *_with_places(headings, rows, [{holder.place} for _, holder in shown]))
 
 
-def _holder_row(output: Output, name: bytes, holder: Holder) -> list[tuple[str, str]]:
+def _with_places(
+    headings: list[Heading], rows: list[list[Cell]], places: Sequence[set[Place]]
+) -> tuple[list[Heading], list[list[Cell]]]:
+    """Add the columns of containers and pods, each if there is any to show."""
+    containers = [{place.container or "" for place in some} for some in places]
+    pods = [{place.pod or "" for place in some} for some in places]
+    for heading, ids in (("CONTAINER", containers), ("POD", pods)):
+        if any(map(any, ids)):
+            headings = [*headings, Heading(heading)]
+            cells = [",".join(sorted(each - {""})) or _UNTOLD for each in ids]
+            rows = [[*row, (cell, "")] for row, cell in zip(rows, cells, strict=True)]
+    return headings, rows
+
+
+def _holder_row(output: Output, name: bytes, holder: Holder) -> list[Cell]:
     return [
         (escape(name), "bold"),
         (str(holder.pid), "cyan"),
@@ -46,25 +82,28 @@ def _holder_row(output: Output, name: bytes, holder: Holder) -> list[tuple[str, 
     ]
 
 
-def unlinked_record(unlinked: Unlinked) -> dict[str, Any]:
-    """An object without a name, by the keys that scripts rely on; null is what is not known."""
-    name = unlinked.name or b""
-    return {
-        **name_fields(name),
-        "inode": unlinked.identity[1],
-        "device": unlinked.identity[0],
-        "size": unlinked.size,
-        "allocated": unlinked.allocated,
-        "holders": [holder_record(name, holder) for holder in unlinked.holders],
-    }
+def unlinked_records(unlinked: Unlinked, software: str | None) -> Iterator[dict[str, Any]]:
+    """An object without a name, once for each holder; null is what is not known."""
+    for holder in unlinked.holders:
+        yield {
+            **name_fields(unlinked.name or b""),
+            "inode": unlinked.identity[1],
+            "device": unlinked.identity[0],
+            "size": unlinked.size,
+            "allocated": unlinked.allocated,
+            "software": software,
+            **_process_fields(holder),
+        }
 
 
-def write_unlinked(output: Output, objects: Sequence[Unlinked]) -> None:
-    """Write objects without a name, one a row."""
+def write_unlinked(output: Output, objects: Iterable[tuple[Unlinked, str | None]]) -> None:
+    """Write objects without a name, each with the software that made it if that is known, one a row."""
     headings = [Heading("INODE", right=True), Heading("FORMER-NAME"), Heading("SIZE", right=True)]
-    headings += [Heading("ALLOCATED", right=True), Heading("HOLDERS")]
-    rows = []
-    for each in objects:
+    headings += [Heading("ALLOCATED", right=True), Heading("HOLDERS"), Heading("SOFTWARE")]
+    rows: list[list[Cell]] = []
+    places = []
+    for each, software in objects:
+        places.append({holder.place for holder in each.holders})
         holders = ",".join(f"{holder.pid}/{escape(holder.command)}" for holder in each.holders)
         rows.append(
             [
@@ -73,6 +112,7 @@ def write_unlinked(output: Output, objects: Sequence[Unlinked]) -> None:
                 (_UNTOLD if each.size is None else output.size(each.size), "green"),
                 (_UNTOLD if each.allocated is None else output.size(each.allocated), "green"),
                 (holders, "cyan"),
+                (escape(software or _UNTOLD, keep=" " if output.terminal else ""), ""),
             ]
         )
-    write_table(output, headings, rows)
+    write_table(output, *_with_places(headings, rows, places))

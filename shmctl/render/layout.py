@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from shmctl.core.layouts.layout import Layout
 from shmctl.core.layouts.outline import Leaf, Row, leaves, outline
 from shmctl.core.layouts.values import escape
-from shmctl.render.columns import write_table
+from shmctl.render.aligned import write_table
 from shmctl.render.output import Cell, Heading, Output
 
 _HEADINGS = (Heading("OFFSET", right=True), Heading("SIZE", right=True), Heading("TYPE"), Heading("FIELD"))

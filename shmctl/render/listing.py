@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from shmctl.core.errors import InputError
 from shmctl.core.models import Kind, ObjectInfo
 from shmctl.core.names import Name, escape
-from shmctl.render.columns import write_rows
+from shmctl.render.aligned import write_rows
 from shmctl.render.output import Heading, Output, Row
 from shmctl.render.records import mode_text
 from shmctl.render.times import iso_time
 
 if TYPE_CHECKING:
+    from shmctl.core.inspect.families import Families
     from shmctl.core.inspect.verdicts import Judgement
 
 _KIND_STYLES = {
@@ -101,11 +102,13 @@ COLUMNS = {
     "btime": Column("BTIME", _birth_time, _birth_time_writer, style="cyan", json=_birth_time_json),
 }
 # These take a look at processes, or a verdict.
-JUDGED_COLUMNS = ("holders", "verdict", "software")
+JUDGED_COLUMNS = ("holders", "verdict")
+# And these the families of names.
+MADE_COLUMNS = ("software", "creator")
 # Nobody pays for these without asking: the birth time takes a call for each object.
-GATHERED_COLUMNS = ("btime", *JUDGED_COLUMNS)
+GATHERED_COLUMNS = ("btime", *JUDGED_COLUMNS, *MADE_COLUMNS)
 DEFAULT_COLUMNS = ("name", "size", "allocated", "mode", "owner", "group", "modified", "kind")
-ALL_COLUMNS = (*COLUMNS, *JUDGED_COLUMNS)
+ALL_COLUMNS = (*COLUMNS, *JUDGED_COLUMNS, *MADE_COLUMNS)
 _AT_A_TIME = 500
 
 
@@ -125,13 +128,10 @@ def parse_column(text: str) -> str:
     return text.lower()
 
 
-def gathered_columns(
+def judged_columns(
     holders: Mapping[Name, Sequence[int]], judgements: Mapping[Name, "Judgement"]
 ) -> dict[str, Column]:
-    """The columns that show what was gathered, by name; ``-`` where nothing is known of an object."""
-
-    def software(info: ObjectInfo) -> str | None:
-        return judgements[info.name].software if info.name in judgements else None
+    """The columns that take a verdict, by name; ``-`` where there is none."""
 
     def verdict(info: ObjectInfo) -> str | None:
         return judgements[info.name].verdict.value if info.name in judgements else None
@@ -139,31 +139,72 @@ def gathered_columns(
     def pids(info: ObjectInfo) -> tuple[int, ...]:
         return tuple(holders.get(info.name, ()))
 
-    def text(heading: str, value: Callable[[ObjectInfo], str | None]) -> Column:
-        def writer(output: Output) -> Callable[[str], str]:
-            return lambda text: escape(text or "-", keep=" " if output.terminal else "")
-
-        return Column(heading, lambda info: value(info) or "", writer, json=value)
-
     return {
         "holders": Column("HOLDERS", pids, lambda _: lambda pids: ",".join(map(str, pids)) or "-"),
-        "verdict": text("VERDICT", verdict),
-        "software": text("SOFTWARE", software),
+        "verdict": _optional_text("VERDICT", verdict),
     }
 
 
+def made_columns(families: "Families") -> dict[str, Column]:
+    """The columns of what a name says about its maker, by name; ``-`` where it says nothing."""
+    from shmctl.core.inspect.pids import PidTable, life_text
+
+    pids = PidTable()
+
+    def software(info: ObjectInfo) -> str | None:
+        match = families.match(info.name)
+        return match.family.software if match else None
+
+    def creator(info: ObjectInfo) -> str | None:
+        found = creator_json(info)
+        return None if found is None else f"{found['pid']}/{life_text(found['alive']).replace(' ', '-')}"
+
+    def creator_json(info: ObjectInfo) -> dict[str, Any] | None:
+        match = families.match(info.name)
+        return {"pid": match.pid, "alive": pids.is_alive(match.pid)} if match and match.pid else None
+
+    return {
+        "software": _optional_text("SOFTWARE", software),
+        "creator": _optional_text("CREATOR", creator)._replace(json=creator_json),
+    }
+
+
+def _optional_text(heading: str, value: Callable[[ObjectInfo], str | None]) -> Column:
+    def writer(output: Output) -> Callable[[str], str]:
+        return lambda text: escape(text or "-", keep=" " if output.terminal else "")
+
+    return Column(heading, lambda info: value(info) or "", writer, json=value)
+
+
 def write_listing(output: Output, infos: Sequence[ObjectInfo], chosen: Sequence[Column]) -> None:
-    """Write objects, one a row."""
+    """Write objects, one a row; default columns that a terminal has no room for are left out, GROUP first."""
+    rows = list(_rows(output, infos, chosen))
+    if output.terminal and tuple(chosen) == tuple(COLUMNS[column] for column in DEFAULT_COLUMNS):
+        chosen, rows = _fitted(output, chosen, rows)
     styles = {
         kind: tuple(column.style or kind_style for column in chosen)
         for kind, kind_style in _KIND_STYLES.items()
     }
-    write_rows(
-        output,
-        [Heading(column.heading, column.right) for column in chosen],
-        list(_rows(output, infos, chosen)),
-        (styles[info.kind] for info in infos),
-    )
+    headings = [Heading(column.heading, column.right) for column in chosen]
+    write_rows(output, headings, rows, (styles[info.kind] for info in infos))
+
+
+_GIVEN_UP = ("GROUP", "OWNER", "ALLOCATED", "MODE")
+_GAP = 2  # between the columns of a table for people
+
+
+def _fitted(output: Output, chosen: Sequence[Column], rows: list[Row]) -> tuple[Sequence[Column], list[Row]]:
+    from shmctl.render.table import console
+
+    width = console(output).width
+    texts = [(column, [column.heading, *(row[at] for row in rows)]) for at, column in enumerate(chosen)]
+    needs = {column.heading: max(map(len, cells)) for column, cells in texts}
+    kept = [column.heading for column in chosen]
+    for heading in _GIVEN_UP:
+        if sum(needs[each] for each in kept) + _GAP * (len(kept) - 1) > width:
+            kept.remove(heading)
+    places = [at for at, column in enumerate(chosen) if column.heading in kept]
+    return [chosen[at] for at in places], [tuple(row[at] for at in places) for row in rows]
 
 
 def _rows(output: Output, infos: Sequence[ObjectInfo], chosen: Sequence[Column]) -> Iterator[Row]:

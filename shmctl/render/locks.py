@@ -5,7 +5,7 @@ from typing import Any
 
 from shmctl.core.inspect.blockers import Lock, Party
 from shmctl.core.names import escape
-from shmctl.render.columns import write_table
+from shmctl.render.aligned import write_table
 from shmctl.render.output import Heading, Output
 from shmctl.render.records import name_fields
 
@@ -57,13 +57,13 @@ def _waiters(lock: Lock) -> str:
 
 def _shown(parties: Sequence[Party]) -> str:
     """``4711,4712 worker`` for those of one command, and how many there are besides."""
-    by_command: dict[str | None, list[str]] = {}
+    by_command: dict[str, list[str]] = {}
     for party in parties[:_MOST_SHOWN]:
-        by_command.setdefault(party.command, []).append(str(party.pid))
-    shown = [
-        f"{','.join(pids)} {'(dead)' if command is None else escape(command)}"
-        for command, pids in by_command.items()
-    ]
+        unnamed = "(dead)" if party.is_visible else "(not visible)"
+        by_command.setdefault(unnamed if party.command is None else escape(party.command), []).append(
+            str(party.pid)
+        )
+    shown = [f"{','.join(pids)} {command}" for command, pids in by_command.items()]
     more = len(parties) - _MOST_SHOWN
     return "; ".join(shown) + (f" +{more}" if more > 0 else "")
 

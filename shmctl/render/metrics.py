@@ -121,8 +121,13 @@ METRICS = (
     ),
     Metric(
         "unexplained_bytes",
-        "Memory that is used and in no other metric; below zero after a change meanwhile.",
+        "Memory that is used and in no other metric.",
         _one(lambda t: t.usage.unexplained),
+    ),
+    Metric(
+        "given_back_bytes",
+        "Memory that was given back while the rest was counted: the other metrics exceed what is used by it.",
+        _one(lambda t: t.usage.given_back),
     ),
     Metric(
         "uninspected_processes",

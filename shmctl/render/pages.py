@@ -15,7 +15,7 @@ _BLOCKS = str.maketrans("#+.", "█▒░")
 
 
 def pages_record(pages: Pages) -> dict[str, Any]:
-    """By the keys that scripts rely on; sizes in bytes, null where they cannot be told."""
+    """By the keys that scripts rely on; sizes in bytes, null where they are not known."""
     return {
         "page_size": posix.PAGE_SIZE,
         "data": pages.data,

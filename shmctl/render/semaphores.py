@@ -6,7 +6,7 @@ from typing import Any
 from shmctl.core.models import ObjectInfo
 from shmctl.core.names import escape
 from shmctl.core.sync.semaphores import bare_name
-from shmctl.render.columns import write_table
+from shmctl.render.aligned import write_table
 from shmctl.render.output import Heading, Output
 from shmctl.render.records import mode_text, name_fields, object_record
 

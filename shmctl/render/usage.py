@@ -4,12 +4,16 @@ import time
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
+from shmctl.core.inspect.folders import Folder
+from shmctl.core.inspect.holders import Unlinked
 from shmctl.core.inspect.peaks import Peak
-from shmctl.core.inspect.usage import Mounted, Usage
+from shmctl.core.inspect.usage import INSIDE_DIRECTORIES, Mounted, Usage
 from shmctl.core.names import escape
-from shmctl.render.columns import write_table
-from shmctl.render.holders import unlinked_record
+from shmctl.core.proc import uninspected_text
+from shmctl.render.aligned import write_table
+from shmctl.render.holders import holder_record
 from shmctl.render.output import Cell, Heading, Output
+from shmctl.render.records import name_fields
 from shmctl.render.times import iso_time, short_time
 
 _PART_STYLES = {
@@ -55,9 +59,37 @@ def usage_record(
         "by_kind": dict(usage.by_kind),
         "by_owner": dict(usage.by_owner),
         "by_verdict": dict(by_verdict),
-        "unlinked": [unlinked_record(each) for each in usage.unlinked],
+        "directories": [folder_record(folder, size) for folder, size in usage.by_folder],
+        "unlinked": [_unlinked_record(each) for each in usage.unlinked],
         "unexplained": usage.unexplained,
+        "given_back": usage.given_back,
         "system_v": beside.system_v and beside.system_v[1],
+    }
+
+
+def _unlinked_record(unlinked: Unlinked) -> dict[str, Any]:
+    """An object without a name; null is what is not known."""
+    name = unlinked.name or b""
+    return {
+        **name_fields(name),
+        "inode": unlinked.identity[1],
+        "device": unlinked.identity[0],
+        "size": unlinked.size,
+        "allocated": unlinked.allocated,
+        "holders": [holder_record(name, holder) for holder in unlinked.holders],
+    }
+
+
+def folder_record(folder: Folder, size: int) -> dict[str, Any]:
+    """A directory by the keys that scripts rely on."""
+    return {
+        **name_fields(folder.info.name),
+        "owner": folder.info.owner,
+        "files": len(folder.files),
+        "allocated": size,
+        "software": folder.software,
+        "creator_pid": folder.creator_pid,
+        "creator_alive": folder.creator_alive,
     }
 
 
@@ -84,7 +116,7 @@ def _total_rows(output: Output, where: Mounted, usage: Usage) -> Iterator[list[C
         note += f", pod {where.place.pod}"
     limit = "" if usage.capacity else ", which has no limit"
     yield _row(output, "total", "capacity", usage.capacity, (note or escape(usage.path)) + limit)
-    used = f"{100 * usage.used // usage.capacity} %" if usage.capacity else ""
+    used = f"{100 * usage.used // usage.capacity}%" if usage.capacity else ""
     inodes = f"{usage.inodes_used} of {usage.inodes} inodes"
     yield _row(output, "total", "used", usage.used, ", ".join(filter(None, (used, inodes))))
     yield _row(output, "total", "free", usage.free)
@@ -92,7 +124,7 @@ def _total_rows(output: Output, where: Mounted, usage: Usage) -> Iterator[list[C
 
 def _peak_rows(output: Output, usage: Usage, peak: Peak | None) -> Iterator[list[Cell]]:
     if peak:
-        share = f"{100 * peak.used // usage.capacity} %, " if usage.capacity else ""
+        share = f"{100 * peak.used // usage.capacity}%, " if usage.capacity else ""
         yield _row(output, "total", "highest", peak.used, share + short_time(peak.time_ns, human=False))
 
 
@@ -106,8 +138,10 @@ def _system_v_rows(output: Output, system_v: tuple[int, int] | None) -> Iterator
 def _part_rows(output: Output, usage: Usage) -> Iterator[list[Cell]]:
     """Rows whose bytes add up to what is used."""
     for kind, size in _largest_first(usage.by_kind):
-        if size:
+        if size and kind != INSIDE_DIRECTORIES:
             yield _row(output, "used", kind, size)
+    for folder, size in sorted(usage.by_folder, key=lambda part: -part[1]):
+        yield _row(output, "used", f"directory:{escape(folder.info.name)}", size, _folder_note(folder))
     for each in usage.unlinked:
         pids = ", ".join(f"{holder.pid} {escape(holder.command)}" for holder in each.holders)
         name = f"unlinked:{escape(each.name or b'?')}"
@@ -116,23 +150,30 @@ def _part_rows(output: Output, usage: Usage) -> Iterator[list[Cell]]:
     yield _row(output, "used", "unexplained", usage.unexplained, _why_unexplained(usage))
 
 
+def _folder_note(folder: Folder) -> str:
+    files = "1 file" if len(folder.files) == 1 else f"{len(folder.files)} files"
+    parts = [files, escape(folder.software or "", keep=" "), folder.creator_text]
+    return ", ".join(filter(None, parts))
+
+
 def _why_unexplained(usage: Usage) -> str:
+    if usage.given_back:
+        return f"{usage.given_back} bytes were given back while they were counted"
     if not usage.unexplained:
         return "it all adds up"
-    if usage.unexplained < 0:
-        return "memory was given back while it was being counted"
     if not usage.whole:
-        return "the file system holds more than this directory"
+        more = "the file system holds more than this directory"
+        return more + (f"; {usage.elsewhere} without a name may be of either" if usage.elsewhere else "")
     reasons = ["held where /proc does not show it: in flight through a socket, or in a hidden process"]
     if usage.uninspected:
-        reasons.append(f"{len(usage.uninspected)} could not be inspected")
+        reasons.append(uninspected_text(usage.uninspected))
     return "; ".join(reasons)
 
 
 def _row(output: Output, group: str, of: str, size: int, note: str = "") -> list[Cell]:
     style = _PART_STYLES.get(of.partition(":")[0], "")
-    shown = output.size(size) if size >= 0 else f"-{output.size(-size)}"
-    return [(group, "bold"), (of, style), (shown, ""), (note or ("" if output.terminal else "-"), "")]
+    none = "" if output.terminal else "-"
+    return [(group, "bold"), (of, style), (output.size(size), ""), (note or none, "")]
 
 
 def _largest_first(parts: Mapping[str, int]) -> list[tuple[str, int]]:
@@ -147,7 +188,7 @@ def _write_bar(output: Output, usage: Usage) -> None:
     screen = console(output)
     width = max(10, min(screen.width, 80) - 2)
     unlinked = sum(each.allocated or 0 for each in usage.unlinked)
-    parts = {**usage.by_kind, "unlinked": unlinked, "unexplained": max(0, usage.unexplained)}
+    parts = {**usage.by_kind, "unlinked": unlinked, "unexplained": usage.unexplained}
     taken, left = ("█", "░") if screen.encoding.startswith("utf") else ("#", ".")
     bar = Text()
     for part, size in _largest_first(parts):

@@ -1,12 +1,13 @@
 """Verdicts with their reasons, the plan to remove orphans, and its results."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from shmctl.core.inspect.gc import Removal
+from shmctl.core.inspect.lease import GRANTED, REFUSED
 from shmctl.core.inspect.verdicts import Judgement, Verdict
-from shmctl.core.names import escape, printable
-from shmctl.render.columns import write_table
+from shmctl.core.names import Name, escape, printable
+from shmctl.render.aligned import write_table
 from shmctl.render.output import Heading, Output
 from shmctl.render.records import object_record
 
@@ -22,6 +23,7 @@ def judgement_record(judgement: Judgement, holders: Sequence[int]) -> dict[str, 
     """An object with its verdict, by the keys that scripts rely on."""
     return {
         **object_record(judgement.info),
+        "allocated": judgement.allocated,
         "verdict": judgement.verdict.value,
         "reasons": list(judgement.reasons),
         "holders": list(holders),
@@ -36,8 +38,74 @@ def removal_record(removal: Removal) -> dict[str, Any]:
     return {**record, "removed": removal.left is None, "freed": removal.freed, "left": removal.left}
 
 
-def write_judgements(output: Output, judgements: Sequence[Judgement]) -> None:
-    """Write objects with their verdicts and reasons, and the totals."""
+_WORST_FIRST = (Verdict.ORPHAN, Verdict.UNKNOWN, Verdict.HELD, Verdict.KEPT)
+_FEW = 5
+"""So many objects are shown with all of their reasons."""
+
+
+def write_judgements(
+    output: Output, judgements: Sequence[Judgement], pids: Mapping[Name, Sequence[int]]
+) -> None:
+    """Write objects with their verdicts and reasons, the worst and largest first, and the totals.
+
+    A terminal gets the PIDs of holders, and of more than a few objects one line each.
+    """
+    ordered = sorted(
+        judgements,
+        key=lambda each: (_WORST_FIRST.index(each.verdict), -each.info.allocated, each.info.name),
+    )
+    if output.terminal and ordered:
+        _write_for_people(output, ordered, pids)
+    else:
+        _write_all(output, ordered)
+
+
+def _write_for_people(
+    output: Output, judgements: Sequence[Judgement], pids: Mapping[Name, Sequence[int]]
+) -> None:
+    from shmctl.render.table import console
+
+    rows = [_row(output, each) for each in judgements]
+    for row, each in zip(rows, judgements, strict=True):
+        row[-1] = _short_reasons(each, pids.get(each.info.name, ())), ""
+    headings = [Heading("NAME"), Heading("ALLOCATED", right=True), Heading("VERDICT"), Heading("REASONS")]
+    widths = [
+        max(len(heading.text), *(len(row[at][0]) for row in rows)) for at, heading in enumerate(headings)
+    ]
+    room = max(16, console(output).width - sum(widths[:-1]) - _GAP * 3)
+    cut = len(rows) > _FEW and widths[-1] > room
+    if cut:
+        rows = [[*row[:-1], (_cut(row[-1][0], room), "")] for row in rows]
+    write_table(output, headings, rows)
+    output.stream.write(
+        ", ".join(_totals(output, judgements)) + "; no process uses an orphan or a kept object\n"
+    )
+    if cut:
+        output.stream.write("hint: 'shmctl leaks NAME' shows an object's reasons whole\n")
+
+
+_GAP = 2  # between the columns of a table for people
+
+
+def _short_reasons(judgement: Judgement, pids: Sequence[int]) -> str:
+    """The reasons without what the verdict says already, and the PIDs of those who hold it."""
+    said = {GRANTED, REFUSED} if pids else {GRANTED}
+    reasons = [printable(reason) for reason in judgement.reasons if reason not in said]
+    return "; ".join(([f"PID {', '.join(map(str, pids))}"] if pids else []) + reasons)
+
+
+def _cut(text: str, room: int) -> str:
+    return text if len(text) <= room else text[: room - 1] + "…"
+
+
+def _totals(output: Output, judgements: Sequence[Judgement]) -> Iterator[str]:
+    for verdict in _WORST_FIRST:
+        of_it = [each for each in judgements if each.verdict is verdict]
+        if of_it:
+            yield f"{len(of_it)} {verdict} {output.size(sum(each.info.allocated for each in of_it))}"
+
+
+def _write_all(output: Output, judgements: Sequence[Judgement]) -> None:
     headings = [Heading("NAME"), Heading("ALLOCATED", right=True), Heading("VERDICT"), Heading("REASONS")]
     write_table(output, headings, [_row(output, each) for each in judgements])
     if output.headings:
@@ -49,7 +117,7 @@ def _row(output: Output, judgement: Judgement) -> list[tuple[str, str]]:
     reasons = "; ".join(map(printable, judgement.reasons))
     return [
         (escape(judgement.info.name), "bold"),
-        (output.size(judgement.info.allocated), "green"),
+        (output.size(judgement.allocated), "green"),
         (judgement.verdict.value, VERDICT_STYLES[judgement.verdict]),
         (reasons, ""),
     ]
@@ -61,7 +129,7 @@ def write_totals(output: Output, judgements: Sequence[Judgement]) -> None:
     rows = []
     for verdict in Verdict:
         of_it = [each for each in judgements if each.verdict is verdict]
-        allocated = sum(each.info.allocated for each in of_it)
+        allocated = sum(each.allocated for each in of_it)
         rows.append(
             [
                 (verdict.value, VERDICT_STYLES[verdict]),
@@ -78,7 +146,7 @@ def write_plan(output: Output, orphans: Sequence[Judgement], judged: int) -> Non
         headings = [Heading("NAME"), Heading("ALLOCATED", right=True), Heading("OWNER"), Heading("REASONS")]
         write_table(output, headings, [_plan_row(output, each) for each in orphans])
         output.stream.write("\n")
-    allocated = output.size(sum(each.info.allocated for each in orphans))
+    allocated = output.size(sum(each.allocated for each in orphans))
     unit = "" if output.human_sizes else " bytes"
     output.stream.write(f"{len(orphans)} of {judged} objects are orphans to remove, {allocated}{unit}\n")
 

@@ -80,7 +80,7 @@ def test_verdicts_give_reasons(name: str) -> None:
     shmctl.create(name, size=8).close()
     (judgement,) = shmctl.leaks(name)
     assert judgement.verdict is shmctl.Verdict.KEPT
-    assert judgement.reasons[-1] == "it is younger than 10 minutes"
+    assert judgement.reasons[-1] == "it is younger than 10 minutes (see --min-age)"
     with shmctl.open(name):
         (judgement,) = shmctl.leaks(name, min_age=0)
         assert judgement.verdict is shmctl.Verdict.HELD

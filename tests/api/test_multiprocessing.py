@@ -1,19 +1,30 @@
 """multiprocessing.shared_memory on the other side, in processes of its own that end as they do in life."""
 
+import shutil
+import sys
 from multiprocessing import resource_tracker
 from multiprocessing.shared_memory import SharedMemory
+from pathlib import Path
 
 import pytest
 
 import shmctl
-from tests.api.programs import python, run_python
-from tests.support import path_of
+from tests.api.programs import python
+from tests.support import path_of, run_command
+
+PYTHONS = {f"{sys.version_info[0]}.{sys.version_info[1]}": sys.executable}
+"""This Python and each later one that the machine has, by version."""
+for minor in range(sys.version_info[1] + 1, 20):
+    installed = [*Path.home().glob(f".pyenv/versions/3.{minor}.*/bin/python3")]
+    if python_there := (installed and str(installed[-1])) or shutil.which(f"python3.{minor}"):
+        PYTHONS[f"3.{minor}"] = python_there
 
 ATTACH = """
 import sys
 from multiprocessing import resource_tracker
 from multiprocessing.shared_memory import SharedMemory
-theirs = SharedMemory(sys.argv[1].removeprefix("/"))
+how = {"track": False} if "track=False" in sys.argv else {}
+theirs = SharedMemory(sys.argv[1].removeprefix("/"), **how)
 print(bytes(theirs.buf[:5]))
 theirs.buf[:5] = b"reply"
 if "unregister" in sys.argv:
@@ -39,14 +50,16 @@ def test_they_attach_what_is_made_here(name: str) -> None:
         assert path_of(name).exists()
 
 
-def test_their_tracker_unlinks_what_it_only_attached(name: str) -> None:
-    """What docs/library.md warns of, true without ``track=False``: only the name goes; the memory stays."""
+@pytest.mark.parametrize("version", PYTHONS)
+def test_their_tracker_unlinks_what_it_only_attached(name: str, version: str) -> None:
+    """What docs/library.md warns of, and both ways out. Only the name goes; the memory stays."""
     with shmctl.create(name, size=64) as box:
-        box.write(b"hello")
-        result = run_python(ATTACH, name)
-        assert (result.status, result.text) == (0, "b'hello'\n")
-        assert box.read(0, 5) == b"reply"
-        assert path_of(name).exists() is False
+        for way_out in (["track=False"] if version >= "3.13" else []) + ["unregister", ""]:
+            box.write(b"hello")
+            result = run_command([PYTHONS[version], "-c", ATTACH, name, way_out])
+            assert (result.status, result.text) == (0, "b'hello'\n"), result
+            assert box.read(0, 5) == b"reply"
+            assert path_of(name).exists() is bool(way_out), way_out
 
 
 def test_what_they_made_outlives_a_process_that_opens_it_here() -> None:

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shmctl.cli.group import COMMANDS, cli
-from shmctl.cli.parsing import Command, CommandWithProgram, CommandWithValues, OptionWithBareValue
+from shmctl.cli.parsing import Command, CommandWithProgram, OptionWithBareValue
 from shmctl.cli.types import ParamType
 from shmctl.core.errors import InputError
 
@@ -81,7 +81,7 @@ def as_click_has_it(param: click.Parameter) -> click.Parameter:
 def plain(command: click.Command) -> click.Command:
     """The same parameters, parsed by click itself."""
     params = [as_click_has_it(param) for param in command.params]
-    if isinstance(command, CommandWithValues):
+    if isinstance(command, Command) and command.values:
         for param in params:
             if not getattr(param, "is_flag", False):
                 param.type = Unmarking(param.type)
@@ -105,10 +105,11 @@ def outcome(command: click.Command, args: list[str]) -> dict[str, Any] | str:
 
 def marked(command: click.Command, args: list[str]) -> list[str]:
     """The words as click has to get them to take a negative number for a value."""
-    if not isinstance(command, CommandWithValues):
+    values = command.values if isinstance(command, Command) else None
+    if values is None:
         return args
     # Also behind "--", where it changes nothing: that word may be the value of an option.
-    return [MARK + arg if arg[:1] == "-" and arg[1:2].isdigit() else arg for arg in args]
+    return [MARK + arg if values.match(arg) else arg for arg in args]
 
 
 @st.composite

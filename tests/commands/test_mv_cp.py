@@ -2,7 +2,9 @@
 
 import os
 import stat
+import subprocess
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -10,14 +12,18 @@ import pytest
 import shmctl
 from tests.support import (
     NOBODY,
+    TIMEOUT,
     as_nobody,
+    compile_c,
     done,
     in_tiny_shm,
     path_of,
     python_for_all,
     race_rounds,
     run,
+    run_as_nobody,
     run_command,
+    shmctl_argv,
 )
 
 needs_root = pytest.mark.needs_root
@@ -31,6 +37,10 @@ def make(name: str, text: bytes = b"content", mode: int = 0o640) -> int:
     path_of(name).write_bytes(text)
     path_of(name).chmod(mode)
     return inode(name)
+
+
+def content(name: str) -> bytes | None:
+    return path_of(name).read_bytes() if path_of(name).exists() else None
 
 
 # mv
@@ -256,3 +266,120 @@ def test_readers_find_all_or_nothing(names: list[str], tmp_path: Path) -> None:
     ended.set()
     reader.join()
     assert set(torn) == {1}
+
+
+# both, as C programs and the kernel see them
+
+# Opens NEW again and again: it is never missing, and has one content or the other, whole.
+WATCHER = """
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+int main(int n, char **arg) {
+    long seen[2] = {0, 0};
+    puts("ready"); fflush(stdout);
+    while (!seen[0] || !seen[1] || seen[0] + seen[1] < 2000) {
+        char data[2000] = "";
+        int fd = shm_open(arg[1], O_RDONLY, 0);
+        if (fd < 0) { perror("shm_open"); return 1; }
+        if (read(fd, data, sizeof data) != 1000) { fprintf(stderr, "not whole\\n"); return 1; }
+        for (int i = 1; i < 1000; i++) if (data[i] != data[0]) { fprintf(stderr, "mixed\\n"); return 1; }
+        seen[data[0] == 'b']++;
+        close(fd);
+    }
+    return 0;
+}
+"""
+
+
+@pytest.mark.parametrize("size", [0, 1, 4096, 300_000])
+def test_cp_of_every_length(names: list[str], size: int) -> None:
+    make(names[0], os.urandom(size))
+    done("cp", *names[:2])
+    assert content(names[0]) == content(names[1])
+
+
+@pytest.mark.parametrize("error", ["ENOSYS", "EXDEV", "EOPNOTSUPP"])
+def test_cp_where_the_kernel_has_no_call_for_it(names: list[str], tmp_path: Path, error: str) -> None:
+    make(names[0], os.urandom(600_000))
+    log = tmp_path / "log"
+    inject = f"inject=copy_file_range:error={error}"
+    result = run_command(["strace", "-o", str(log), "-e", inject, *shmctl_argv("cp", *names[:2])])
+    assert (result.status, result.errors) == (0, "")
+    assert "INJECTED" in log.read_text()
+    assert content(names[0]) == content(names[1])
+
+
+def test_the_source_shrinks(names: list[str], tmp_path: Path) -> None:
+    """Between two calls of the copy, which the second one has to find."""
+    make(names[0], b"x" * (24 << 20))
+    log = tmp_path / "log"
+    inject = "inject=copy_file_range:delay_enter=1500000:when=2"
+    argv = ["strace", "-o", str(log), "-e", inject, *shmctl_argv("cp", *names[:2])]
+    with subprocess.Popen(argv, stderr=subprocess.PIPE) as process:
+        while not log.exists() or b"copy_file_range" not in log.read_bytes():
+            time.sleep(0.01)
+        os.truncate(path_of(names[0]), 4096)
+        _, err = process.communicate(timeout=30)
+    assert (process.returncode, b"(EFAULT)" in err) == (1, True), err
+    assert content(names[1]) is None
+
+
+@pytest.mark.needs_root
+def test_no_copy_runs_as_its_maker(names: list[str]) -> None:
+    """The set-user-ID bit is for its owner to set."""
+    make(names[0], b"#!/bin/sh", mode=0o6755)
+    assert run_as_nobody("cp", *names[:2]).status == 0
+    assert path_of(names[1]).stat().st_mode & 0o7777 == 0o755
+    done("cp", names[0], names[2])
+    assert path_of(names[2]).stat().st_mode & 0o7777 == 0o6755
+
+
+def test_semaphores(name: str) -> None:
+    """By the name of their file, as everywhere but in 'shmctl sem'."""
+    old, new = (f"/sem.{name[1:]}{end}" for end in ("", "-new"))
+    done("sem", "create", name, "--value", "3")
+    done("cp", old, new)
+    assert done("sem", "value", f"{name}-new") == "3\n"
+    done("mv", "--exchange", old, new)
+    done("sem", "post", name)
+    assert done("sem", "value", name) == "4\n"
+    done("sem", "unlink", name)
+    done("sem", "unlink", f"{name}-new")
+
+
+@pytest.mark.parametrize("way", ["mv --replace", "mv --exchange", "cp --replace"])
+def test_a_reader_finds_the_old_or_the_new(names: list[str], tmp_path: Path, way: str) -> None:
+    """A C program that opens the name all the time."""
+    command, option = way.split()
+    make(names[1], b"a" * 1000)
+    argv = [compile_c(WATCHER, tmp_path), names[1]]
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as watcher:
+        assert watcher.stdout and watcher.stdout.readline() == "ready\n"
+        lines = []
+        for round_ in range(race_rounds(40)):
+            letter = "ba"[round_ % 2]
+            lines.append(f"write {names[0]} --create --exact {letter * 1000}")
+            lines.append(f"{command} {option} {names[0]} {names[1]}")
+        deadline = time.monotonic() + TIMEOUT
+        while watcher.poll() is None:
+            assert time.monotonic() < deadline
+            assert run("batch", stdin="\n".join(lines).encode()).status == 0
+        assert (watcher.returncode, watcher.communicate()) == (0, ("", ""))
+
+
+def test_two_that_rename_to_one_name(names: list[str]) -> None:
+    """One gets it, and the other's object stays: nothing is ever lost."""
+    for _ in range(race_rounds(5)):
+        inodes = {make(each, b"") for each in names[:2]}
+        both = [
+            subprocess.Popen(shmctl_argv("mv", each, names[2]), stderr=subprocess.DEVNULL)
+            for each in names[:2]
+        ]
+        assert sorted(process.wait(timeout=30) for process in both) == [0, 1]
+        there = [path_of(each) for each in names if path_of(each).exists()]
+        assert {path.stat().st_ino for path in there} == inodes
+        for path in there:
+            path.unlink()

@@ -30,11 +30,19 @@ def test_many_operands(names: list[str]) -> None:
     assert there(names) == [False] * 3
 
 
-def test_the_same_name_twice(name: str) -> None:
-    """Once is enough, as for a name that a pattern also matches."""
-    make(name)
-    done("rm", name, f"/dev/shm{name}", f"{name}*")
-    assert not path_of(name).exists()
+@pytest.mark.parametrize("options", [[], ["--dry-run"]], ids=str)
+def test_the_same_name_twice(names: list[str], options: list[str]) -> None:
+    """The second is gone by then, as for rm(1); a pattern matches only what is left."""
+    make(*names)
+    gone = f"shmctl: rm: {names[0]}: No such file or directory (ENOENT)\n"
+    result = run("rm", *options, names[0], f"/dev/shm{names[0]}", names[1])
+    assert (result.status, result.errors) == (1, gone)
+    assert there(names) == ([False, False, True] if not options else [True] * 3)
+    make(*names)
+    done("rm", *options, "-f", names[0], names[0])
+    make(*names)
+    result = run("rm", *options, names[2], "*" + names[2][1:], names[1], names[2][:-1] + "*")
+    assert (result.status, result.errors) == (0, "")
 
 
 def test_force(names: list[str]) -> None:

@@ -48,7 +48,7 @@ def test_separate_argument(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "size", ["", "+", "-", "++5", "+-5", "/0", "%0", "=5", "*2", "5Q", str(2**63), "+8E", "< 5"]
+    "size", ["", "+", "-", "++5", "+-5", "/0", "%0", "=5", "*2", "5Q", str(2**63), "+8E"]
 )
 def test_bad_sizes(name: str, size: str) -> None:
     path_of(name).write_bytes(b"content")

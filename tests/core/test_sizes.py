@@ -127,7 +127,11 @@ def test_what_is_no_mode(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "change", ["100", "+100", "-100", "-5000", "<100", "<9000", ">100", ">9000", "/1000", "%1000"]
+    "change",
+    [
+        *("100", "+100", "-100", "-5000", "<100", "<9000", ">100", ">9000", "/1000", "%1000"),
+        *("K", "MB", ">KiB", "%k", " 7", " +1", "< 10", "  / 1000"),
+    ],
 )
 def test_relative_sizes_are_those_of_truncate(change: str, tmp_path: Path) -> None:
     file = tmp_path / "file"
@@ -136,7 +140,7 @@ def test_relative_sizes_are_those_of_truncate(change: str, tmp_path: Path) -> No
     assert parse_resize(change).apply(4321) == file.stat().st_size
 
 
-@pytest.mark.parametrize("text", ["/0", "%0", "*5", "+", "--5", "+-5"])
+@pytest.mark.parametrize("text", ["/0", "%0", "*5", "+", "--5", "+-5", "+ 5", "+K", "K1", "7 "])
 def test_what_is_no_change_of_size(text: str) -> None:
     with pytest.raises(InputError, match="size"):
         parse_resize(text)

@@ -54,7 +54,8 @@ with open(folder + "/script", "w") as script:
     script.write(f"read '{evil}'\nnonsense '{evil}'\n")
 meant = {"SEM": evil, "FILE": folder + "/" + evil, "SCRIPT": folder + "/script"}
 
-for form in forms:
+# mv last: it takes the name from the object that is held.
+for form in sorted(forms, key=lambda form: form[0] == "mv"):
     if form[0] in ("rm", "unlink", "gc") or form[:2] == ["sem", "unlink"] or "--replace" in form:
         if not ("-n" in form or form == ["gc", "--min-age", "0"]):
             continue

@@ -159,13 +159,16 @@ def test_removing_a_link_leaves_its_target(name: str, target: Path, command: str
 
 
 @pytest.mark.parametrize("command", [["rm"], ["rm", "-f"], ["unlink"]], ids=" ".join)
-@pytest.mark.parametrize("make", [os.mkdir, make_full_directory], ids=["empty", "full"])
-def test_a_directory_is_not_removed(name: str, command: list[str], make: Callable[[Path], None]) -> None:
+@pytest.mark.parametrize(
+    ("make", "hint"), [(os.mkdir, "rmdir"), (make_full_directory, "rm -r")], ids=["empty", "full"]
+)
+def test_a_directory_is_not_removed(
+    name: str, command: list[str], make: Callable[[Path], None], hint: str
+) -> None:
     make(path_of(name))
     result = run(*command, name)
     assert result.status == 1
-    assert "directory" in result.errors
-    assert "EISDIR" in result.errors
+    assert f"{name}: Is a directory (EISDIR)\nhint: '{hint} /dev/shm{name}' removes it\n" in result.errors
     assert path_of(name).is_dir()
 
 

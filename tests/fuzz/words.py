@@ -498,7 +498,7 @@ def family_files(draw: st.DrawFn) -> str:
             draw(
                 st.sampled_from(
                     [f'lifetime = "{word}"' for word in ("users", "creator", "persistent", "kept", "")]
-                    + ["lifetime = 1"]
+                    + ["lifetime = 1", "tracker = 1", "tracker = 'x.'"]
                 )
             ),
             draw(

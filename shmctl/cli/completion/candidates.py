@@ -86,7 +86,7 @@ def complete_lost(ctx: click.Context, param: click.Parameter, incomplete: str) -
         unlinked = Snapshot(directory).unlinked
     words = []
     for each in unlinked:
-        word = str(each.identity[1]) if incomplete.isdigit() else os.fsdecode(each.name or b"")
+        word = str(each.identity[1]) if incomplete.isdigit() else os.fsdecode(each.base or b"")
         words.append((word, f"{human_size(each.allocated or 0)}, inode {each.identity[1]}"))
     return [CompletionItem(word, help=text) for word, text in sorted(words) if word.startswith(incomplete)]
 
@@ -155,7 +155,7 @@ def _type_names(ctx: click.Context) -> Iterator[tuple[str, int]]:
 
 
 def _holders(ctx: click.Context) -> list[int]:
-    from shmctl.cli.structs import holders_of
+    from shmctl.cli.struct_output import holders_of
 
     name = ctx.params.get("name")
     if name is None:

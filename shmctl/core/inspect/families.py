@@ -15,32 +15,34 @@ class Lifetime(StrEnum):
     """How long objects of a family are meant to stay."""
 
     USERS = "users"
-    """Free to go once nobody holds it."""
+    """Free to go once no process holds it."""
     CREATOR = "creator"
-    """Its creator, the PID in the name, may have closed and unmapped it and need it all the same."""
+    """Needed, perhaps closed and unmapped, while its creator lives: the PID in the name."""
     PERSISTENT = "persistent"
-    """Meant to stay when nobody holds it."""
+    """Meant to stay when no process holds it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Family:
-    """Names that one piece of software makes.
+    """The names that one piece of software gives its objects.
 
     A name belongs to it when one of ``patterns`` matches the whole of it,
-    without its slash.
+    without its slash. ``tracker`` matches a part of the command line of a
+    process that may need an object of its user's although no process has it open.
     """
 
     software: str
     patterns: tuple[re.Pattern[str], ...]
     lifetime: Lifetime
+    tracker: re.Pattern[str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Match:
     """What a name says about its object.
 
-    ``pid`` is its creator's process ID, in whichever PID namespace that
-    lived; ``uid`` its creator's user. Objects of one family with an equal
+    ``pid`` is its creator's process ID, in the PID namespace of the creator;
+    ``uid`` is the creator's user. Objects of one family with an equal
     ``set_key`` belong together. Each is ``None`` where the name does not tell.
     """
 
@@ -51,7 +53,7 @@ class Match:
 
 
 class Families:
-    """Families in order of precedence: the first that matches a name has it."""
+    """Families in order of precedence: a name belongs to the first that matches it."""
 
     def __init__(self, families: Iterable[Family]) -> None:
         self.families = tuple(families)
@@ -71,7 +73,7 @@ class Families:
         return iter(self.families)
 
     def match(self, name: Name) -> Match | None:
-        """What is known of ``name``, or ``None`` if no family has it.
+        """Return what ``name`` says, or ``None`` if it belongs to no family.
 
         A PID or user ID that cannot be one (too large, leading zeros) is
         left out. Bytes that are not UTF-8 are matched as lone surrogates.
@@ -100,7 +102,7 @@ _INNERMOST_GROUP = re.compile(r"\([^()]*\)")
 
 
 def literal_prefix(pattern: str) -> str:
-    """Characters that each match of a regular expression begins with: perhaps not all of them."""
+    """Return characters with which every match of a regular expression begins, if not all of them."""
     rest = _CHARACTER_SET.sub("", _ESCAPE.sub("", pattern))
     while "|" in rest and (shorter := _INNERMOST_GROUP.sub("", rest)) != rest:
         rest = shorter

@@ -117,6 +117,7 @@ _TYPES: Mapping[str, tuple[type, str]] = {
     "software": (str, "a string"),
     "match": (list, "a list of strings"),
     "lifetime": (str, "a string"),
+    "tracker": (str, "a string"),
     # For those who read the file.
     "source": (str, "a string"),
     "checked": (bool, "true or false"),
@@ -160,18 +161,23 @@ def _family(table: Mapping[str, Any]) -> Family:
     if table["lifetime"] not in list(Lifetime):
         raise InputError(_unknown("lifetime", table["lifetime"], list(Lifetime)))
     lifetime = Lifetime(table["lifetime"])
-    return Family(table["software"], tuple(_pattern(text, lifetime) for text in table["match"]), lifetime)
+    patterns = tuple(_pattern(text, lifetime) for text in table["match"])
+    return Family(table["software"], patterns, lifetime, _tracker(table.get("tracker")))
+
+
+def _tracker(text: str | None) -> re.Pattern[str] | None:
+    if text is None:
+        return None
+    pattern = _bounded("tracker", text)
+    if pattern.search(""):
+        raise InputError(f"the tracker '{text}' matches the empty command line")
+    return pattern
 
 
 def _pattern(text: object, lifetime: Lifetime) -> re.Pattern[str]:
     if not isinstance(text, str):
         raise InputError("'match' must be a list of strings")
-    if len(text) > PATTERN_MAX:
-        raise InputError(f"'match' has a pattern of {len(text)} characters, and {PATTERN_MAX} are allowed")
-    try:
-        pattern = _compile(text)
-    except (re.error, Warning, OverflowError, RecursionError) as error:
-        raise InputError(f"bad pattern '{text}': {error}") from error
+    pattern = _bounded("match", text)
     if pattern.fullmatch(""):
         raise InputError(f"the pattern '{text}' matches the empty name")
     for group in pattern.groupindex:
@@ -180,6 +186,15 @@ def _pattern(text: object, lifetime: Lifetime) -> re.Pattern[str]:
     if lifetime is Lifetime.CREATOR and "pid" not in pattern.groupindex:
         raise InputError(f"lifetime 'creator' needs a group (?P<pid>...) in the pattern '{text}'")
     return pattern
+
+
+def _bounded(key: str, text: str) -> re.Pattern[str]:
+    if len(text) > PATTERN_MAX:
+        raise InputError(f"'{key}' has a pattern of {len(text)} characters, and {PATTERN_MAX} are allowed")
+    try:
+        return _compile(text)
+    except (re.error, Warning, OverflowError, RecursionError) as error:
+        raise InputError(f"bad pattern '{text}': {error}") from error
 
 
 def _compile(text: str) -> re.Pattern[str]:

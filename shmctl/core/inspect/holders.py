@@ -2,15 +2,13 @@
 
 import errno
 import os
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from typing import NamedTuple
 
 from shmctl.core import proc
-from shmctl.core.models import ObjectInfo
-
-Identity = tuple[int, int]
-"""(st_dev, st_ino)."""
+from shmctl.core.inspect.containers import Place, place_of
+from shmctl.core.models import Identity, ObjectInfo
 
 _DELETED = b" (deleted)"
 _TRIES = 5
@@ -22,7 +20,8 @@ class Holder(NamedTuple):
     ``access`` has the letters r, w and x of its descriptors and mappings;
     ``mapped`` is in bytes; ``fds`` are its descriptors' numbers, in order;
     ``path`` and ``st`` are the object's, as far as a descriptor shows them;
-    ``first_mapping`` is a thread that shows it, and its address range.
+    ``first_mapping`` is a thread that shows it, and its address range;
+    ``place`` is where the process runs.
     """
 
     pid: int
@@ -35,6 +34,7 @@ class Holder(NamedTuple):
     path: bytes
     st: os.stat_result | None
     first_mapping: tuple[int, int, int] | None
+    place: Place = Place()
 
 
 class Scan(NamedTuple):
@@ -62,7 +62,7 @@ def find_holders(infos: Collection[ObjectInfo]) -> Scan:
 class Unlinked(NamedTuple):
     """An object without a name that still takes memory, ``allocated`` bytes, until its holders let go.
 
-    ``name`` is the one it had; it and the sizes are None where they cannot be told.
+    ``name`` is the one it had; it and the sizes are None where they are not known.
     """
 
     identity: Identity
@@ -71,12 +71,21 @@ class Unlinked(NamedTuple):
     allocated: int | None
     holders: tuple[Holder, ...]
 
+    @property
+    def base(self) -> bytes | None:
+        """The name without the directories that it was in."""
+        return b"/" + self.name.rpartition(b"/")[2] if self.name else None
 
-def find_unlinked(scan: Scan, device: int, named: Collection[int]) -> list[Unlinked]:
+
+def find_unlinked(
+    scan: Scan, device: int, named: Collection[int], name_of: Callable[[int, bytes], bytes | None]
+) -> list[Unlinked]:
     """Every object on ``device`` in ``scan`` that has no name any more, the largest first.
 
     ``named`` are the inodes that the directory has: what /proc shows as
-    ``x (deleted)`` may be a live object of that very name.
+    ``x (deleted)`` may be a live object of that very name. ``name_of`` gives
+    the name in the directory of what a process holds by a path, None for what
+    was elsewhere.
     """
     by_identity: dict[Identity, list[Holder]] = {}
     for holder in scan.holders:
@@ -86,30 +95,32 @@ def find_unlinked(scan: Scan, device: int, named: Collection[int]) -> list[Unlin
     for identity, holders in by_identity.items():
         if identity[1] in named:
             continue
-        st, path = _look_through(holders)
-        if path.endswith(_DELETED) and (st is None or st.st_nlink == 0):
-            base = b"/" + path.removesuffix(_DELETED).rpartition(b"/")[2]
+        st, path, pid = _look_through(holders)
+        if not path.endswith(_DELETED) or (st is not None and st.st_nlink):
+            continue
+        name = name_of(pid, path.removesuffix(_DELETED))
+        if name is not None:
             size, allocated = (st.st_size, st.st_blocks * 512) if st else (None, None)
-            unlinked.append(Unlinked(identity, base, size, allocated, tuple(holders)))
+            unlinked.append(Unlinked(identity, name, size, allocated, tuple(holders)))
     return sorted(unlinked, key=lambda each: -(each.allocated or 0))
 
 
-def _look_through(holders: list[Holder]) -> tuple[os.stat_result | None, bytes]:
-    """Return an object's metadata and path from a holder's descriptor, else from a mapping."""
+def _look_through(holders: list[Holder]) -> tuple[os.stat_result | None, bytes, int]:
+    """Return an object's metadata and path from a holder's descriptor, else from a mapping; and its PID."""
     for holder in holders:
         if holder.st is not None:
-            return holder.st, holder.path
+            return holder.st, holder.path, holder.pid
     for holder in holders:
         if holder.first_mapping is not None:
             thread, start, end = holder.first_mapping
             try:
-                return proc.mapped_file(thread, start, end)
+                return *proc.mapped_file(thread, start, end), holder.pid
             except OSError:
                 with suppress(OSError):
                     path = proc.mapped_path(thread, start)
                     if path:
-                        return None, path
-    return None, b""
+                        return None, path, holder.pid
+    return None, b"", 0
 
 
 class _Held:
@@ -152,6 +163,7 @@ class _Process:
     def _as_holders(self) -> list[Holder]:
         if not self._found:
             return []
+        place = place_of(self._pid)
         uid, command = proc.owner(self._pid), proc.command(self._pid).decode("utf-8", "surrogateescape")
         return [
             Holder(
@@ -165,6 +177,7 @@ class _Process:
                 held.path,
                 held.st,
                 held.first_mapping,
+                place,
             )
             for identity, held in self._found.items()
         ]

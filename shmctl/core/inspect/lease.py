@@ -1,23 +1,26 @@
-"""Is anybody using this object? The kernel's write lease knows; where it cannot be had, /proc in part."""
+"""Is a process using this object? The kernel's write lease answers exactly; /proc answers in part."""
 
 import errno
 import os
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from enum import StrEnum
 from functools import cached_property
 from typing import NamedTuple
 
 from shmctl.core import locking, posix
 from shmctl.core.errors import ShmError
-from shmctl.core.inspect.holders import Identity, Scan
+from shmctl.core.inspect.holders import Scan
 from shmctl.core.inspect.locks import Locks
-from shmctl.core.models import DEV_SHM, Directory, ObjectInfo
-from shmctl.core.names import escape
+from shmctl.core.models import Directory, Identity, ObjectInfo
+from shmctl.core.names import Name
+from shmctl.core.objects.describe import is_same
 from shmctl.core.proc import uninspected_text
 
 
 class State(StrEnum):
-    """The three answers."""
+    """Whether a process uses an object."""
 
     HELD = "held"
     FREE = "free"
@@ -25,7 +28,7 @@ class State(StrEnum):
 
 
 class Usage(NamedTuple):
-    """An answer, and what it rests on, in words."""
+    """An answer, and its evidence in words."""
 
     state: State
     evidence: str
@@ -33,39 +36,111 @@ class Usage(NamedTuple):
 
 GRANTED = "no process has it open or mapped (kernel lease granted)"
 REFUSED = "a process has it open or mapped (kernel lease refused)"
+LEASED = "another process holds a lease on it"
+PAUSES = (0.001, 0.005, 0.025)
+"""Seconds before each further look at what is in use.
+
+Another shmctl has an object open for microseconds, or for as long as the
+scheduler stops it there.
+"""
 
 
 class UsageTest:
-    """Answers for the objects of one directory; made anew for each run, for what it finds out grows stale.
+    """Answers whether objects are in use. Make a new one for each run: its findings grow stale.
 
-    ``scan`` looks for holders in /proc, where the lease cannot answer; it is
-    called once at most.
+    ``scan`` finds holders in /proc; it runs at most once, and only where the
+    lease gives no answer. Nothing is created: there may be no inode left.
     """
 
-    def __init__(self, directory: Directory, scan: Callable[[], Scan]) -> None:
+    def __init__(self, scan: Callable[[], Scan]) -> None:
         self._scan_function = scan
-        self.lease_problem = lease_problem(directory)
-        """Why the kernel's lease cannot be trusted here; None if it can."""
+        self.lease_problem: str | None = None
+        """Why the kernel's lease cannot be trusted here; None while no answer shows that."""
+        self._proved: set[int] = set()
 
     def ask(self, info: ObjectInfo) -> Usage:
-        """Whether anybody else than this process uses the object that ``info`` describes."""
-        problem = self.lease_problem
-        if problem is None:
-            answer = ask_lease(info)
-            if isinstance(answer, Usage):
-                return answer
-            problem = answer
-        return self._ask_proc(info, problem)
+        """Return whether another process uses an object at this moment, if only to look at it."""
+        return self._answer(info, self._ask_lease(info))
+
+    def ask_each(self, infos: Sequence[ObjectInfo]) -> list[Usage]:
+        """Return whether another process uses each object; one that only looks at it does not count.
+
+        So what is in use is asked again after a pause.
+        """
+        answers = [self._ask_lease(info) for info in infos]
+        for pause in PAUSES:
+            held = [number for number, answer in enumerate(answers) if _is_held(answer)]
+            if not held:
+                break
+            time.sleep(pause)
+            for number in held:
+                answers[number] = self._ask_lease(infos[number])
+        return [self._answer(info, answer) for info, answer in zip(infos, answers, strict=True)]
+
+    def _answer(self, info: ObjectInfo, answer: Usage | str) -> Usage:
+        return answer if isinstance(answer, Usage) else self._ask_proc(info, answer)
+
+    def _ask_lease(self, info: ObjectInfo) -> Usage | str:
+        """Return the kernel's answer, or in words why it gives none."""
+        if self.lease_problem is not None:
+            return self.lease_problem
+        with ExitStack() as directories:
+            if b"/" in info.name[1:]:
+                try:
+                    info = _in_its_directory(info, directories)
+                except OSError as error:
+                    return f"its directory cannot be opened ({errno.errorcode.get(error.errno or 0)})"
+            return self._ask_lease_of(info)
+
+    def _ask_lease_of(self, info: ObjectInfo) -> Usage | str:
+        try:
+            fd = posix.shm_open(info.name, os.O_RDONLY | os.O_NONBLOCK, 0, info.directory)
+        except ShmError as error:
+            return _not_opened(error)
+        with posix.closing(fd, info.name):
+            if not is_same(posix.fstat(fd, info.name), info.st):
+                return "another object has taken its name"
+            try:
+                return self._ask_open(fd, info)
+            except ShmError as error:
+                if error.errno == errno.EACCES and info.st.st_uid != os.geteuid():
+                    return f"neither its owner nor CAP_LEASE ({error.symbol})"
+                self.lease_problem = f"leases do not work here ({error.symbol})"
+                return self.lease_problem
+
+    def _ask_open(self, fd: int, info: ObjectInfo) -> Usage | str:
+        if not locking.take_lease(fd, info.name):
+            return Usage(State.HELD, REFUSED)
+        locking.release_lease(fd, info.name)
+        if info.st.st_dev not in self._proved:
+            problem = self._prove(fd, info)
+            if problem is not None:
+                return problem
+            self._proved.add(info.st.st_dev)
+        return Usage(State.FREE, GRANTED)
+
+    def _prove(self, fd: int, info: ObjectInfo) -> Usage | str | None:
+        """Check on a free object that a second descriptor makes the kernel refuse; None if it does."""
+        try:
+            second = posix.shm_open(info.name, os.O_RDONLY | os.O_NONBLOCK, 0, info.directory)
+        except ShmError as error:
+            return _not_opened(error)
+        with posix.closing(second, info.name):
+            if not is_same(posix.fstat(second, info.name), info.st):
+                return "another object has taken its name"
+            if locking.take_lease(fd, info.name):
+                self.lease_problem = "this kernel grants leases on objects in use"
+            return self.lease_problem
 
     def _ask_proc(self, info: ObjectInfo, problem: str) -> Usage:
-        """Locks and holders that show are proof; none to be seen is not."""
+        """Return HELD for a lock or a holder that /proc shows; without one the answer is UNKNOWN."""
         identity = (info.st.st_dev, info.st.st_ino)
         if identity in self._locks.owners:
             return Usage(State.HELD, f"it is locked ({self._locks.owners[identity]})")
         if pids := self._pids.get(identity):
             shown = ", ".join(map(str, pids[:3])) + (" ..." if len(pids) > 3 else "")
             return Usage(State.HELD, f"PID {shown} has it open or mapped")
-        reason = f"no holder is to be seen, but the kernel cannot be asked: {problem}"
+        reason = f"no holder is visible, but the kernel cannot be asked: {problem}"
         if self._scan.uninspected:
             reason += f"; {uninspected_text(self._scan.uninspected)}"
         return Usage(State.UNKNOWN, reason)
@@ -80,58 +155,29 @@ class UsageTest:
 
     @cached_property
     def _pids(self) -> dict[Identity, list[int]]:
-        """Who holds what, by PID."""
+        """The PIDs of the holders of each object."""
         pids: dict[Identity, list[int]] = {}
         for holder in sorted(self._scan.holders, key=lambda holder: holder.pid):
             pids.setdefault(holder.identity, []).append(holder.pid)
         return pids
 
 
-def ask_lease(info: ObjectInfo) -> Usage | str:
-    """The kernel's answer for an object, or in words why it gives none."""
-    try:
-        fd = posix.shm_open(info.name, os.O_RDONLY | os.O_NONBLOCK, 0, info.directory)
-    except ShmError as error:
-        if error.errno == errno.EAGAIN:
-            return Usage(State.HELD, "another process holds a lease on it")
-        return f"it cannot be opened ({error.symbol})"
-    with posix.closing(fd, info.name):
-        st = posix.fstat(fd, info.name)
-        if (st.st_dev, st.st_ino) != (info.st.st_dev, info.st.st_ino):
-            return "another object bears its name by now"
-        try:
-            if not locking.take_lease(fd, info.name):
-                return Usage(State.HELD, REFUSED)
-        except ShmError as error:
-            owner = "neither its owner nor CAP_LEASE" if error.errno == errno.EACCES else "no lease to be had"
-            return f"{owner} ({error.symbol})"
-        locking.release_lease(fd, info.name)
-        return Usage(State.FREE, GRANTED)
+def _in_its_directory(info: ObjectInfo, opened: ExitStack) -> ObjectInfo:
+    """A file in a directory, relative to that; no step to it follows a link. Raises OSError."""
+    *folders, name = info.name[1:].split(b"/")
+    fd = info.directory.fd
+    for folder in (info.directory.path if fd is None else b".", *folders):
+        fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=fd)
+        opened.callback(os.close, fd)
+    within = Directory(b"/".join((info.directory.path, *folders)), fd, info.directory.pid)
+    return info._replace(name=Name(b"/" + name), directory=within)
 
 
-def lease_problem(directory: Directory = DEV_SHM) -> str | None:
-    """What is wrong with the lease on this kernel and file system, in words, or None: see `try_lease`."""
-    try:
-        return try_lease(directory)
-    except ShmError as error:
-        if error.call == "open":
-            return f"leases cannot be tried: {escape(error.name or b'')}: {error.strerror} ({error.symbol})"
-        return f"leases do not work here ({error.symbol})"
+def _is_held(answer: Usage | str) -> bool:
+    return isinstance(answer, Usage) and answer.state is State.HELD
 
 
-def try_lease(directory: Directory = DEV_SHM) -> str | None:
-    """Prove the lease; returns in words what is wrong with its answers, or None.
-
-    An unnamed object with a second, read-only descriptor must be refused,
-    and granted once that is closed. Raises ShmError: of open(2) where it
-    cannot be tried, of fcntl(2) where there are no leases.
-    """
-    name = directory.path
-    with posix.closing(posix.open_unnamed(directory), name) as fd:
-        with posix.closing(posix.open_again(fd, b"/proc/self/fd"), name):
-            if locking.take_lease(fd, name):
-                return "this kernel grants leases on objects in use"
-        if not locking.take_lease(fd, name):
-            return "this kernel refuses leases on objects that nobody uses"
-        locking.release_lease(fd, name)
-    return None
+def _not_opened(error: ShmError) -> Usage | str:
+    if error.errno == errno.EAGAIN:
+        return Usage(State.HELD, LEASED)
+    return f"it cannot be opened ({error.symbol})"

@@ -1,5 +1,6 @@
 """List the directory: readdir(3) and fstatat(2)."""
 
+import errno
 import fnmatch
 import os
 import re
@@ -32,6 +33,14 @@ def scan(directory: Directory = DEV_SHM, matches: Callable[[Name], bool] = any_n
             except ShmError as error:
                 if not isinstance(error.__cause__, FileNotFoundError):
                     raise
+
+
+def has_vanished(info: ObjectInfo) -> bool:
+    """Return whether an entry's name is gone, or is another entry's by now."""
+    try:
+        return not os.path.samestat(posix.lstat(info.name, info.directory), info.st)
+    except ShmError as error:
+        return error.errno == errno.ENOENT
 
 
 def is_pattern(text: str | bytes) -> bool:

@@ -13,12 +13,13 @@ _ESCAPE = re.compile(rb"\\([0-3][0-7]{2})")
 
 @dataclass(frozen=True, slots=True)
 class Mount:
-    """One mount: ``root`` of the file system ``fstype`` shows at ``point``.
+    """One mount: ``root`` of the file system ``fstype`` on ``device`` (st_dev) shows at ``point``.
 
     ``options`` are those of the file system: ``{"size": "1024k", "ro": ""}``.
     """
 
     id: int
+    device: int
     root: bytes
     point: bytes
     fstype: str
@@ -35,10 +36,12 @@ def parse_mounts(lines: Iterable[bytes]) -> list[Mount]:
     mounts = []
     for line in lines:
         own, _, file_system = line.partition(b" - ")
-        number, _, _, root, point, *_ = own.split(b" ")
+        number, _, device, root, point, *_ = own.split(b" ")
+        major, _, minor = device.partition(b":")
         # The source in between may be empty.
         fstype, _, options = file_system.split(b" ", 2)
-        fields = (int(number), _unescape(root), _unescape(point), os.fsdecode(fstype))
+        st_dev = os.makedev(int(major), int(minor))
+        fields = (int(number), st_dev, _unescape(root), _unescape(point), os.fsdecode(fstype))
         mounts.append(Mount(*fields, _parse_options(options)))
     return mounts
 

@@ -47,7 +47,7 @@ class Pages(NamedTuple):
     ``extents`` are those that are data (SEEK_DATA), in order; ``complete`` is
     false where there may be more. ``cached`` and ``swapped`` are in bytes of
     whole pages; they, and ``map``, a letter for each of CELLS parts, are None
-    where they cannot be told. ``unknown`` says what could not, and why.
+    where they are not known. ``unknown`` says what could not, and why.
     """
 
     size: int

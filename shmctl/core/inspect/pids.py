@@ -31,6 +31,12 @@ class PidTable:
         unlisted = started is None and pid > 0 and pid not in self._dead
         return 0.0 if unlisted and _is_alive(pid) else started
 
+    def is_alive(self, pid: int) -> bool | None:
+        """Whether a process with that PID is alive; None where it may be one that is not visible."""
+        if self.started(pid) is not None:
+            return True
+        return False if self.blind_spot is None else None
+
     def _load(self) -> dict[int, float]:
         if self._start_times is None:
             self._start_times = {}
@@ -51,9 +57,14 @@ class PidTable:
         if stat.is_dead:
             self._dead.add(pid)
             return
-        started = _boot_time() + stat.start
+        started = boot_time() + stat.start
         for number in proc.namespace_pids(pid):
             yield number, started
+
+
+def life_text(is_alive: bool | None) -> str:
+    """``alive``, ``dead`` or ``not visible``."""
+    return {True: "alive", False: "dead", None: "not visible"}[is_alive]
 
 
 def _is_alive(pid: int) -> bool:
@@ -79,7 +90,7 @@ def _blind_spot() -> str | None:
     return None
 
 
-def _boot_time() -> float:
+def boot_time() -> float:
     """When the system started, in seconds since the epoch."""
     import time
 

@@ -35,11 +35,9 @@ def find_lost(directory: Directory, wanted: Name | int, pid: int | None = None) 
     Raises ShmError where there is none, InputError where several had the name.
     """
     snapshot = Snapshot(directory)
-    found = [
-        each
-        for each in snapshot.unlinked
-        if wanted in (each.name, each.identity[1]) and (pid is None or pid in _pids(each))
-    ]
+    found = [each for each in snapshot.unlinked if wanted in (each.base, each.identity[1])]
+    if pid is not None:
+        found = [only for each in found if (only := _held_by(pid, each)).holders]
     name = wanted if isinstance(wanted, bytes) else b"inode %d" % wanted
     if not found:
         holder = "no visible process holds" if pid is None else f"PID {pid} does not hold"
@@ -84,10 +82,10 @@ def rescue_to(lost: Unlinked, out_fd: int, directory: Directory, *, from_memory:
         size = _end_of(lost, parts)
         at = 0
         for offset, data in _memory(holder, parts, size, _last_name(lost)):
-            for gap in range(at, offset, CHUNK):
-                _write_all(out_fd, bytes(min(CHUNK, offset - gap)))
+            _write_zeros(out_fd, offset - at)
             _write_all(out_fd, data)
             at = offset + len(data)
+        _write_zeros(out_fd, size - at)
         return Rescued(_last_name(lost), size, holder, "its memory")
     with _opened(lost, directory) as (source, holder, by):
         size = source.stat().st_size
@@ -95,12 +93,13 @@ def rescue_to(lost: Unlinked, out_fd: int, directory: Directory, *, from_memory:
         return Rescued(source.name, size, holder, by)
 
 
-def _pids(lost: Unlinked) -> set[int]:
-    return {holder.pid for holder in lost.holders}
+def _held_by(pid: int, lost: Unlinked) -> Unlinked:
+    """The object as if no other process held it."""
+    return lost._replace(holders=tuple(holder for holder in lost.holders if holder.pid == pid))
 
 
 def _last_name(lost: Unlinked) -> Name:
-    return parse_name(lost.name or b"/?")
+    return parse_name(lost.base or b"/?")
 
 
 @contextmanager
@@ -169,6 +168,11 @@ def _memory(
                 at += len(data)
     finally:
         os.close(fd)
+
+
+def _write_zeros(out_fd: int, count: int) -> None:
+    for done in range(0, count, CHUNK):
+        _write_all(out_fd, bytes(min(CHUNK, count - done)))
 
 
 def _write_all(out_fd: int, data: bytes) -> None:

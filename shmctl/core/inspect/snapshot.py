@@ -4,15 +4,17 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Self
 
-from shmctl.core.inspect.listing import any_name, scan
-from shmctl.core.models import DEV_SHM, Directory, ObjectInfo
+from shmctl.core.inspect.listing import any_name, has_vanished, scan
+from shmctl.core.models import DEV_SHM, Directory, Identity, Kind, ObjectInfo
 from shmctl.core.names import Name
 
 if TYPE_CHECKING:
     import os
 
-    from shmctl.core.inspect.holders import Holder, Identity, Scan, Unlinked
+    from shmctl.core.inspect.folders import Folder
+    from shmctl.core.inspect.holders import Holder, Scan, Unlinked
     from shmctl.core.inspect.lease import UsageTest
+    from shmctl.core.inspect.location import Locator
     from shmctl.core.inspect.usage import Usage
     from shmctl.core.inspect.verdicts import Judgement, Rules
 
@@ -79,11 +81,21 @@ class Snapshot:
         return list(by_inode.values())
 
     @cached_property
-    def below(self) -> "list[os.stat_result]":
-        """The files in subdirectories, on the same file system."""
-        from shmctl.core.inspect.usage import inside_directories
+    def folders(self) -> "list[Folder]":
+        """The directories by name, and what is in them on the same file system; whether they match or not."""
+        found = [info for info in self.everything if info.kind is Kind.DIRECTORY]
+        if not found:
+            return []
+        from shmctl.core.inspect.family_files import load_families
+        from shmctl.core.inspect.folders import find_folders
 
-        return list(inside_directories(self.directory, self.everything, self.device))
+        found.sort(key=lambda info: info.name)
+        return find_folders(self.directory, found, self.device, load_families())
+
+    @property
+    def below(self) -> list[ObjectInfo]:
+        """What is in directories."""
+        return [info for folder in self.folders for info in folder.inside]
 
     @cached_property
     def device(self) -> int:
@@ -118,11 +130,11 @@ class Snapshot:
         """The holders of the entries, and of other files if `processes` was computed already."""
         from shmctl.core.inspect.holders import find_holders
 
-        return self.processes if self._shared_processes else find_holders(self.everything)
+        return self.processes if self._shared_processes else find_holders([*self.everything, *self.below])
 
     def holders_of(self, info: ObjectInfo) -> "list[Holder]":
         """The holders of an object, by PID. An object of several names has them under each."""
-        return self._by_identity.get((info.st.st_dev, info.st.st_ino), [])
+        return self._by_identity.get(info.identity, [])
 
     @cached_property
     def _by_identity(self) -> "dict[Identity, list[Holder]]":
@@ -136,8 +148,26 @@ class Snapshot:
         """The objects of the file system that have no name any more and are held, the largest first."""
         from shmctl.core.inspect.holders import find_unlinked
 
-        named = {info.st.st_ino for info in self.everything} | {st.st_ino for st in self.below}
-        return find_unlinked(self.processes, self.device, named)
+        named = {info.st.st_ino for info in (*self.everything, *self.below)}
+        return find_unlinked(self.processes, self.device, named, self.locator.name_of)
+
+    @cached_property
+    def locator(self) -> "Locator":
+        """Tells which removed files were in the directory."""
+        from shmctl.core.inspect.location import Locator
+
+        return Locator(self.directory)
+
+    @cached_property
+    def unlinked_software(self) -> "list[tuple[Unlinked, str | None]]":
+        """The same, each with the software that made it, going by the name it had."""
+        from shmctl.core.inspect.family_files import load_families
+
+        families = load_families()
+        tops = [b"/" + each.name.split(b"/")[1] if each.name else None for each in self.unlinked]
+        found = [families.match(Name(top)) if top else None for top in tops]
+        software = [match.family.software if match else None for match in found]
+        return list(zip(self.unlinked, software, strict=True))
 
     # Memory use
 
@@ -152,9 +182,10 @@ class Snapshot:
             self.directory,
             self.vfs,
             named=self.distinct,
-            below=self.below,
+            folders=self.folders,
             unlinked=unlinked,
             uninspected=self.processes.uninspected,
+            locator=self.locator,
         )
 
     # Verdicts
@@ -164,15 +195,50 @@ class Snapshot:
         """The test whether an object is in use; it scans /proc only if the kernel's lease does not answer."""
         from shmctl.core.inspect.lease import UsageTest
 
-        return UsageTest(self.directory, lambda: self.holders)
+        return UsageTest(lambda: self.holders)
 
     @cached_property
     def judgements(self) -> "list[Judgement]":
-        """A verdict on each object that matches, by name."""
+        """A verdict on each object that matches, by name; the same under each name of one object.
+
+        Objects that vanish meanwhile are left out.
+        """
         from shmctl.core.inspect.family_files import load_families
+        from shmctl.core.inspect.links import agreeing
         from shmctl.core.inspect.verdicts import Rules, judge
 
-        return judge(self.objects, self.everything, self.test, load_families(), self._rules or Rules())
+        linked = {info.identity for info in self.objects if info.st.st_nlink > 1}
+        others = self.everything[len(self.entries) :] if linked else []
+        asked = self.objects + [info for info in others if info.identity in linked]
+        rules, families = self._rules or Rules(), load_families()
+        found = judge(asked, self.everything, self.test, families, rules, directory=self.directory)
+        found = agreeing(found)[: len(self.objects)]
+        doubtful = [each.info for each in found if each.verdict == "unknown"]
+        gone = {info.name for info in doubtful if has_vanished(info)}
+        self._leave_out(gone)
+        return [each for each in found if each.info.name not in gone]
+
+    @property
+    def judged_once(self) -> "list[Judgement]":
+        """The same with each object once, under the first of its names that matches."""
+        from shmctl.core.inspect.links import once_each
+
+        return once_each(self.judgements)
+
+    def _leave_out(self, gone: set[Name]) -> None:
+        """Take names out of the parts that exist, in place: a listing of them may have begun."""
+        for part in ("entries", "everything", "objects", "distinct"):
+            if gone and part in self.__dict__:
+                infos = self.__dict__[part]
+                infos[:] = [info for info in infos if info.name not in gone]
+
+    @cached_property
+    def judged_folders(self) -> "list[Judgement]":
+        """A verdict on each directory that matches, by name. gc removes none, whatever it is."""
+        from shmctl.core.inspect.verdicts import Rules, judge_folders
+
+        folders = [folder for folder in self.folders if self._matches(folder.info.name)]
+        return judge_folders(folders, self.test, self._rules or Rules())
 
     @property
     def distinct_judgements(self) -> "list[Judgement]":
@@ -192,9 +258,15 @@ class Snapshot:
 
     @cached_property
     def pids(self) -> dict[Name, list[int]]:
-        """The PIDs that hold each object that is held; where none is, /proc is not looked through."""
-        held = (each.info for each in self.judgements if each.verdict == "held")
-        return {info.name: [holder.pid for holder in self.holders_of(info)] for info in held}
+        """The PIDs that hold each object or directory that is held; /proc is read only for these."""
+        inside = {folder.info.name: folder.files for folder in self.folders}
+        held = [each.info for each in (*self.judgements, *self.judged_folders) if each.verdict == "held"]
+        return {
+            info.name: sorted(
+                {holder.pid for file in inside.get(info.name, [info]) for holder in self.holders_of(file)}
+            )
+            for info in held
+        }
 
 
 def snapshots(directories: Sequence[Directory], rules: "Rules | None" = None) -> list[Snapshot]:

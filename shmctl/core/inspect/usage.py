@@ -2,22 +2,21 @@
 
 import errno
 import os
-import stat
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
-from shmctl.core import posix, proc
-from shmctl.core.errors import FileError, failing_as
+from shmctl.core import proc
+from shmctl.core.errors import FileError
 from shmctl.core.inspect.containers import Place, place_of
+from shmctl.core.inspect.folders import Folder
 from shmctl.core.inspect.holders import Unlinked
-from shmctl.core.inspect.mounts import is_file_system_root, mount_of, read_mounts
-from shmctl.core.models import DEV_SHM, Directory, Kind, ObjectInfo, user_name
+from shmctl.core.inspect.location import Locator
+from shmctl.core.models import DEV_SHM, Directory, Kind, ObjectInfo
 from shmctl.core.target import is_mount_point, open_directory_of
 
 INSIDE_DIRECTORIES = "in directories"
-_DEEPEST = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,11 +24,13 @@ class Usage:
     """Capacity and use of one tmpfs in bytes, its inodes, and the parts of the use.
 
     ``by_kind`` and ``unlinked`` add up to ``used`` together with
-    ``unexplained``, which may be negative where memory was given back
-    meanwhile. ``by_kind`` has every `Kind` and `INSIDE_DIRECTORIES`, with 0
+    ``unexplained``, less what was ``given_back`` between the moments at which
+    the parts and the whole were counted. ``by_kind`` has every `Kind` and `INSIDE_DIRECTORIES`, with 0
     where there is none. ``by_owner`` divides the same bytes.
-    ``uninspected`` processes may hold what is unexplained; so may other
+    ``by_folder`` divides what is `INSIDE_DIRECTORIES`, and has no memory of
+    directories themselves. ``uninspected`` processes may hold what is unexplained; so may other
     directories of the file system if this is not the ``whole`` of it.
+    Of ``elsewhere`` objects without a name nothing shows in which they were.
     """
 
     path: bytes
@@ -40,10 +41,13 @@ class Usage:
     inodes_used: int
     by_kind: Mapping[str, int]
     by_owner: Mapping[str, int]
+    by_folder: Sequence[tuple[Folder, int]]
     unlinked: tuple[Unlinked, ...]
     unexplained: int
+    given_back: int
     uninspected: Sequence[proc.Uninspected]
     whole: bool
+    elsewhere: int
 
 
 def measure(
@@ -51,14 +55,15 @@ def measure(
     vfs: os.statvfs_result,
     *,
     named: Sequence[ObjectInfo],
-    below: Sequence[os.stat_result],
+    folders: Sequence[Folder],
     unlinked: Sequence[Unlinked],
     uninspected: Sequence[proc.Uninspected],
+    locator: Locator,
 ) -> Usage:
     """Measure the tmpfs of ``directory``.
 
-    ``named`` are its entries, each inode once, and ``below`` is what stands
-    in its directories.
+    ``named`` are its entries, each inode once, and ``folders`` its
+    directories with what is in them.
     """
     by_kind = Counter(dict.fromkeys((*map(str, Kind), INSIDE_DIRECTORIES), 0))
     by_owner: Counter[str] = Counter()
@@ -66,11 +71,15 @@ def measure(
         by_kind[info.kind.value] += info.allocated
         by_owner[info.owner] += info.allocated
     seen = {info.st.st_ino for info in named}
-    for st in below:
-        if st.st_ino not in seen:
-            seen.add(st.st_ino)
-            by_kind[INSIDE_DIRECTORIES] += st.st_blocks * 512
-            by_owner[user_name(st.st_uid)] += st.st_blocks * 512
+    by_folder = []
+    for folder in folders:
+        before = by_kind[INSIDE_DIRECTORIES]
+        for info in folder.inside:
+            if info.st.st_ino not in seen:
+                seen.add(info.st.st_ino)
+                by_kind[INSIDE_DIRECTORIES] += info.allocated
+                by_owner[info.owner] += info.allocated
+        by_folder.append((folder, by_kind[INSIDE_DIRECTORIES] - before))
     explained = sum(by_kind.values()) + sum(each.allocated or 0 for each in unlinked)
     # A tmpfs without a limit does not report its use.
     used = (vfs.f_blocks - vfs.f_bfree) * vfs.f_frsize if vfs.f_blocks else explained
@@ -83,64 +92,14 @@ def measure(
         inodes_used=vfs.f_files - vfs.f_ffree,
         by_kind=by_kind,
         by_owner=by_owner,
+        by_folder=by_folder,
         unlinked=tuple(unlinked),
-        unexplained=used - explained,
+        unexplained=max(0, used - explained),
+        given_back=max(0, explained - used),
         uninspected=uninspected,
-        whole=_is_whole(directory),
+        whole=locator.whole,
+        elsewhere=locator.unknown,
     )
-
-
-def _is_whole(directory: Directory) -> bool:
-    """Whether the file system has nothing outside the directory, as far as the mount table shows."""
-    try:
-        mount = mount_of(directory, read_mounts())
-    except OSError:
-        return True
-    return mount is None or is_file_system_root(directory, mount)
-
-
-def inside_directories(
-    directory: Directory, entries: Iterable[ObjectInfo], device: int
-) -> Iterator[os.stat_result]:
-    """Yield the files below the directories among ``entries``, on the same file system.
-
-    Nothing is followed and nothing but a directory is opened, which os.fwalk
-    does not promise; and it stops 100 levels down, for anybody can dig deeper.
-    """
-    folders = [each for each in entries if each.kind is Kind.DIRECTORY and each.st.st_dev == device]
-    if not folders:
-        return
-    with (
-        posix.closing(posix.open_directory(directory), directory.path) as fd,
-        failing_as("readdir", directory.path),
-    ):
-        for folder in folders:
-            yield from _below(fd, os.fsdecode(folder.name[1:]), folder.st, device, _DEEPEST)
-
-
-def _below(fd: int, name: str, st: os.stat_result, device: int, levels: int) -> Iterator[os.stat_result]:
-    if not stat.S_ISDIR(st.st_mode) or not levels:
-        return
-    try:
-        inner = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=fd)
-    except OSError:
-        return  # it is gone, or may not be read
-    try:
-        for entry, inside in _entries(inner, device):
-            yield inside
-            yield from _below(inner, entry, inside, device, levels - 1)
-    finally:
-        os.close(inner)
-
-
-def _entries(fd: int, device: int) -> Iterator[tuple[str, os.stat_result]]:
-    for name in os.listdir(fd):
-        try:
-            st = os.stat(name, dir_fd=fd, follow_symlinks=False)
-        except OSError:
-            continue
-        if st.st_dev == device:
-            yield name, st
 
 
 @dataclass(frozen=True, slots=True)

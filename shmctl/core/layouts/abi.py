@@ -40,7 +40,7 @@ class RecordBuilder:
         self._append(Member(name, offset, None, type_), type_.size * 8, align)
 
     def add_bits(self, name: str, type_: Type, width: int, attributes: Alignment) -> None:
-        """A bit-field, perhaps without a name; one of no width ends the unit that it stands in."""
+        """A bit-field, perhaps without a name; one of no width ends its unit."""
         self.is_empty = False
         packed = self._packed or attributes.packed
         align = type_.align

@@ -18,12 +18,12 @@ Value: TypeAlias = "int | bytes"
 
 
 _MOST_UNITS = 1 << 20
-_MOST_STEPS = 20_000_000
+_MOST_STEPS = 10_000_000
 _MOST_CODES = 1 << 16
 
 
 class Unit(NamedTuple):
-    """A unit's header, and the file and section that it stands in."""
+    """A unit's header, and its file and section."""
 
     file: "DebugFile"
     data: bytes
@@ -75,6 +75,8 @@ class DebugFile:
         self._rows: dict[object, tuple[bytes, Abbreviation]] = {}
         self._string_bases: dict[tuple[bool, int], int] = {}
         self.source_files: dict[int, list[str]] = {}
+        self.searches: dict[bytes, object] = {}
+        """What is known of where names stand."""
         self._languages: dict[tuple[bool, int], int] = {}
         self._units: list[Unit] | None = None
         self._by_signature: dict[int, Unit] | None = None

@@ -2,6 +2,7 @@
 
 import struct
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from typing import NamedTuple
 
 from shmctl.core.layouts.abbreviations import Abbreviation
@@ -13,6 +14,7 @@ from shmctl.core.layouts.elf import DamagedError
 TYPES = frozenset({*RECORDS, Tag.ENUMERATION, Tag.TYPEDEF, Tag.TEMPLATE_ALIAS, Tag.BASE, Tag.SUBRANGE})
 _CONTAINERS = frozenset({*RECORDS, Tag.NAMESPACE, Tag.MODULE, Tag.ENUMERATION})
 _MOST_SUFFIXES = 64
+_MOST_POSITIONS = 1 << 20
 _MOST_SHORT_CODES = (1 << 14) - 1  # in two bytes
 
 
@@ -20,7 +22,9 @@ def named(file: DebugFile, name: bytes, tags: frozenset[int]) -> Iterator[tuple[
     """The entries of one of ``tags`` that are called ``name``."""
     if not name:
         return
-    hits = _Hits(file, name)
+    hits = file.searches.get(name)
+    if not isinstance(hits, _Hits):
+        hits = file.searches[name] = _Hits(file, name)
     for unit in file.units():
         for offset in _candidates(file, unit, hits, name):
             place = Place(unit, offset)
@@ -61,7 +65,9 @@ class _Hits:
             patterns = [struct.pack(word, text) for text in self._texts if text < 1 << 8 * unit.offset_size]
             positions = set[int]()
             for pattern in [*patterns, self._name + b"\0"]:
-                positions.update(_finds(unit.data, pattern))
+                positions.update(islice(_finds(unit.data, pattern), _MOST_POSITIONS))
+            if len(positions) >= _MOST_POSITIONS:
+                raise DamagedError("it has a million entries of that name")
             self._found[key] = sorted(positions)
         found = self._found[key]
         return found[bisect_left(found, unit.start) : bisect_left(found, unit.end)]
@@ -75,7 +81,7 @@ def _finds(data: bytes, pattern: bytes) -> Iterator[int]:
 
 
 def _occurrences(texts: bytes, name: bytes) -> list[int]:
-    """Where ``name`` stands in a section of strings; linkers may keep it as the end of another one only."""
+    """Where a section of strings has ``name``; linkers may keep it as the end of another one only."""
     pattern = name + b"\0"
     found = [at + 1 for at in _finds(texts, b"\0" + pattern)]
     if texts.startswith(pattern):

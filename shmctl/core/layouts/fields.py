@@ -38,9 +38,9 @@ def decode(field: Field, raw: bytes) -> Value:
     if field.bit_width is not None:
         return _labelled(field, _bits(field, raw))
     if field.type.kind == "text":
-        from shmctl.core.layouts import texts
+        from shmctl.core.layouts import char_arrays
 
-        return texts.decode(raw, field.type.width, field.type.endian)
+        return char_arrays.decode(raw, field.type.width, field.type.endian)
     if field.type.kind == "opaque":
         if field.type.lock:
             from shmctl.core.layouts import lockwords
@@ -100,9 +100,9 @@ def overlaid(data: bytes, offset: int, stores: list[Store]) -> bytes:
 def encode(field: Field, value: Value) -> bytes:
     """The bytes of a value that parse_value gave for ``field``, which is no bit-field."""
     if field.type.kind == "text":
-        from shmctl.core.layouts import texts
+        from shmctl.core.layouts import char_arrays
 
-        return texts.encode(str(value), field.type.width, field.type.endian).ljust(field.size, b"\0")
+        return char_arrays.encode(str(value), field.type.width, field.type.endian).ljust(field.size, b"\0")
     if field.type.kind == "opaque":
         return bytes.fromhex(str(value))
     return scalars.encode(field.type, value)
@@ -164,9 +164,9 @@ def _opaque(field: Field, text: str) -> str:
 
 
 def _fitting(field: Field, text: str) -> str:
-    from shmctl.core.layouts import texts
+    from shmctl.core.layouts import char_arrays
 
-    length = len(texts.encode(text, field.type.width, field.type.endian))
+    length = len(char_arrays.encode(text, field.type.width, field.type.endian))
     if length > field.size:
         raise InputError(f"{quote(text)} takes {length} bytes, and {field.type.name} holds {field.size}")
     return text

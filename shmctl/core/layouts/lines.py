@@ -1,4 +1,4 @@
-"""Where a type stands in the source: the file names of DWARF's line tables (DWARF 5, section 6.2.4)."""
+"""Where the source defines a type: the file names of DWARF's line tables (DWARF 5, section 6.2.4)."""
 
 import struct
 from collections.abc import Iterator

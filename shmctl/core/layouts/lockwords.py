@@ -89,7 +89,7 @@ def _mutex(words: Mapping[str, int]) -> Said:
         return "not recoverable: its owner died, and nobody made it consistent", facts
     if by_owner and lock & _DIED:
         facts["state"] = "owner died"
-        return f"owner died, next to lock it is told ({facts['kind']})", facts
+        return f"owner died, the next to lock it learns that ({facts['kind']})", facts
     if not (tid if by_owner else lock):
         return f"unlocked ({facts['kind']})", facts
     facts["state"] = "locked"

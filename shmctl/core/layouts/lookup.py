@@ -27,6 +27,7 @@ _WORDS = {
     "class": frozenset((Tag.CLASS, Tag.STRUCTURE)),
 }  # fmt: skip
 _MOST_DEFINITIONS = 5000
+_MOST_PROBLEMS = 500
 _WANTED = re.compile(r"(?:(?P<file>(?:[^:]|::)*[^:]):(?:(?P<line>[0-9]+):)?(?!:))?(?P<type>.+)", re.DOTALL)
 
 
@@ -157,9 +158,9 @@ class Library:
                 type_ = self.builder.build(place)
             except InputError as error:
                 problems.append(error)
-                continue
-            definitions.append(Definition(place, type_, entry.tag, file, line))
-            if len(definitions) > _MOST_DEFINITIONS:
+            else:
+                definitions.append(Definition(place, type_, entry.tag, file, line))
+            if len(definitions) > _MOST_DEFINITIONS or len(problems) > _MOST_PROBLEMS:
                 break
         if problems and not definitions:
             raise InputError(f"{quote(called)}: {problems[0]}", problems[0].hint)

@@ -7,7 +7,7 @@ from shmctl.core.layouts.layout import Layout, Place
 from shmctl.core.layouts.model import ArrayType, Member, RecordType, ScalarType, Type
 
 MOST_ELEMENTS = 64
-"""Arrays of more elements are told as one of them and their number."""
+"""Arrays of more elements are shown as one element and their number."""
 
 CACHE_LINE = 64
 

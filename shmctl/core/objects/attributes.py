@@ -2,7 +2,8 @@
 
 import errno
 import os
-from collections.abc import Iterator
+import stat
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from shmctl.core import posix
@@ -13,13 +14,15 @@ from shmctl.core.objects.describe import explained, refuse_other_kinds
 from shmctl.core.objects.open import OpenObject, opened
 
 
-def change_mode(name: Name, mode: int, directory: Directory = DEV_SHM) -> None:
-    """Set an object's permission bits: fchmod(2)."""
+def change_mode(name: Name, change: int | Callable[[int], int], directory: Directory = DEV_SHM) -> int:
+    """Set an object's permission bits, or what a function makes of the old ones; returns them: fchmod(2)."""
     with explained(name, directory), _opened_for_change(name, directory) as (target, can_be_used):
+        mode = change if isinstance(change, int) else change(stat.S_IMODE(target.stat().st_mode))
         if can_be_used:
             posix.fchmod(target.fd, mode, name)
         else:
             posix.chmod_path_fd(target.fd, mode, name)
+    return mode
 
 
 def change_owner(name: Name, uid: int, gid: int, directory: Directory = DEV_SHM) -> None:

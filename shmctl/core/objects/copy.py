@@ -1,17 +1,21 @@
 """Copy objects: what appears is whole, with holes, mode and, as root, owner."""
 
+import errno
 import os
 import stat
 from collections.abc import Callable
 
 from shmctl.core import posix, transfer
-from shmctl.core.errors import shrunk
+from shmctl.core.errors import ShmError, failing_as, shrunk
 from shmctl.core.models import DEV_SHM, Directory
 from shmctl.core.names import Name
 from shmctl.core.objects.open import OpenObject, opened
 from shmctl.core.objects.publish import created_atomically
 from shmctl.core.objects.resize import room
 from shmctl.core.transfer import SENDFILE_COUNT
+
+# Sandboxes lack the call, and older kernels make it within some file systems only.
+_NO_SUCH_COPY = (errno.ENOSYS, errno.EXDEV, errno.EINVAL, errno.EOPNOTSUPP, errno.EPERM)
 
 
 def copy_object(old: Name, new: Name, directory: Directory = DEV_SHM, *, replace: bool = False) -> int:
@@ -41,11 +45,21 @@ def _fill(target: OpenObject, source: OpenObject, size: int) -> None:
         for offset, length in data:
             at = offset
             while at < offset + length:
-                count = min(SENDFILE_COUNT, offset + length - at)
-                copied = transfer.copy_file_range(source.fd, target.fd, at, count, source.name)
-                if not copied:
-                    raise shrunk("copy_file_range", source.name)
-                at += copied
+                at += _copy_some(target, source, at, min(SENDFILE_COUNT, offset + length - at))
+
+
+def _copy_some(target: OpenObject, source: OpenObject, offset: int, count: int) -> int:
+    try:
+        copied = transfer.copy_file_range(source.fd, target.fd, offset, count, source.name)
+    except ShmError as error:
+        if error.errno not in _NO_SUCH_COPY:
+            raise
+        transfer.seek(target.fd, offset, target.name)
+        with failing_as("sendfile", source.name, ShmError):
+            copied = transfer.sendfile(target.fd, source.fd, offset, count, source.name)
+    if not copied:
+        raise shrunk("copy_file_range", source.name)
+    return copied
 
 
 def create_like(
@@ -57,9 +71,16 @@ def create_like(
     *,
     replace: bool = False,
 ) -> None:
-    """Let an object appear once ``fill`` has filled it, with a mode, and as root with a user and a group."""
+    """Let an object appear once ``fill`` has filled it, with a mode, and as root with a user and a group.
+
+    Without the owner it loses the set-user-ID and set-group-ID bits: they
+    would make what another user wrote a program that runs as this one.
+    """
+    mode = stat.S_IMODE(mode)
     with created_atomically(new, 0o600, directory, replace=replace) as target:
         fill(target)
         if os.geteuid() == 0:
             posix.fchown(target.fd, *owner, new)
-        posix.fchmod(target.fd, stat.S_IMODE(mode), new)
+        else:
+            mode &= ~(stat.S_ISUID | stat.S_ISGID)
+        posix.fchmod(target.fd, mode, new)

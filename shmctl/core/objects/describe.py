@@ -3,6 +3,7 @@
 import errno
 import os
 import stat
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -10,6 +11,7 @@ from shmctl.core import posix
 from shmctl.core.errors import ShmError
 from shmctl.core.models import DEV_SHM, Directory, ObjectInfo, group_name, type_name, user_name
 from shmctl.core.names import Name
+from shmctl.core.tracing import call
 
 
 def describe(name: Name, directory: Directory = DEV_SHM, *, birth: bool = False) -> ObjectInfo:
@@ -62,6 +64,9 @@ def refuse_other_kinds(call: str, name: Name, st: os.stat_result) -> None:
 
 _REFUSALS = (errno.EACCES, errno.EPERM)
 _REMOVALS = ("unlink", "shm_unlink", "sem_unlink", "renameat")
+# linux/fs.h
+_GETFLAGS = 0x80086601
+_IMMUTABLE, _APPEND_ONLY = 0x10, 0x20
 _WRONG_KINDS = (errno.EINVAL, errno.ELOOP, errno.EISDIR, errno.ENXIO)
 
 
@@ -80,13 +85,50 @@ def explained(name: Name, directory: Directory) -> Iterator[None]:
         is_removal = error.call in _REMOVALS
         if error.errno in _REFUSALS and (is_removal or stat.S_ISREG(st.st_mode)):
             owner, group = user_name(st.st_uid), group_name(st.st_gid)
+            if (error.errno == errno.EPERM or is_removal) and is_immutable(name, directory):
+                detail = "it is immutable, or append-only"
+                hint = f"chattr -i -a {os.fsdecode(directory.path_of(name))}"
+                raise ShmError(error.call, name, error.errno, detail, hint) from error
             hint = f"it is {owner}:{group}'s, with mode {stat.filemode(st.st_mode)}"
             if is_removal and _is_sticky(directory):
                 hint += "; in a sticky directory only its owner, or root, takes its name away"
             raise ShmError(error.call, name, error.errno, hint=hint) from error
         if not (is_removal or stat.S_ISREG(st.st_mode)):
             raise _wrong_kind(error, st) from error
+        if stat.S_ISDIR(st.st_mode) and error.call in ("unlink", "shm_unlink"):
+            hint = f"'{removal_command(name, directory)}' removes it"
+            raise ShmError(error.call, name, error.errno, hint=hint) from error
         raise
+
+
+def removal_command(name: Name, directory: Directory) -> str:
+    """Return the shell command that removes a subdirectory: rmdir(1), or rm(1) if it is not empty."""
+    import shlex
+
+    path = directory.path_of(name)
+    try:
+        command = "rm -r" if os.listdir(path) else "rmdir"
+    except OSError:
+        command = "rm -r"
+    return f"{command} {shlex.quote(os.fsdecode(path))}"
+
+
+def is_immutable(name: Name, directory: Directory) -> bool:
+    """Whether chattr(1) has made an object immutable or append-only; False where that cannot be seen."""
+    import fcntl
+
+    flags = bytearray(8)
+    try:
+        with posix.closing(posix.shm_open(name, os.O_RDONLY | os.O_NONBLOCK, 0, directory), name) as fd:
+            call(
+                "ioctl",
+                name,
+                lambda: fcntl.ioctl(fd, _GETFLAGS, flags),
+                lambda _: f"{fd}, FS_IOC_GETFLAGS, [...]",
+            )
+    except ShmError:
+        return False
+    return bool(int.from_bytes(flags[:4], sys.byteorder) & (_IMMUTABLE | _APPEND_ONLY))
 
 
 def _is_sticky(directory: Directory) -> bool:

@@ -49,7 +49,7 @@ def rename_object(
         # In one order, so that two renames do not wait for each other.
         for name, st in sorted(losers.items(), key=lambda loser: loser[1].st_ino):
             locks.enter_context(lock_of_replaced(name, st, directory))
-        with explained(new, directory):
+        with explained(old, directory), explained(new, directory):
             posix.rename_with(old, new, _FLAGS[existing], directory)
 
 

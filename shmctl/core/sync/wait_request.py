@@ -114,6 +114,6 @@ def _wait_until_unused(name: Name, pacer: "Pacer", directory: Directory) -> None
     from shmctl.core.sync.waiting import wait_until_unused
 
     def new_test() -> UsageTest:
-        return UsageTest(directory, lambda: find_holders([describe(name, directory)]))
+        return UsageTest(lambda: find_holders([describe(name, directory)]))
 
     wait_until_unused(name, pacer, new_test, directory)

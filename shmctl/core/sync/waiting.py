@@ -63,7 +63,7 @@ def wait_until_unused(
 
 
 def wait_until_fuller(fuller_than: Fullness, pacer: Pacer, directory: Directory = DEV_SHM) -> int:
-    """Return how many bytes are used once they are more. Raises ShmError where that cannot be told."""
+    """Return how many bytes are used once they are more. Raises ShmError where that is not known."""
     while True:
         vfs = posix.statvfs(directory)
         used = (vfs.f_blocks - vfs.f_bfree) * vfs.f_frsize

@@ -19,6 +19,7 @@ from shmctl.core.inspect.family_files import BUILT_IN, load_families, parse_fami
 from shmctl.core.names import Name
 from tests.support import as_nobody, python_for_all, run, run_command
 
+UUID = "0f1e2d3c-4b5a-11ef-8f9e-0242ac120002"
 # Software, a name that it makes, the PID and the set in that name.
 EXAMPLES: list[tuple[str, str, int | None, str | None]] = [
     (".NET", "corefx_map_0123456789abcdef0123456789abcdef", None, None),
@@ -75,6 +76,8 @@ EXAMPLES: list[tuple[str, str, int | None, str | None]] = [
     ("libqb", "qb-cib_rw-control-815-9", None, None),
     ("libqb", "qb-corosync-4711-blackbox-data", 4711, "corosync-4711-blackbox"),
     ("libqb", "qb-corosync-4711-blackbox-header", 4711, "corosync-4711-blackbox"),
+    ("libfaketime", "faketime_shm_4711", 4711, "4711"),
+    ("libfaketime", "sem.faketime_sem_4711", 4711, "4711"),
     ("libv4l", "libv4l-alice:usb-0000:00:14.0-4:046d:0825:Camera One", None, None),
     ("libxshmfence", "shmfd-aB3xYz", None, None),
     ("LLVM OpenMP", "__KMP_REGISTERED_LIB_4711", 4711, None),
@@ -97,6 +100,7 @@ EXAMPLES: list[tuple[str, str, int | None, str | None]] = [
     ("Open MPI", "vader_segment.node1.5d2f0001.3", None, "node1.5d2f0001"),
     ("Open MPI", "vader_segment.node1.1000.5d2f0001.3", None, "node1.1000.5d2f0001"),
     ("Open MPI", "osc_rdma.node1.5d2f0001.3", None, "node1.5d2f0001"),
+    ("Open MPI", "osc_sm.node1.5d2f0001.0.3", None, "node1.5d2f0001"),
     ("Open MPI", "open_mpi.0003", None, None),
     ("Oracle Database", "ora_ORCL_3011536284_1_0", None, "ORCL"),
     ("Oracle Database", "ora_+ASM_3011536284_12", None, "+ASM"),
@@ -123,6 +127,8 @@ EXAMPLES: list[tuple[str, str, int | None, str | None]] = [
         None,
         "ServerPort07a1a6dcfadd97d64f9f7f13063e6345d8b33ce8",
     ),
+    ("R bigmemory", f"{UUID}_counter", None, UUID),
+    ("R bigmemory", f"{UUID}_column_12", None, UUID),
     ("Ray, Apache Arrow Plasma", "plasmaaB3xYz", None, None),
     ("shmctl --replace", ".shmctl-replace-4711-0123abcd", 4711, None),
     ("shmctl run", "shmctl-run-4711-0123abcd", 4711, None),
@@ -163,6 +169,7 @@ STRANGERS = [
     "torch_",
     "torch_x_1_2",
     "nccl-1234567",
+    UUID,
     "x psm_95b62aa5",
 ]
 
@@ -259,6 +266,8 @@ def test_built_in_entries_are_sorted_and_say_where_they_come_from(built_in: Fami
         ("libpod_lock", Lifetime.PERSISTENT),
         ("u1000-Shm_125376fc", Lifetime.PERSISTENT),
         ("sr_main", Lifetime.PERSISTENT),
+        ("nvmf_trace.0", Lifetime.PERSISTENT),
+        ("nvmf_trace.pid4711", Lifetime.USERS),
         ("psm_95b62aa5", Lifetime.USERS),
     ],
 )
@@ -524,7 +533,7 @@ BAD = {
     ),
     "strange key": (
         GOOD + "zzz = 1\n",
-        WIDGET + "unknown key 'zzz'; known: software, match, lifetime, source, checked",
+        WIDGET + "unknown key 'zzz'; known: software, match, lifetime, tracker, source, checked",
     ),
     "table below": (
         GOOD + "[family.match2]\n",
@@ -557,6 +566,12 @@ BAD = {
     "type of lifetime": (
         GOOD.replace('"creator"', "true"),
         WIDGET + "'lifetime' must be a string",
+    ),
+    "type of tracker": (GOOD + "tracker = 1\n", WIDGET + "'tracker' must be a string"),
+    "tracker": (GOOD + "tracker = '('\n", WIDGET + "bad pattern '(': missing ), unterminated subpattern"),
+    "tracker of everything": (
+        GOOD + "tracker = 'x*'\n",
+        WIDGET + "the tracker 'x*' matches the empty command line",
     ),
     "type of source": (
         GOOD.replace('"its manual"', "1979-05-27"),
@@ -596,7 +611,7 @@ BAD = {
     ),
     "no newline at the end": (
         GOOD.removesuffix("\n") + "\nzzz = 1",
-        WIDGET + "unknown key 'zzz'; known: software, match, lifetime, source, checked",
+        WIDGET + "unknown key 'zzz'; known: software, match, lifetime, tracker, source, checked",
     ),
     "length": (
         GOOD.replace("widget", "w" * 1000),

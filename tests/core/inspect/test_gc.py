@@ -101,7 +101,7 @@ def test_it_came_into_use(name: str, directory: Directory, oflag: int) -> None:
     judgement = plan(name, directory)
     with opened(name, oflag):
         removal = remove_orphan(judgement)
-        assert (removal.left, removal.error) == ("it came into use", None)
+        assert (removal.left, removal.error) == ("it is now in use", None)
     assert path_of(name).exists()
     assert remove_orphan(judgement).left is None
 
@@ -142,9 +142,9 @@ def test_somebody_has_begun_to_open_it(name: str, monkeypatch: pytest.MonkeyPatc
     # Takes the lease as ever, and waits for an opener to come.
     monkeypatch.setattr(locking, "take_lease", take_and_let_open)
     removal = remove_orphan(judgement)
-    assert removal.left == "somebody has begun to open it"
-    (opener,) = openers
-    assert opener.communicate()[0] == b"content"
+    assert removal.left == "a process has begun to open it"
+    for opener in openers:
+        assert opener.communicate()[0] == b"content"
     assert path_of(name).exists()
 
 
@@ -163,7 +163,7 @@ def test_another_takes_the_name_at_the_last_moment(
 
     # Takes the lease as ever, and another comes.
     monkeypatch.setattr(locking, "take_lease", take_and_replace)
-    assert remove_orphan(judgement).left == "another object bears its name by now"
+    assert remove_orphan(judgement).left == "another object has taken its name"
     assert path_of(name).read_bytes() == b"another's"
 
 

@@ -37,6 +37,11 @@ sys.stdin.read()
 """
 
 
+def base_name(pid: int, path: bytes) -> bytes:
+    """As where a directory has all that its file system holds."""
+    return b"/" + path.rpartition(b"/")[2]
+
+
 @contextlib.contextmanager
 def mapper(name: str, code: str) -> Iterator[int]:
     """A process that runs ``code``, in which keep() maps; its PID."""
@@ -294,7 +299,7 @@ def test_unlinked(names: list[str]) -> None:
     with mapper(names[0], FDS["r"]) as one, mapper(names[1], FDS["r"]) as two, mapper(names[2], FDS["r"]):
         for name in names[:2]:
             path_of(name).unlink()
-        found = find_unlinked(scan_processes({device}), device, ())
+        found = find_unlinked(scan_processes({device}), device, (), base_name)
         ours = [each for each in found if each.identity[1] in inodes]
         assert [each.identity for each in ours] == [(device, inodes[0]), (device, inodes[1])]
         assert [each.allocated for each in ours] == [3 * PAGE, PAGE], "the largest first"
@@ -309,7 +314,7 @@ def test_an_object_of_which_one_name_is_left_is_not_unlinked(names: list[str]) -
     st = path_of(names[0]).stat()
     with mapper(names[0], FDS["r"]):
         path_of(names[0]).unlink()
-        found = find_unlinked(scan_processes({st.st_dev}), st.st_dev, ())
+        found = find_unlinked(scan_processes({st.st_dev}), st.st_dev, (), base_name)
         assert st.st_ino not in {each.identity[1] for each in found}
 
 
@@ -320,9 +325,9 @@ def test_what_the_directory_has_is_not_unlinked(name: str) -> None:
     st = path_of(odd).stat()
     with mapper(odd, f"keep({READ})") as pid:
         for named in ({st.st_ino}, {1, st.st_ino}):
-            found = find_unlinked(scan_processes({st.st_dev}), st.st_dev, named)
+            found = find_unlinked(scan_processes({st.st_dev}), st.st_dev, named, base_name)
             assert st.st_ino not in {each.identity[1] for each in found}
         path_of(odd).unlink()
-        found = find_unlinked(scan_processes({st.st_dev}), st.st_dev, {1})
+        found = find_unlinked(scan_processes({st.st_dev}), st.st_dev, {1}, base_name)
         (gone,) = [each for each in found if each.identity[1] == st.st_ino]
         assert (gone.name, [each.pid for each in gone.holders]) == (odd.encode(), [pid])

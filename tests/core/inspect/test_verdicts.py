@@ -63,10 +63,10 @@ class Told:
         self.usages = usages
         self.asked: list[str] = []
 
-    def ask(self, info: ObjectInfo) -> Usage:
-        name = info.name.decode()
-        self.asked.append(name)
-        return self.usages.get(name, FREE)
+    def ask_each(self, infos: Sequence[ObjectInfo]) -> list[Usage]:
+        names = [info.name.decode() for info in infos]
+        self.asked += names
+        return [self.usages.get(name, FREE) for name in names]
 
 
 def info(
@@ -237,10 +237,16 @@ def test_a_set_that_nobody_holds_goes_as_a_whole() -> None:
     assert {each.verdict for each in found.values()} == {Verdict.ORPHAN}
 
 
-def test_a_semaphore_keeps_its_set_unless_semaphores_may_go() -> None:
-    """It is not known whether the program still wants them."""
+def test_an_idle_semaphore_says_nothing_about_its_set() -> None:
+    """It stays, as every semaphore does; the rest goes. A reason of its own keeps them all."""
     found = verdicts_on([info(name) for name in MEMBERS])
-    assert {each.verdict for each in found.values()} == {Verdict.KEPT}
+    assert found.pop(MEMBERS[-1]).verdict is Verdict.KEPT
+    assert {each.verdict for each in found.values()} == {Verdict.ORPHAN}
+    young = [info(name) for name in MEMBERS[:-1]] + [info(MEMBERS[-1], age=1)]
+    assert {each.verdict for each in verdicts_on(young).values()} == {Verdict.KEPT}
+    for usage in (HELD, UNKNOWN):
+        found = verdicts_on([info(name) for name in MEMBERS], {MEMBERS[-1]: usage})
+        assert {each.verdict for each in found.values()} == {Verdict.KEPT, Verdict(usage.state.value)}
 
 
 def test_a_young_member_keeps_its_set() -> None:

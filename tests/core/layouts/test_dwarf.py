@@ -1,6 +1,7 @@
 """Layouts out of ELF files, as many compilers and linkers make them."""
 
 import random
+import struct
 import subprocess
 import time
 from itertools import islice
@@ -338,6 +339,22 @@ def test_a_section_that_would_fill_the_memory(folder: Path, tmp_path: Path) -> N
     (tmp_path / "bomb").write_bytes(data)
     with pytest.raises(InputError, match="a section of 1099511627776 bytes is not read"):
         load_elf(str(tmp_path / "bomb"), "shared")
+
+
+def test_one_name_very_often_ends_soon(tmp_path: Path) -> None:
+    abbreviations = bytes([1, 0x11, 1, 0, 0, 2, 0x13, 0, 0x03, 0x08, 0, 0, 0])
+    entries = bytes([1]) + b"\x02a\0" * 400_000 + b"\0"
+    unit = struct.pack("<HIB", 4, 0, 8) + entries
+    (tmp_path / "info").write_bytes(struct.pack("<I", len(unit)) + unit)
+    (tmp_path / "abbrev").write_bytes(abbreviations)
+    (tmp_path / "t.c").write_text("int x;\n")
+    subprocess.run(["gcc", "-c", "t.c", "-o", "t.o"], cwd=tmp_path, check=True)
+    add = ["--add-section", ".debug_info=info", "--add-section", ".debug_abbrev=abbrev"]
+    subprocess.run(["objcopy", *add, "t.o", "o"], cwd=tmp_path, check=True)
+    start = time.process_time()
+    with pytest.raises(InputError, match="struct a is declared in this file"):
+        load_elf(str(tmp_path / "o"), "a")
+    assert time.process_time() - start < 10
 
 
 def test_a_large_library_is_not_read_through() -> None:

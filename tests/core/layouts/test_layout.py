@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shmctl.core.errors import InputError
-from shmctl.core.layouts import floats, rows, texts
+from shmctl.core.layouts import char_arrays, floats, record_input
 from shmctl.core.layouts.fields import decode
 from shmctl.core.layouts.layout import Layout
 from shmctl.core.layouts.load import parse
@@ -136,11 +136,11 @@ def test_integers_that_json_programs_lose_digits_of() -> None:
 
 @given(st.binary(max_size=12))
 def test_texts_come_back_and_no_two_look_alike(raw: bytes) -> None:
-    text = texts.decode(raw, 1, None)
+    text = char_arrays.decode(raw, 1, None)
     kept = raw.rstrip(b"\0")
     assert text.shown.isprintable()
-    assert texts.encode(text.shown, 1, None) == kept
-    assert texts.encode(text.json, 1, None) == kept
+    assert char_arrays.encode(text.shown, 1, None) == kept
+    assert char_arrays.encode(text.json, 1, None) == kept
     assert json.loads(json.dumps(text.json)) == text.json
 
 
@@ -155,13 +155,13 @@ def test_texts_come_back_and_no_two_look_alike(raw: bytes) -> None:
     ],
 )
 def test_how_texts_look(raw: bytes, shown: str) -> None:
-    assert texts.decode(raw, 1, None).shown == shown
+    assert char_arrays.decode(raw, 1, None).shown == shown
 
 
 @pytest.mark.parametrize("text", [r"\q", "\\", r"\x4", r"\07", r"\u12", r"\ud800", "\ud800"])
 def test_escapes_that_are_none(text: str) -> None:
     with pytest.raises(InputError):
-        texts.encode(text, 1, None)
+        char_arrays.encode(text, 1, None)
 
 
 @given(st.binary(min_size=10, max_size=10), st.sampled_from(["little", "big"]))
@@ -205,9 +205,11 @@ def padding(layout: Layout) -> bytes:
     return mask.to_bytes(layout.size, "little")
 
 
-def apply(layout: Layout, records: list[rows.Record]) -> bytes:
+def apply(layout: Layout, records: list[record_input.Record]) -> bytes:
     memory = bytearray(layout.size * len(records))
-    for store in rows.stores(layout, records, lambda start, length: bytes(memory[start : start + length])):
+    for store in record_input.stores(
+        layout, records, lambda start, length: bytes(memory[start : start + length])
+    ):
         memory[store.offset : store.offset + len(store.data)] = store.data
     return bytes(memory)
 
@@ -235,7 +237,7 @@ def test_any_bytes_read_and_written_back_are_the_same_bytes(seed: int, data: Any
         return to_json(decode(field, part), big_as_text=seed % 2 == 0)
 
     text = "\n".join(json.dumps(layout.tree(piece, json_value)) for piece in pieces)
-    assert apply(layout, rows.parse_json(layout, text)) == wanted
+    assert apply(layout, record_input.parse_json(layout, text)) == wanted
     from io import StringIO
 
     from shmctl.render.csv import write_line
@@ -244,7 +246,7 @@ def test_any_bytes_read_and_written_back_are_the_same_bytes(seed: int, data: Any
     write_line(out, [field.path for field in fields])
     for values in shown:
         write_line(out, values)
-    found = apply(layout, rows.parse_csv(layout, out.getvalue()))
+    found = apply(layout, record_input.parse_csv(layout, out.getvalue()))
     for lock in locks:
         for base in (0, layout.size):
             at = base + lock.offset
@@ -268,7 +270,7 @@ def test_any_bytes_read_and_written_back_are_the_same_bytes(seed: int, data: Any
 )
 def test_csv_that_is_refused(text: str, message: str) -> None:
     with pytest.raises(InputError, match=message):
-        rows.parse_csv(parse("int a; char b[4]"), text)
+        record_input.parse_csv(parse("int a; char b[4]"), text)
 
 
 @pytest.mark.parametrize(
@@ -285,7 +287,7 @@ def test_csv_that_is_refused(text: str, message: str) -> None:
 )
 def test_json_that_is_refused(text: str, message: str) -> None:
     with pytest.raises(InputError, match=message):
-        rows.parse_json(parse("int a; char b[4]"), text)
+        record_input.parse_json(parse("int a; char b[4]"), text)
 
 
 # Outlines

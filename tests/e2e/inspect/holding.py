@@ -22,6 +22,8 @@ from tests.support import (
     shmctl_argv,
 )
 
+# Only from the first PID namespace are all processes visible.
+SEES_ALL = os.readlink("/proc/self/ns/pid") == "pid:[4026531836]"
 SIZE = 8192
 UNINSPECTED = re.compile(
     r"shmctl: \w+: (1 process|[0-9]+ processes) could not be inspected(, [0-9]+ of them)?: [^(\n]+ \([A-Z]+\)"
@@ -180,6 +182,14 @@ class Holding:
             self.pid = int(children)
         self._pidfd = os.pidfd_open(self.pid)
 
+    def ask(self) -> str:
+        """Send it a line; the line that it answers."""
+        assert self._process.stdin
+        assert self._process.stdout
+        self._process.stdin.write(b"\n")
+        self._process.stdin.flush()
+        return self._process.stdout.readline().decode().removesuffix("\n")
+
     def end(self) -> None:
         """Let go of everything, and wait until that is done."""
         assert self._process.stdin
@@ -275,11 +285,15 @@ def complaints(result: Result) -> list[str]:
 
 
 class PrivatePlace(Place):
-    """A fresh tmpfs on /dev/shm, in a mount namespace of its own; PIDs are the host's."""
+    """A fresh tmpfs on /dev/shm, in a mount namespace of its own; PIDs are the host's.
 
-    def __init__(self, size: str = "16m", setup: str = ":") -> None:
-        script = f"mount -t tmpfs -o size={size},mode=1777 tmpfs /dev/shm && {setup} && echo $$ && exec cat"
-        self._keeper = Holding(["unshare", "-m", "sh", "-c", script])
+    ``size`` is that of the tmpfs, or mount options instead; ``enter`` is put before the command line.
+    """
+
+    def __init__(self, size: str = "16m", setup: str = ":", enter: Sequence[str] = ()) -> None:
+        options = size if "=" in size else f"size={size}"
+        script = f"mount -t tmpfs -o mode=1777,{options} tmpfs /dev/shm && {setup} && echo $$ && exec cat"
+        self._keeper = Holding([*enter, "unshare", "-m", "sh", "-c", script])
         self.pid = self._keeper.pid
         self.enter = ("nsenter", "-t", str(self.pid), "-m")
         self.root = f"/proc/{self.pid}/root"
@@ -290,9 +304,9 @@ class PrivatePlace(Place):
 
 
 @contextmanager
-def private_place(size: str = "16m", setup: str = ":") -> Iterator[PrivatePlace]:
+def private_place(size: str = "16m", setup: str = ":", enter: Sequence[str] = ()) -> Iterator[PrivatePlace]:
     """Such a /dev/shm for a while; ``setup`` is run in its namespace first."""
-    place = PrivatePlace(size, setup)
+    place = PrivatePlace(size, setup, enter)
     try:
         yield place
     finally:

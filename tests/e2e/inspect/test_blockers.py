@@ -5,13 +5,24 @@ import os
 import re
 import signal
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
 
-from tests.support import as_nobody, compile_c, done, on_pty, path_of, python_for_all, run, run_command
+from tests.support import (
+    as_nobody,
+    compile_c,
+    done,
+    on_pty,
+    path_of,
+    python_for_all,
+    run,
+    run_command,
+    shmctl_argv,
+)
 
 # Builds every block there is around one object and one semaphore, and prints the PIDs in the order of KNOT.
 PROGRAM = r"""
@@ -271,3 +282,92 @@ def test_an_array_of_structures(name: str) -> None:
     found = locks(name, "--struct", "pthread_mutex_t m; int x;", "-c", "all")
     assert [place for _, place in found] == ["[0].m", "[1].m"]
     assert locks(name, "--struct", "pthread_mutex_t m; int x;", "-o", "60") == {}
+
+
+OWNER = r"""
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+static pthread_mutex_t *mutex;
+
+static void *own(void *unused)
+{
+    pthread_mutex_lock(mutex);
+    puts("locked");
+    fflush(stdout);
+    pause();
+    return unused;
+}
+
+int main(int argc, char **argv)
+{
+    int fd = shm_open(argv[1], O_RDWR | O_CREAT, 0600);
+    if (fd == -1 || ftruncate(fd, sizeof *mutex) == -1)
+        return 1;
+    mutex = mmap(NULL, sizeof *mutex, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    pthread_mutex_init(mutex, NULL);
+    struct flock range = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+    fcntl(fd, F_SETLK, &range);
+    pthread_t thread;
+    pthread_create(&thread, NULL, own, NULL);
+    pthread_exit(NULL);
+}
+"""
+INSIDE = ("unshare", "--pid", "--fork", "--kill-child", "--mount-proc")
+
+
+@contextmanager
+def owning(argv: Sequence[str], process_outside: bool) -> Iterator[int]:
+    """A program whose second thread has a mutex, and whose first has ended: its PID here."""
+    with subprocess.Popen(argv, stdout=subprocess.PIPE) as process:
+        try:
+            assert process.stdout
+            assert process.stdout.readline() == b"locked\n"
+            children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+            yield process.pid if process_outside else int(children.read_text().split()[0])
+        finally:
+            process.kill()
+
+
+@pytest.mark.needs_root
+@pytest.mark.parametrize("wrapper", [(), INSIDE], ids=["here", "in a PID namespace"])
+def test_an_owner_of_any_namespace_is_alive(name: str, tmp_path: Path, wrapper: tuple[str, ...]) -> None:
+    """It is shown by its number here, not by that in the lock; and a process whose leader has ended lives."""
+    program = compile_c(OWNER, tmp_path, "owner")
+    with owning([*wrapper, program, name], process_outside=not wrapper) as pid:
+        found = locks(name, "--struct", "pthread_mutex_t m")
+        mutex = found["pthread_mutex_t", "m"]
+        (thread,) = {int(each) for each in os.listdir(f"/proc/{pid}/task")} - {pid}
+        assert mutex["owners"] == [{"pid": thread, "command": "owner", "alive": True}]
+        assert not mutex["dead_owner"]
+        assert (mutex["owner"] == thread) == (not wrapper)
+        assert found["posix", "all"]["owners"] == [{"pid": pid, "command": "owner", "alive": True}]
+
+
+@pytest.mark.needs_root
+def test_an_owner_that_does_not_show_is_not_called_dead(name: str, tmp_path: Path) -> None:
+    program = compile_c(OWNER, tmp_path, "owner")
+    layout = ["locks", name, "--struct", "pthread_mutex_t m", "--exit-code"]
+    with owning([program, name], process_outside=True):
+        result = run_command([*INSIDE, *shmctl_argv(*layout)])
+        assert result.status == 0, result
+        assert "(not visible)" in result.text
+        (mutex,) = json.loads(run_command([*INSIDE, *shmctl_argv(*layout, "--json")]).text)
+        assert (mutex["owners"][0]["alive"], mutex["dead_owner"]) == (None, False)
+
+
+@pytest.mark.needs_root
+def test_a_number_that_another_process_has_by_now(name: str) -> None:
+    """It lives, and has nothing to do with the object."""
+    done("create", name, "-s", "40")
+    with subprocess.Popen(["sleep", "60"]) as other:
+        try:
+            done("write", name, "--type", "int32", "1", "0", str(other.pid))
+            mutex = locks(name, "--struct", "pthread_mutex_t m")["pthread_mutex_t", "m"]
+            dead = {"pid": other.pid, "command": None, "alive": False}
+            assert (mutex["owners"], mutex["dead_owner"]) == ([dead], True)
+        finally:
+            other.kill()

@@ -145,7 +145,7 @@ def test_all_at_once(private: PrivatePlace, holder: Holder) -> None:
     assert found["by_kind"] == NOTHING | {"shm": 11 * PAGE, "in directories": 3 * PAGE}
     assert [each["allocated"] // PAGE for each in found["unlinked"]] == [7, 6, 5, 4, 2], "largest first"
     by_name = {each["name"]: each for each in found["unlinked"]}
-    assert {"/fd", "/map", "/both", "/inner"} < set(by_name)
+    assert {"/fd", "/map", "/both", "/d/inner"} < set(by_name)
     assert sorted(each["pid"] for each in by_name["/both"]["holders"]) == sorted([one.pid, two.pid])
     assert (found["used"], found["unexplained"]) == (38 * PAGE, 0)
 
@@ -355,3 +355,22 @@ def test_all_as_an_ordinary_user(shared: Place) -> None:
         assert result.status == 0, result
         assert len([line for line in result.errors.splitlines() if UNINSPECTED.fullmatch(line)]) == 1
         assert "/dev/shm" in result.text or "seen by" in result.text
+
+
+def test_holders_tell_the_container(private: PrivatePlace, holder: Holder, tmp_path: Path) -> None:
+    """A column each for container and pod, where any holder is in one."""
+    path = private.make("/x")
+    assert "CONTAINER" not in private.run("holders").text
+    with (
+        cgroup(tmp_path, f"kubepods/burstable/pod{POD}/{CONTAINER}") as folder,
+        holder("fd", "/dev/shm/x", private.enter) as holding,
+    ):
+        (folder / "cgroup.procs").write_text(str(holding.pid))
+        (found,) = private.records("holders", "/x")
+        assert (found["container"], found["pod"]) == (CONTAINER, POD)
+        heading, row = private.run("holders").text.splitlines()
+        assert (heading.split()[-2:], row.split()[-2:]) == (["CONTAINER", "POD"], [CONTAINER, POD])
+        path.unlink()
+        (gone,) = private.records("holders", "--unlinked")
+        assert (gone["container"], gone["pod"]) == (CONTAINER, POD)
+        assert private.run("holders", "--unlinked").text.split()[-2:] == [CONTAINER, POD]

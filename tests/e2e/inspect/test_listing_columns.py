@@ -54,12 +54,13 @@ def test_software(private: PrivatePlace) -> None:
 @pytest.mark.needs_root
 def test_what_is_no_object_has_no_verdict(private: PrivatePlace) -> None:
     private.path("/directory").mkdir()
+    private.path("/link").symlink_to("x")
     private.make("/x")
     rows = listed(private, "-a", "-o", "name,holders,verdict,software")
-    assert rows == [["/directory", "-", "-", "-"], ["/x", "-", "kept", "-"]]
+    assert rows == [["/directory", "-", "kept", "-"], ["/link", "-", "-", "-"], ["/x", "-", "kept", "-"]]
     found = private.records("ls", "-a", "-o", "name,holders,verdict,software")
-    assert [(each["verdict"], each["holders"]) for each in found] == [(None, []), ("kept", [])]
-    assert listed(private, "-a", "-o", "name", "--verdict", "kept") == [["/x"]]
+    assert [(each["verdict"], each["holders"]) for each in found] == [("kept", []), (None, []), ("kept", [])]
+    assert listed(private, "-a", "-o", "name", "--verdict", "kept") == [["/directory"], ["/x"]]
 
 
 def test_filter(names: list[str], shared: Place, holder: Holder) -> None:

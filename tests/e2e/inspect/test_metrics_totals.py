@@ -1,5 +1,6 @@
 """metrics: the sums are those of what is there, and names cannot spoil them."""
 
+import errno
 import os
 import re
 from collections.abc import Iterator
@@ -7,10 +8,14 @@ from pathlib import Path
 
 import pytest
 
+from shmctl.core import locking
+from shmctl.core.errors import ShmError
 from shmctl.core.inspect import totals
 from shmctl.core.inspect.totals import TOP, TOP_OF_EACH, sum_up_everywhere
 from shmctl.core.inspect.verdicts import Rules
-from tests.e2e.inspect.holding import Holder, PrivatePlace, cgroup, dead_pid, private_place
+from shmctl.core.models import DEV_SHM
+from shmctl.render.metrics import collect, metrics_text
+from tests.e2e.inspect.holding import Holder, Place, PrivatePlace, cgroup, dead_pid, private_place
 from tests.scraping import Samples, families, samples
 from tests.support import NOBODY, Result, run_command, shmctl_argv
 
@@ -35,6 +40,7 @@ def checked(result: Result) -> Samples:
         + found["other_allocated_bytes"]
         + found["unlinked_objects_allocated_bytes"]
         + found["unexplained_bytes"]
+        - found["given_back_bytes"]
     )
     return found
 
@@ -143,14 +149,24 @@ def test_what_nobody_may_inspect_counts_as_a_gap(private: PrivatePlace, holder: 
     assert (found["lease_usable"], found["collection_success"]) == (1, 1)
 
 
-def test_no_leases(private: PrivatePlace) -> None:
-    """Where the inodes are used up the kernel cannot be asked, and metrics come all the same."""
+def test_no_inode_left() -> None:
     with private_place(setup="mount -o remount,nr_inodes=3 /dev/shm") as place:
         for name in ("/a", "/b"):
-            place.make(name, b"")
+            place.make(name, b"x")
         found = measured(place)
-    assert (found["lease_usable"], found["inodes"], found["inodes_used"]) == (0, 3, 3)
-    assert some(found, "objects") == {"{kind=shm,verdict=unknown}": 2}
+    assert (found["lease_usable"], found["inodes"], found["inodes_used"]) == (1, 3, 3)
+    assert "unknown" not in str(some(found, "objects"))
+
+
+def test_no_leases(name: str, shared: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As where fs.leases-enable is 0."""
+
+    def refuse(fd: int, name: bytes) -> bool:
+        raise ShmError("fcntl", name, errno.EINVAL)
+
+    shared.make(name)
+    monkeypatch.setattr(locking, "take_lease", refuse)
+    assert b"shmctl_lease_usable 0" in metrics_text(collect(DEV_SHM, Rules()), {})
 
 
 HOSTILE = ['a"b', "a\\b", "a{b=c}", "a b", "\x07bell", "a#", "é", "\udcff", "x" * 40]

@@ -1,5 +1,6 @@
 """shmctl rescue: objects without a name that C programs still have, by descriptor, by mapping, or by both."""
 
+import hashlib
 import os
 import signal
 import subprocess
@@ -21,6 +22,7 @@ from tests.support import (
     python_for_all,
     run,
     run_command,
+    shmctl_argv,
 )
 
 SECONDS = 30
@@ -28,6 +30,7 @@ SECONDS = 30
 HOLDER = r"""
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -40,7 +43,8 @@ int main(int argc, char **argv)
     if (fd == -1 || fstat(fd, &st) == -1)
         return 1;
     if (!strcmp(argv[2], "map")) {
-        if (mmap(NULL, st.st_size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0) == MAP_FAILED)
+        off_t length = argc > 3 ? atol(argv[3]) : st.st_size;
+        if (mmap(NULL, length, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0) == MAP_FAILED)
             return 1;
         close(fd);
     }
@@ -218,6 +222,86 @@ def test_the_holder_dies_half_way(names: list[str], hold: Hold) -> None:
         _, errors = process.communicate(timeout=SECONDS)
     assert process.returncode == 1
     assert b"ESRCH" in errors or b"EIO" in errors, errors
+
+
+@pytest.mark.needs_root
+def test_what_no_process_has_mapped_is_zeros(names: list[str], program: str) -> None:
+    """One process has the object open, another one its first part mapped: the size is right."""
+    lost, new, _ = names
+    content = make(lost)
+    with (
+        path_of(lost).open() as file,
+        subprocess.Popen(["sleep", "60"], stdin=file) as open_only,
+        subprocess.Popen([program, lost, "map", "1048576"], stdout=subprocess.PIPE) as mapping,
+    ):
+        try:
+            file.close()
+            assert mapping.stdout
+            assert mapping.stdout.readline() == b"lost\n"
+            expected = content[: 1 << 20] + bytes(7 << 20)
+            assert run("rescue", lost, "--from-memory").out == expected
+            assert run("rescue", lost, new, "--from-memory").status == 0
+            assert path_of(new).read_bytes() == expected
+            # The holder that is asked for is the one that is used, and no other.
+            for process, way in ((open_only, "descriptor 0"), (mapping, "its mapping")):
+                chosen = run("rescue", lost, "--pid", str(process.pid))
+                if chosen.status == 0:
+                    assert (chosen.out, f"from {way} of PID {process.pid}" in chosen.errors) == (
+                        content,
+                        True,
+                    )
+                else:
+                    assert (process, os.geteuid() != 0) == (mapping, True), chosen
+            other = run("rescue", lost, new, "--pid", str(os.getpid()))
+            assert f"PID {os.getpid()} does not hold" in other.errors
+        finally:
+            open_only.kill()
+            mapping.kill()
+
+
+@pytest.mark.needs_root
+@pytest.mark.parametrize("how", ["fd", "map"])
+def test_large_and_sparse_and_anothers(names: list[str], hold: Hold, how: str) -> None:
+    """As root, from another user's process; SHMCTL_RESCUE_SIZE=1G tries it with more."""
+    lost, new, _ = names
+    done("create", lost, "-s", os.environ.get("SHMCTL_RESCUE_SIZE", "32M"))
+    with path_of(lost).open("r+b") as file:
+        size = os.fstat(file.fileno()).st_size
+        for offset in range(0, size, 4 << 20):
+            os.pwrite(file.fileno(), os.urandom(1 << 20), offset)
+        os.pwrite(file.fileno(), b"end", size - 3)
+    os.chown(path_of(lost), NOBODY, NOBODY)
+    with path_of(lost).open("rb") as file:
+        checksum = hashlib.file_digest(file, "sha256").hexdigest()
+    blocks = path_of(lost).stat().st_blocks
+    hold(lost, how, as_user=True)
+    assert run("rescue", lost, new).status == 0
+    st = path_of(new).stat()
+    assert (st.st_size, st.st_blocks, st.st_uid) == (size, blocks, NOBODY)
+    with path_of(new).open("rb") as file:
+        assert hashlib.file_digest(file, "sha256").hexdigest() == checksum
+
+
+def test_the_holder_dies_while_an_object_is_made(names: list[str], hold: Hold, tmp_path: Path) -> None:
+    """Before the third read of its memory."""
+    lost, new, _ = names
+    make(lost)
+    holder = hold(lost, "map")
+    log = tmp_path / "log"
+    inject = ["-e", "trace=pread64", "-e", "inject=pread64:delay_enter=1500000:when=3"]
+    argv = ["strace", "-o", str(log), "-P", f"/proc/{holder.pid}/mem", *inject]
+    with subprocess.Popen(
+        [*argv, *shmctl_argv("rescue", lost, new, "--from-memory")], stderr=subprocess.PIPE
+    ) as process:
+        deadline = time.monotonic() + SECONDS
+        while not log.exists() or log.read_bytes().count(b"pread64") < 2:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        holder.kill()
+        holder.wait()
+        _, errors = process.communicate(timeout=SECONDS)
+    assert (process.returncode, b"ESRCH" in errors or b"EIO" in errors) == (1, True), errors
+    assert not path_of(new).exists()
 
 
 def test_a_terminal_is_no_place_for_it(name: str) -> None:

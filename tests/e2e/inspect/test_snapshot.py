@@ -4,6 +4,7 @@ import json
 import re
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -69,7 +70,36 @@ def test_df_by_kind_and_by_verdict_are_of_the_same_objects(private: PrivatePlace
     for each in found:
         objects = each["by_kind"]["shm"] + each["by_kind"]["semaphore"]
         assert sum(each["by_verdict"].values()) == objects == sum(each["by_owner"].values())
+        assert each["by_verdict"]["unknown"] == 0, "what vanished is no object"
+        parts = sum(each["by_kind"].values()) + sum(gone["allocated"] for gone in each["unlinked"])
+        assert each["used"] == parts + each["unexplained"] - each["given_back"]
+        assert min(each["unexplained"], each["given_back"]) == 0
     assert len({each["by_kind"]["shm"] for each in found}) > 1, "nothing came or went"
+
+
+def test_what_vanishes_is_left_out(private: PrivatePlace) -> None:
+    with churn(private):
+        leaks = in_batch(private, "leaks", "--json")
+        listed = in_batch(private, "ls", "--columns", "+verdict", "--json")
+    assert (leaks.status, listed.status) == (0, 0), (leaks.errors, listed.errors)
+    judged = [each["verdict"] for text in (leaks.text, listed.text) for look in arrays(text) for each in look]
+    assert len(judged) > ROUNDS
+    assert set(judged) <= {"held", "kept", "orphan"}
+
+
+def test_memory_that_is_given_back_while_it_is_counted(private: PrivatePlace, tmp_path: Path) -> None:
+    """It is freed between the look at /proc and statvfs(3), where strace makes df wait."""
+    file, log = private.make("/x", bytes(8192)), tmp_path / "log"
+    trace = ["strace", "-o", str(log), "-e", "trace=statfs", "-e", "inject=statfs:delay_enter=1000000"]
+    argv = [*private.enter, *trace, *shmctl_argv("df", "--json")]
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as df:
+        while df.poll() is None and not (log.exists() and 'statfs("/dev/shm"' in log.read_text()):
+            time.sleep(0.01)
+        file.unlink()
+        out, _ = df.communicate(timeout=60)
+    (found,) = json.loads(out)
+    assert found["by_kind"]["shm"] == 8192
+    assert (found["used"], found["unexplained"], found["given_back"]) == (0, 0, 8192)
 
 
 def test_metrics_divide_the_same_objects(private: PrivatePlace) -> None:
@@ -82,7 +112,8 @@ def test_metrics_divide_the_same_objects(private: PrivatePlace) -> None:
         found = samples("# HELP shmctl_capacity_bytes " + text)
         allocated = sum(value for key, value in found.items() if key.startswith("objects_allocated_bytes{"))
         parts = allocated + found["other_allocated_bytes"] + found["unlinked_objects_allocated_bytes"]
-        assert found["used_bytes"] == parts + found["unexplained_bytes"]
+        assert min(found["unexplained_bytes"], found["given_back_bytes"]) == 0
+        assert found["used_bytes"] == parts + found["unexplained_bytes"] - found["given_back_bytes"]
 
 
 # How often a command looks

@@ -154,7 +154,7 @@ def test_holders(target: Target, name: str, holder: Holder) -> None:
             ]
             target.path(name).unlink()
             (unlinked,) = target.records("holders", "--unlinked")
-            assert (unlinked["name"], unlinked["holders"][0]["pid"]) == (name, theirs.pid)
+            assert (unlinked["name"], unlinked["pid"]) == (name, theirs.pid)
     assert target.run("holders", name).status == 1
 
 

@@ -41,7 +41,7 @@ def file_of(name: str) -> Path:
 def failed(result: Result, status: int, pattern: str) -> None:
     """One honest sentence, and nothing on standard output."""
     assert (result.status, result.text) == (status, ""), result
-    assert re.match(f"shmctl: sem: {pattern}", result.errors), result
+    assert re.match(f"shmctl: sem [a-z]+: {pattern}", result.errors), result
     assert "internal error" not in result.errors
 
 
@@ -163,7 +163,7 @@ def test_many_operands_go_on_past_a_failure(names: list[str]) -> None:
     done("sem", "create", names[0], names[2], "--value", "1")
     result = run("sem", "value", *names)
     assert (result.status, result.text) == (1, "1\n1\n")
-    assert re.fullmatch(f"shmctl: sem: {missing(names[1])}", result.errors), result
+    assert re.fullmatch(f"shmctl: sem [a-z]+: {missing(names[1])}", result.errors), result
     result = run("sem", "post", *names)
     assert result.status == 1
     assert done("sem", "value", names[0], names[2]) == "2\n2\n"
@@ -287,7 +287,7 @@ def test_a_file_too_short_for_a_semaphore(name: str, size: int, action: list[str
     file_of(name).write_bytes(bytes(size))
     result = run("sem", *action, name)
     assert result.status == 1, result
-    assert result.errors.startswith("shmctl: sem: "), result
+    assert result.errors.startswith("shmctl: sem "), result
 
 
 @pytest.mark.parametrize("options", [[], ["--timeout", "0.5"]], ids=["for ever", "timeout"])

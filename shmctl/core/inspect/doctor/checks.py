@@ -39,6 +39,7 @@ CHECKS = (
     Check("unknown-owners", Scope.DIRECTORY, contents.check_unknown_owners),
     Check("unlinked", Scope.DIRECTORY, contents.check_unlinked),
     Check("semaphores", Scope.DIRECTORY, contents.check_semaphores),
+    Check("directories", Scope.DIRECTORY, contents.check_directories),
     Check("memory-limit", Scope.PROCESS, memory.check_memory_limit),
     Check("file-size-limit", Scope.PROCESS, memory.check_file_size_limit),
     Check("leases", Scope.HOST, host.check_leases),

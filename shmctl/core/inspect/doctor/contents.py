@@ -44,8 +44,11 @@ def check_unknown_owners(case: Examination) -> Outcome:
 def check_unlinked(case: Examination) -> Outcome:
     """What takes memory though no listing shows it?"""
     usage = case.snapshot.usage
-    if not usage.whole:
-        return unknown("its file system holds more than /dev/shm, and what has no name may be of anywhere")
+    if usage.elsewhere:
+        return unknown(
+            "its file system holds more than /dev/shm, and nothing shows where what has no name was: "
+            + ("1 object" if usage.elsewhere == 1 else f"{usage.elsewhere} objects")
+        )
     blind = uninspected_text(usage.uninspected) if usage.uninspected else ""
     if not usage.unlinked:
         if blind:
@@ -67,7 +70,8 @@ def check_semaphores(case: Examination) -> Outcome:
     semaphores = [info for info in case.snapshot.objects if info.kind is Kind.SEMAPHORE]
     if not semaphores:
         return ok("there are no semaphores")
-    states = {info.name: case.snapshot.test.ask(info).state for info in semaphores}
+    usages = case.snapshot.test.ask_each(semaphores)
+    states = {info.name: usage.state for info, usage in zip(semaphores, usages, strict=True)}
     free = [info for info in semaphores if states[info.name] is State.FREE]
     untold = sum(state is State.UNKNOWN for state in states.values())
     if free:
@@ -77,6 +81,32 @@ def check_semaphores(case: Examination) -> Outcome:
     if untold:
         return unknown(f"nothing shows whether {untold} of {len(semaphores)} semaphores are in use")
     return ok(f"{_count(semaphores, 'semaphore')}, all in use")
+
+
+def check_directories(case: Examination) -> Outcome:
+    """Which directories take memory, and has any been left behind?"""
+    folders = sorted(case.snapshot.folders, key=lambda folder: -folder.allocated)
+    if not folders:
+        return ok("there are no directories")
+    shown = "; ".join(
+        ", ".join(
+            filter(
+                None,
+                (
+                    f"{escape(folder.info.name)} {human_size(folder.allocated)}",
+                    escape(folder.software or "", keep=" "),
+                    folder.creator_text,
+                ),
+            )
+        )
+        for folder in folders[:_SHOWN]
+    )
+    more = len(folders) - _SHOWN
+    count = "1 directory" if len(folders) == 1 else f"{len(folders)} directories"
+    seen = f"{count}: {shown}" + (f"; and {more} more" if more > 0 else "")
+    if not any(folder.creator_alive is False for folder in folders):
+        return ok(seen)
+    return note(seen, "'shmctl leaks' shows which ones no process uses; 'rm -r /dev/shm/NAME' removes one")
 
 
 def _count(infos: Sequence[ObjectInfo], what: str = "object") -> str:

@@ -2,13 +2,14 @@
 
 import os
 
-from shmctl.core import proc
+from shmctl.core import locking, posix, proc
 from shmctl.core.errors import ShmError
 from shmctl.core.inspect.doctor.examination import Examination
 from shmctl.core.inspect.doctor.findings import Outcome, note, ok, warning
 from shmctl.core.inspect.doctor.logind import remove_ipc
-from shmctl.core.inspect.lease import try_lease
+from shmctl.core.inspect.lease import State
 from shmctl.core.inspect.mounts import Mount, read_mounts
+from shmctl.core.models import Directory
 
 _HIDEPID = {"1": "noaccess", "2": "invisible", "4": "ptraceable"}
 _NO_ORPHANS = "'shmctl leaks' and 'gc' cannot ask the kernel who uses an object, and call nothing an orphan"
@@ -38,14 +39,37 @@ def check_leases(case: Examination) -> Outcome:
     if enabled == 0:
         return warning(f"fs.leases-enable is 0: {_NO_ORPHANS}", "sysctl -w fs.leases-enable=1")
     try:
-        wrong = try_lease(case.directory)
+        wrong = _try_lease(case.directory)
     except ShmError as error:
-        if error.call == "open":
-            raise
         wrong = f"leases do not work here ({error.symbol})"
+        if error.call == "open":
+            # No new object: no inode left, a read-only mount, another user namespace.
+            test = case.snapshot.test
+            states = {usage.state for usage in test.ask_each(case.snapshot.objects)}
+            if test.lease_problem is None and State.FREE not in states:
+                raise
+            wrong = test.lease_problem
     if wrong is None:
         return ok("the kernel's write lease tells who uses an object: tried, and proved to work")
     return warning(f"{wrong}: {_NO_ORPHANS}", "'shmctl holders' as root shows what can be seen of users")
+
+
+def _try_lease(directory: Directory) -> str | None:
+    """Prove the lease on a new object without a name; returns in words what is wrong with it, or None.
+
+    The kernel must refuse the lease while the object has a second descriptor,
+    and grant it once that is closed. Raises ShmError: of open(2) where the
+    object cannot be made, of fcntl(2) where there are no leases.
+    """
+    name = directory.path
+    with posix.closing(posix.open_unnamed(directory), name) as fd:
+        with posix.closing(posix.open_again(fd, b"/proc/self/fd"), name):
+            if locking.take_lease(fd, name):
+                return "this kernel grants leases on objects in use"
+        if not locking.take_lease(fd, name):
+            return "this kernel refuses leases on objects that nobody uses"
+        locking.release_lease(fd, name)
+    return None
 
 
 def check_protected_regular(case: Examination) -> Outcome:

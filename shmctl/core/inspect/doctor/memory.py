@@ -65,10 +65,10 @@ def _filled(what: str, used: int, limit: int, consequence: str, option: str = "s
     percent = 100 * used // limit
     advice = "'shmctl df' shows what fills it, 'shmctl gc' removes what nobody uses"
     if percent >= _CRITICAL:
-        return problem(f"{what}, {percent} %: when it is full, {consequence}", advice)
+        return problem(f"{what}, {percent}%: when it is full, {consequence}", advice)
     if percent >= _HIGH:
-        return warning(f"{what}, {percent} %", advice)
-    return ok(f"{what}, {percent} %")
+        return warning(f"{what}, {percent}%", advice)
+    return ok(f"{what}, {percent}%")
 
 
 def check_memory_limit(case: Examination) -> Outcome:

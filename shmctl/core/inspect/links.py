@@ -1,0 +1,38 @@
+"""Objects of several names (hard links): one verdict for all of them."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from shmctl.core.inspect.verdicts import Judgement, Verdict
+from shmctl.core.models import Identity
+from shmctl.core.names import escape
+
+
+def agreeing(judgements: Sequence[Judgement]) -> list[Judgement]:
+    """The judgements, each with the other names of its object: it is an orphan only if it is one by all."""
+    by_object: dict[Identity, list[Judgement]] = {}
+    for each in judgements:
+        by_object.setdefault(each.info.identity, []).append(each)
+    return [_agreeing(each, by_object[each.info.identity]) for each in judgements]
+
+
+def _agreeing(judgement: Judgement, same: Sequence[Judgement]) -> Judgement:
+    if len(same) == 1:
+        return judgement
+    names = tuple(each.info.name for each in same if each is not judgement)
+    reasons = [*judgement.reasons, f"also named {', '.join(map(escape, names))}"]
+    verdict = judgement.verdict
+    if verdict is Verdict.ORPHAN:
+        staying = next((each for each in same if each.verdict is not verdict), judgement)
+        verdict = staying.verdict
+        if staying is not judgement:
+            reasons.append(f"as {escape(staying.info.name)} it is {verdict}")
+    return replace(judgement, verdict=verdict, reasons=tuple(reasons), names=names)
+
+
+def once_each(judgements: Sequence[Judgement]) -> list[Judgement]:
+    """Each object once, by the first of its names."""
+    first: dict[Identity, Judgement] = {}
+    for each in judgements:
+        first.setdefault(each.info.identity, each)
+    return list(first.values())
