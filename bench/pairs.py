@@ -51,7 +51,7 @@ def run(
 ) -> Run:
     """Run programs, the output of each being the input of the next; all have to succeed.
 
-    ``variables`` come to their environment.
+    One whose reader has left may end by SIGPIPE. ``variables`` come to their environment.
 
     A peak counts from what this process has, and so is a little too high rather than too low.
     """
@@ -68,7 +68,7 @@ def run(
     ends = [os.wait4(pid, 0) for pid in pids]
     seconds = time.perf_counter() - begun
     for argv, (_, status, _) in zip(pipeline, ends, strict=True):
-        if status:
+        if status and (argv is pipeline[-1] or status != signal.SIGPIPE):
             sys.exit(f"{' '.join(argv)} ended with status {os.waitstatus_to_exitcode(status)}")
     return Run(seconds, max(usage.ru_maxrss for _, _, usage in ends))
 
@@ -76,7 +76,8 @@ def run(
 def _spawn(argv: Sequence[str], environment: Mapping[str, str], source: int, sink: int) -> int:
     """Start a program with these streams, which are its own from now on."""
     streams = [(os.POSIX_SPAWN_DUP2, source, 0), (os.POSIX_SPAWN_DUP2, sink, 1)]
-    pid = os.posix_spawnp(argv[0], list(argv), environment, file_actions=streams)
+    # Python ignores SIGPIPE, and what it starts would, too.
+    pid = os.posix_spawnp(argv[0], list(argv), environment, file_actions=streams, setsigdef=[signal.SIGPIPE])
     os.close(source)
     os.close(sink)
     return pid

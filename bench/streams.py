@@ -1,4 +1,4 @@
-"""Bulk copies, a gibibyte each: shmctl beside cp, dd and cat, whole processes in turns.
+"""Bulk copies, a gibibyte of data each: shmctl beside cp, dd and cat, whole processes in turns.
 
 Bars, of the fastest peer's time: 1.1 into an object, from a file and from a pipe, and out of it into a file;
 0.8 out of it into a pipe; 1.3 into an object that another process has created with that size; 1.2 of
@@ -7,9 +7,9 @@ Ends with status 1 if one is missed by more than the noise. Takes 4 GiB of memor
 Usage: bench/streams.py [ROUNDS [MIB [WORK]]]; WORK is a part of the names of the works to do.
 """
 
-import filecmp
 import os
 import statistics
+import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
@@ -118,7 +118,7 @@ def measure(what: str, copy: Copy, file: str) -> bool:
     if copy.target:
         copy.timed(copy.ours)
         source = copy.source or file
-        if not filecmp.cmp(source, copy.target, shallow=False):
+        if subprocess.run(["cmp", source, copy.target], check=False).returncode:
             sys.exit(f"{what}: the copy differs")
         if copy.source and Path(copy.target).stat().st_blocks != Path(source).stat().st_blocks:
             sys.exit(f"{what}: the copy has other blocks")
@@ -144,10 +144,10 @@ def fill(path: str) -> None:
 def fill_sparsely(path: str) -> None:
     block = os.urandom(1 << 20)
     with open(path, "wb") as out:
-        for number in range(0, MIB, DATA_IN):
-            out.seek(number << 20)
+        for number in range(MIB):
+            out.seek(number * DATA_IN << 20)
             out.write(block)
-        out.truncate(MIB << 20)
+        out.truncate(MIB * DATA_IN << 20)
 
 
 def main() -> int:

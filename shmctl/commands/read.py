@@ -1,5 +1,7 @@
 """shmctl read."""
 
+import errno
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
@@ -22,7 +24,7 @@ from shmctl.cli.types import SIZE, Parsed
 from shmctl.core.errors import ShmError
 from shmctl.core.names import Name, escape
 from shmctl.core.objects.open import OpenObject
-from shmctl.core.objects.read import chunks, extent, read_bytes, readable
+from shmctl.core.objects.read import chunks, extent, pieces, read_bytes, readable
 from shmctl.core.requests import TYPED_RULES, LayoutSource
 from shmctl.core.rules import exclude, go_with
 from shmctl.core.sizes import ALL, parse_count
@@ -161,9 +163,22 @@ def _read_range(target: OpenObject, request: Request, output: "Output") -> None:
         from shmctl.render.hexdump import write_hexdump
 
         if request.length != 0:
-            write_hexdump(output.stream, chunks(target, offset, length), offset, color=output.color)
+            parts = while_wanted(pieces(target, offset, length))
+            write_hexdump(output.stream, parts, offset, color=output.color)
     else:
         _copy_raw(target, offset, length, locked=request.lock)
+
+
+def while_wanted(parts: Iterator[bytes | int]) -> Iterator[bytes | int]:
+    """The parts of a dump; where folded lines go on and on, only poll(2) tells that the reader has left."""
+    import select
+
+    output = select.poll()
+    output.register(sys.stdout, 0)
+    for part in parts:
+        if output.poll(0):
+            raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE))
+        yield part
 
 
 def _copy_raw(target: OpenObject, offset: int, length: int, *, locked: bool) -> None:

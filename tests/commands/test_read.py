@@ -8,7 +8,8 @@ import subprocess
 
 import pytest
 
-from tests.support import done, path_of, run
+from shmctl.commands.read import while_wanted
+from tests.support import done, path_of, run, run_command, shmctl_argv
 
 CONTENT = bytes(range(256)) + b"text\0more" + b"\xff" * 100 + bytes(1000) + b"end"
 
@@ -98,6 +99,54 @@ def test_hex_of_a_sparse_object(name: str) -> None:
         file.truncate(1_000_000)
     expected = subprocess.run(["hexdump", "-C", str(path_of(name))], capture_output=True, check=True).stdout
     assert run("read", name, "--hex").out == expected
+
+
+ZEROS = b"  00 00 00 00 00 00 00 00" * 2 + b"  |................|"
+
+
+def test_hex_of_the_largest_object(name: str) -> None:
+    """Nothing walks through a hole of exabytes."""
+    path_of(name).touch()
+    os.truncate(path_of(name), (1 << 63) - 4096)
+    assert run("read", name, "--hex").out.splitlines() == [b"00000000" + ZEROS, b"*", b"7ffffffffffff000"]
+    with path_of(name).open("r+b") as file:
+        file.seek((1 << 62) + 4098)
+        file.write(b"data")
+    assert run("read", name, "--hex", "-o", "3").out.splitlines() == [
+        b"00000003" + ZEROS,
+        b"*",
+        b"4000000000000ff3  00 00 00 00 00 00 00 00  00 00 00 00 00 00 00 64  |...............d|",
+        b"4000000000001003  61 74 61 00 00 00 00 00  00 00 00 00 00 00 00 00  |ata.............|",
+        b"4000000000001013" + ZEROS,
+        b"*",
+        b"7fffffffffffeff3  00 00 00 00 00 00 00 00  00 00 00 00 00           |.............|",
+        b"7ffffffffffff000",
+    ]
+    assert path_of(name).stat().st_blocks == 8
+
+
+def test_hex_ends_when_its_reader_leaves(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where it has nothing more to write, and so no call that would fail."""
+    reading, writing = os.pipe()
+    with os.fdopen(writing, "w") as output:
+        monkeypatch.setattr("sys.stdout", output)
+        parts = while_wanted(iter([b"line", 1 << 60]))
+        assert next(parts) == b"line"
+        os.close(reading)
+        with pytest.raises(BrokenPipeError):
+            next(parts)
+
+
+@pytest.mark.parametrize("size", [16, 100_000, (1 << 63) - 4096])
+def test_the_first_line_of_hex(name: str, size: int) -> None:
+    path_of(name).write_bytes(b"x" * 100_000)
+    os.truncate(path_of(name), size)
+    line = 'head -n 1; echo "${PIPESTATUS[0]}" >&2'
+    result = run_command(
+        ["bash", "-c", f'"$@" | {line}', "-", *map(os.fsdecode, shmctl_argv("read", name, "--hex"))]
+    )
+    assert result.out == b"00000000  " + b"78 " * 8 + b" " + b"78 " * 8 + b" |xxxxxxxxxxxxxxxx|\n"
+    assert result.err in {b"0\n", b"141\n"}
 
 
 def test_text(filled: str) -> None:

@@ -198,6 +198,18 @@ def test_a_sparse_file_over_what_is_there(name: str, source: Path) -> None:
     assert blocks(name) == SIZE // PAGE
 
 
+def test_a_sparse_file_over_a_sparse_object(name: str, tmp_path: Path) -> None:
+    """Data and holes of the two meet in every way; the object keeps what it had of memory."""
+    pages = [(first, length) for first in range(40) for length in (1, 2, 3) if (first * 7 + length) % 9 == 0]
+    source = sparse_file(path_of(f"{name}-source"), [(page * PAGE, size * PAGE) for page, size in pages])
+    for step in (2, 3, 5):
+        sparse_file(path_of(name), [(page * PAGE, 2 * PAGE + 9) for page in range(1, 48, step)])
+        before = blocks(name)
+        done("write", name, "-i", str(source))
+        assert same(path_of(name), source)
+        assert blocks(name) >= before
+
+
 def test_a_part_of_a_sparse_file(name: str, tmp_path: Path) -> None:
     """From where standard input stands, and as much as --length says, at --offset."""
     source = sparse_file(tmp_path / "source", [(3 * PAGE, PAGE), (200 * PAGE, 5)])

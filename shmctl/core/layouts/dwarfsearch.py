@@ -1,5 +1,6 @@
 """From a name to the entries that define a type of that name, without decoding what is in between."""
 
+import re
 import struct
 from collections.abc import Iterator, Sequence
 from itertools import islice
@@ -14,6 +15,7 @@ from shmctl.core.layouts.elf import DamagedError
 TYPES = frozenset({*RECORDS, Tag.ENUMERATION, Tag.TYPEDEF, Tag.TEMPLATE_ALIAS, Tag.BASE, Tag.SUBRANGE})
 _CONTAINERS = frozenset({*RECORDS, Tag.NAMESPACE, Tag.MODULE, Tag.ENUMERATION})
 _MOST_SUFFIXES = 64
+_FEW = 8
 _MOST_POSITIONS = 1 << 20
 _MOST_SHORT_CODES = (1 << 14) - 1  # in two bytes
 
@@ -63,12 +65,11 @@ class _Hits:
         if key not in self._found:
             word = self._file.order + ("I" if unit.offset_size == 4 else "Q")
             patterns = [struct.pack(word, text) for text in self._texts if text < 1 << 8 * unit.offset_size]
-            positions = set[int]()
-            for pattern in [*patterns, self._name + b"\0"]:
-                positions.update(islice(_finds(unit.data, pattern), _MOST_POSITIONS))
+            begins = _finds_any(unit.data, [*patterns, self._name + b"\0"])
+            positions = list(islice(begins, _MOST_POSITIONS))
             if len(positions) >= _MOST_POSITIONS:
                 raise DamagedError("it has a million entries of that name")
-            self._found[key] = sorted(positions)
+            self._found[key] = sorted(set(positions))
         found = self._found[key]
         return found[bisect_left(found, unit.start) : bisect_left(found, unit.end)]
 
@@ -78,6 +79,20 @@ def _finds(data: bytes, pattern: bytes) -> Iterator[int]:
     while at >= 0:
         yield at
         at = data.find(pattern, at + 1)
+
+
+def _finds_any(data: bytes, patterns: Sequence[bytes]) -> Iterator[int]:
+    """Where one of ``patterns`` begins; more than once for some, and in no order."""
+    if len(patterns) <= _FEW:
+        for pattern in patterns:
+            yield from _finds(data, pattern)
+        return
+    # One pass for all takes as long as a few for one each.
+    search = re.compile(b"|".join(map(re.escape, patterns))).search
+    found = search(data)
+    while found:
+        yield found.start()
+        found = search(data, found.start() + 1)
 
 
 def _occurrences(texts: bytes, name: bytes) -> list[int]:

@@ -61,15 +61,24 @@ def check_end(target: OpenObject, offset: int, length: int) -> None:
 
 
 def chunks(target: OpenObject, offset: int, length: int) -> Iterator[bytes]:
-    """``length`` bytes at ``offset``, through mappings, in order, 256 KiB or less at a time.
+    """``length`` bytes at ``offset`` as `pieces` has them, 256 KiB or less at a time; holes come as zeros."""
+    for piece in pieces(target, offset, length):
+        if isinstance(piece, int):
+            yield from (bytes(min(CHUNK, piece - begin)) for begin in range(0, piece, CHUNK))
+        else:
+            yield piece
 
-    Holes come as zeros and are not touched: a load would allocate them.
+
+def pieces(target: OpenObject, offset: int, length: int) -> Iterator[bytes | int]:
+    """``length`` bytes at ``offset``, in order: 256 KiB of data or less at a time, or the length of a hole.
+
+    Data is loaded through mappings. Holes are not touched: a load would allocate them.
     """
     from shmctl.core.objects.mapping import Mapping, windows
 
     for start, size, is_data in transfer.extents(target.fd, offset, length, target.name):
         if not is_data:
-            yield from (bytes(min(CHUNK, size - begin)) for begin in range(0, size, CHUNK))
+            yield size
             continue
         for window, window_size in windows(start, size):
             with Mapping(target.fd, window, window_size, posix.PROT_READ, target.name) as mapping:

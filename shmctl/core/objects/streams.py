@@ -14,7 +14,7 @@ from shmctl.core.objects.open import OpenObject
 from shmctl.core.objects.resize import Growth, Range, does_not_fit, end_at, growing, missing_in, room
 from shmctl.core.objects.write import Fit, check_range
 from shmctl.core.sizes import OFF_T_MAX
-from shmctl.core.transfer import CHUNK, SENDFILE_COUNT, WIDE_PIPE
+from shmctl.core.transfer import CHUNK, SENDFILE_COUNT, WIDE_PIPE, Extent
 
 Progress = Callable[[int], None]
 _FARTHEST_LOOK = 64 << 20
@@ -104,12 +104,16 @@ def copy_in(
         return _copy_stream(pump, ready, fit)
     check_range(target.name, offset, amount)
     data = source.data(ready, amount)
-    only = None if data is None else [(offset + start, length) for start, length in data]
+    if data is None:
+        with room(target, offset, amount, grow=fit.grow, exact=fit.exact):
+            # More than what has been read can be known to come from a file only.
+            return pump.run(ready, amount, is_file=amount > ready)
+    # Now, while what is about to be allocated for the data does not have to be searched through.
+    there = max(0, min(amount, target.stat().st_size - offset))
+    stale = [e for e in transfer.extents(target.fd, offset, there, target.name) if e.is_data]
+    only = [(offset + start, length) for start, length in data]
     with room(target, offset, amount, grow=fit.grow, exact=fit.exact, only=only):
-        if data is not None:
-            return pump.run_sparsely(data, ready, amount)
-        # More than what has been read can be known to come from a file only.
-        return pump.run(ready, amount, is_file=amount > ready)
+        return pump.run_sparsely(data, stale, ready, amount)
 
 
 def _copy_stream(pump: "_Pump", ready: int, fit: Fit) -> int:
@@ -157,15 +161,16 @@ class _Pump:
             ready = self.source.read_into(self.buffer[: wanted - self._stored])
         return self._stored
 
-    def run_sparsely(self, data: list[Range], ready: int, amount: int) -> int:
+    def run_sparsely(self, data: list[Range], stale: list[Extent], ready: int, amount: int) -> int:
         """Store a file's ranges of ``data``, of which ``ready`` bytes have been read, and zeros between them.
 
-        Zeros go only where the object has other data: a hole stays one.
+        Zeros go only where the object has had other data, ``stale``, in order: a hole stays one.
         """
+        stale.reverse()
         with failing_as("lseek", self.source.name):
             begin = os.lseek(self.source.fd, 0, os.SEEK_CUR) - ready
         for start, length in [*data, (amount, 0)]:
-            self._store_zeros(start)
+            self._store_zeros(start, stale)
             with failing_as("lseek", self.source.name):
                 os.lseek(self.source.fd, begin + start, os.SEEK_SET)
             self._send(start + length)
@@ -175,14 +180,17 @@ class _Pump:
                 break
         return self._stored
 
-    def _store_zeros(self, end: int) -> None:
-        offset, length = self.offset + self._stored, end - self._stored
-        zeros = memoryview(bytes(min(length, CHUNK)))
-        for start, size, is_data in transfer.extents(self.target.fd, offset, length, self.target.name):
-            if is_data:
-                for begin in range(0, size, CHUNK):
-                    self._stored = start + begin - self.offset
-                    self._store(zeros[: size - begin])
+    def _store_zeros(self, end: int, stale: list[Extent]) -> None:
+        """Go on to byte ``end``, with zeros where the object is ``stale``, which is in reverse order."""
+        begin, stop = self.offset + self._stored, self.offset + end
+        while stale and stale[-1].offset < stop:
+            extent = stale.pop()
+            behind = extent.offset + extent.length
+            if behind > stop:
+                stale.append(Extent(stop, behind - stop, True))
+            for at in range(max(begin, extent.offset), min(behind, stop), CHUNK):
+                self._stored = at - self.offset
+                self._store(memoryview(bytes(min(CHUNK, behind - at, stop - at))))
         self._stored = end
 
     def _send(self, wanted: int) -> None:

@@ -357,6 +357,16 @@ def test_one_name_very_often_ends_soon(tmp_path: Path) -> None:
     assert time.process_time() - start < 10
 
 
+def test_a_name_that_the_linker_keeps_as_the_end_of_one_of_many(tmp_path: Path) -> None:
+    others = "".join(f"struct of_{number}_ring {{ int x; }} v{number};\n" for number in range(30))
+    (tmp_path / "t.c").write_text(
+        f"{others} struct ring {{ long head, tail; }} r; int main(void) {{ return 0; }}\n"
+    )
+    path = build(tmp_path, "gcc", "-g", "t.c", "-o", "o")
+    assert b"\0ring\0" not in path.read_bytes()
+    assert load_elf(str(path), "struct ring").size == 16
+
+
 def test_a_large_library_is_not_read_through() -> None:
     """Debian's debug build of Python: 25 MB, with the same types in each of its units."""
     (path,) = Path("/usr/lib").glob("*/libpython3*d.so.1.0")
