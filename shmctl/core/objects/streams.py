@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import NamedTuple
 
-from shmctl.core import transfer
+from shmctl.core import tracing, transfer
 from shmctl.core.errors import STANDARD_OUTPUT, FileError, ShmError, failing_as
 from shmctl.core.names import Name
 from shmctl.core.objects.open import OpenObject
@@ -340,4 +340,5 @@ def _read_and_write(out_fd: int, fd: int, offset: int, count: int, name: Name) -
     written = 0
     while written < len(data):
         written += os.write(out_fd, data[written:])
+    tracing.sent_to(out_fd)
     return written
