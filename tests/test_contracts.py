@@ -60,7 +60,7 @@ def test_shared_memory_is_touched_in_one_file() -> None:
 
 
 # Paths of /proc that are not read: the kernel is given them as names of open descriptors.
-DESCRIPTOR_PATHS = {
+NAMES_OF_DESCRIPTORS = {
     "core/events/watch.py",
     "core/posix.py",
     "core/sync/backoff.py",
@@ -76,8 +76,8 @@ def test_proc_is_read_in_one_file() -> None:
         for text in texts_of(path)
         if re.match(r"/proc/", text)
     }
-    assert found.keys() == DESCRIPTOR_PATHS | {"core/proc.py"}
-    assert all(found[file].startswith("/proc/self/fd") for file in DESCRIPTOR_PATHS)
+    assert found.keys() == NAMES_OF_DESCRIPTORS | {"core/proc.py"}
+    assert all(found[file].startswith("/proc/self/fd") for file in NAMES_OF_DESCRIPTORS)
 
 
 def texts_of(path: Path) -> set[str]:

@@ -20,8 +20,7 @@ def parse_change(text: str) -> int | Callable[[int], int]:
         return parse_mode(text)
     from shmctl.core.symbolic import current_umask, parse_symbolic
 
-    mode, umask = parse_symbolic(text), current_umask()
-    return lambda before: mode.applied_to(before, umask)
+    return parse_symbolic(text, current_umask())
 
 
 @click.command(cls=CommandWithMode)

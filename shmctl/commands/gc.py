@@ -17,6 +17,7 @@ from shmctl.core.inspect.snapshot import Snapshot
 from shmctl.core.inspect.verdicts import Judgement, Rules, Verdict
 from shmctl.core.models import ObjectInfo
 from shmctl.core.names import escape
+from shmctl.core.sizes import human_size
 
 
 @click.command(cls=Command)
@@ -63,7 +64,8 @@ def command(
     elif orphans and _confirmed(len(orphans)):
         now = Snapshot(session.directory, matches, rules).judged_once
         removals = _look_again(orphans, now, choose_orphans(now, keeps))
-    if not orphans and not as_json:
+    # A timer's daily run is no place for advice.
+    if not orphans and not as_json and not (yes and not sys.stdout.isatty()):
         _tell_what_would(session, patterns, rules, keeps)
     if as_json:
         _write_json(removals)
@@ -88,10 +90,10 @@ def _tell_what_would(
         judgements = Snapshot(session.directory, matcher(patterns), others).judged_once
         found = choose_orphans(judgements, keeps) if others != rules else []
         if found:
-            size = session.output().size(sum(each.info.allocated for each in found))
+            size = human_size(sum(each.allocated for each in found))
             what = "1 object" if len(found) == 1 else f"{len(found)} objects"
             words = " ".join(["shmctl gc", option, *map(quote, patterns)])
-            click.echo(f"hint: {words} finds {what}, {size}")
+            click.echo(f"hint: {words} finds {what}, {size}", err=True)
             return
 
 

@@ -22,15 +22,16 @@ class _Change(NamedTuple):
 
 
 class Mode(NamedTuple):
-    """Changes to a mode, one after the other."""
+    """Changes to a mode, one after the other, under a umask."""
 
     changes: tuple[_Change, ...]
+    umask: int
 
-    def applied_to(self, mode: int, umask: int) -> int:
+    def __call__(self, mode: int) -> int:
         """Return the permission bits that follow from ``mode``."""
         mode &= _ALL
         for operator, what, affected in self.changes:
-            value = _value(what, mode) & (affected or ~umask)
+            value = _value(what, mode) & (affected or ~self.umask)
             if operator == "+":
                 mode |= value
             elif operator == "-":
@@ -40,7 +41,7 @@ class Mode(NamedTuple):
         return mode
 
 
-def parse_symbolic(text: str) -> Mode:
+def parse_symbolic(text: str, umask: int) -> Mode:
     """Parse a symbolic mode. Raises InputError."""
     changes = []
     for clause in text.split(","):
@@ -55,7 +56,7 @@ def parse_symbolic(text: str) -> Mode:
             if octal and (affected or int(what, 8) > _ALL or not match[2].endswith(what)):
                 raise _invalid(text)
             changes.append(_Change(operator, what, _ALL if octal else affected))
-    return Mode(tuple(changes))
+    return Mode(tuple(changes), umask)
 
 
 def current_umask() -> int:

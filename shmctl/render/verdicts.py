@@ -46,18 +46,19 @@ _FEW = 5
 def write_judgements(
     output: Output, judgements: Sequence[Judgement], pids: Mapping[Name, Sequence[int]]
 ) -> None:
-    """Write objects with their verdicts and reasons, the worst and largest first, and the totals.
+    """Write objects with their verdicts and reasons, and the totals.
 
-    A terminal gets the PIDs of holders, and of more than a few objects one line each.
+    A terminal gets the worst and largest first, the PIDs of holders, and of more than a few objects
+    one line each.
     """
-    ordered = sorted(
-        judgements,
-        key=lambda each: (_WORST_FIRST.index(each.verdict), -each.info.allocated, each.info.name),
-    )
-    if output.terminal and ordered:
+    if output.terminal and judgements:
+        ordered = sorted(
+            judgements,
+            key=lambda each: (_WORST_FIRST.index(each.verdict), -each.allocated, each.info.name),
+        )
         _write_for_people(output, ordered, pids)
     else:
-        _write_all(output, ordered)
+        _write_all(output, judgements)
 
 
 def _write_for_people(
@@ -102,7 +103,7 @@ def _totals(output: Output, judgements: Sequence[Judgement]) -> Iterator[str]:
     for verdict in _WORST_FIRST:
         of_it = [each for each in judgements if each.verdict is verdict]
         if of_it:
-            yield f"{len(of_it)} {verdict} {output.size(sum(each.info.allocated for each in of_it))}"
+            yield f"{len(of_it)} {verdict} {output.size(sum(each.allocated for each in of_it))}"
 
 
 def _write_all(output: Output, judgements: Sequence[Judgement]) -> None:

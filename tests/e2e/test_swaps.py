@@ -214,7 +214,8 @@ def test_a_refusal_says_whose_it_is(name: str, command: list[str]) -> None:
     result = run_as_nobody(*(name if word == "NAME" else word for word in command))
     assert result.status == 1, result
     error, hint = result.errors.splitlines()
-    assert error.startswith(f"shmctl: {command[0]}: {name}: ")
+    verb = " ".join(command[: 2 if command[0] == "sem" else 1])
+    assert error.startswith(f"shmctl: {verb}: {name}: ")
     assert error.endswith(("Permission denied (EACCES)", "Operation not permitted (EPERM)"))
     assert hint.startswith("hint: it is daemon:daemon's, with mode -rw-------")
     removal = command[0] in ("rm", "unlink") or "--replace" in command or "sem unlink" in " ".join(command)

@@ -15,7 +15,7 @@ from tests.support import environment
 Answer = dict[str, Any]
 ERRORS = ("ENOSPC", "EIO", "EINTR", "EACCES", "EMFILE", "ENOMEM")
 EMPTY = {"content": "", "mode": 0o600, "uid": 0, "gid": 0}
-MESSAGE = re.compile(r"^shmctl: (line \d+: )?[a-z]+: (?P<what>.+) \((?P<symbol>E[A-Z]+)\)$", re.M)
+MESSAGE = re.compile(r"^shmctl: (line \d+: )?[a-z]+( [a-z]+)?: (?P<what>.+) \((?P<symbol>E[A-Z]+)\)$", re.M)
 NAMED = re.compile(r"/|standard (in|out)put:|ioctl:|waitpid:")
 OUTPUT = re.compile(r"(write|writev)\([12],|sendfile\(1,|ioctl\([12],|newfstatat\(1,|lseek\(1,")
 # Whether its name is free the C library asks in a way that takes any answer but yes for a no.
