@@ -75,7 +75,7 @@ def call(
     except OSError as error:
         number = error.errno or _errno.EIO
         trace_failure(shown_as or function, number, lambda: arguments(None))
-        raise ShmError(function, name, number) from error
+        raise ShmError(function, name, number) from None
     if _write_line is not None:
         _write_line(f"{shown_as or function}({arguments(result)}) = {(returned or _returned)(result)}")
     return result

@@ -59,7 +59,7 @@ def seek_hole(fd: int, offset: int, name: Name) -> int:
         )
     except ShmError as error:
         if error.errno == errno.ENXIO:
-            raise shrunk("lseek", name) from error
+            raise shrunk("lseek", name) from None
         raise
 
 

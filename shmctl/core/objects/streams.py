@@ -228,7 +228,7 @@ class _Pump:
         except ShmError as error:
             what = "No space left on /dev/shm" if error.errno == errno.ENOSPC else error.strerror
             detail = f"{what} after {self._stored} bytes"
-            raise ShmError("pwrite", self.target.name, error.errno or errno.EIO, detail=detail) from error
+            raise ShmError("pwrite", self.target.name, error.errno or errno.EIO, detail=detail) from None
 
 
 def copy_out(
@@ -327,7 +327,7 @@ class _Outlet:
                     self._copy_some = _read_and_write
                     continue
                 detail = f"{error.strerror} after {self._copied} of {self._length} bytes"
-                raise FileError("write", STANDARD_OUTPUT, error.errno or errno.EIO, detail=detail) from error
+                raise FileError("write", STANDARD_OUTPUT, error.errno or errno.EIO, detail=detail) from None
             if not count:
                 detail = f"another process shrank it: {self._copied} of {self._length} bytes were read"
                 raise ShmError("sendfile", self._target.name, errno.EIO, detail=detail)
