@@ -287,7 +287,7 @@ def _octal(line: _Line, problem: Exception) -> str | None:
             f"{who}={part.replace('-', '')}" for who, part in zip("ugo", _thirds(text), strict=True)
         )
     try:
-        mode = parse_symbolic(text, umask=0)(0)
+        mode = parse_symbolic(text, umask=0).apply(0)
     except InputError:
         return None
     return line.with_words([f"{mode:03o}" if word == match[1] else word for word in line.words])

@@ -10,6 +10,9 @@ from shmctl.core.errors import InputError
 Name = NewType("Name", bytes)
 """A valid object name: ``b"/shmtest"``, one slash and 1 to 255 bytes (shm_open(3))."""
 
+NameLike = str | bytes | os.PathLike[str] | os.PathLike[bytes]
+"""A name as a program gives it: ``"/box"``, ``b"box"``, ``Path("/dev/shm/box")``."""
+
 NAME_MAX = 255
 SHELL_PREFIX = "/dev/shm/"
 SEMAPHORE_PREFIX = b"/sem."
@@ -20,7 +23,7 @@ _SPECIAL = re.compile(rf"[ '\"\\{_BLANK}]")
 _LETTER_ESCAPES = {"\n": r"\n", "\t": r"\t", "\r": r"\r", "\\": r"\\"}
 
 
-def parse_name(text: str | bytes) -> Name:
+def parse_name(text: NameLike) -> Name:
     """Parse ``shmtest``, ``/shmtest`` or ``/dev/shm/shmtest``; returns ``b"/shmtest"``.
 
     Raises InputError for an invalid name.
@@ -33,7 +36,7 @@ def parse_name(text: str | bytes) -> Name:
     return Name(b"/" + bare)
 
 
-def _bare(text: str | bytes) -> bytes:
+def _bare(text: NameLike) -> bytes:
     given = os.fsencode(text)
     bare = given.removeprefix(SHELL_PREFIX.encode())
     return given.removeprefix(b"/") if bare == given else bare
@@ -62,6 +65,13 @@ def _problem(bare: bytes) -> str | None:
     if len(bare) > NAME_MAX:
         return f"it has {len(bare)} bytes, and {NAME_MAX} are allowed"
     return None
+
+
+def random_name(purpose: str) -> Name:
+    """A new name that has this process's PID in it, so that `leaks` can tell whose it was."""
+    from secrets import token_hex
+
+    return Name(f"/shmctl-{purpose}-{os.getpid()}-{token_hex(4)}".encode())
 
 
 def is_semaphore(name: Name) -> bool:

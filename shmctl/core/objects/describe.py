@@ -88,16 +88,16 @@ def explained(name: Name, directory: Directory) -> Iterator[None]:
             if (error.errno == errno.EPERM or is_removal) and is_immutable(name, directory):
                 detail = "it is immutable, or append-only"
                 hint = f"chattr -i -a {os.fsdecode(directory.path_of(name))}"
-                raise ShmError(error.call, name, error.errno, detail, hint) from error
+                raise ShmError(error.call, name, error.errno, detail, hint) from None
             hint = f"it is {owner}:{group}'s, with mode {stat.filemode(st.st_mode)}"
             if is_removal and _is_sticky(directory):
                 hint += "; in a sticky directory only its owner, or root, takes its name away"
-            raise ShmError(error.call, name, error.errno, hint=hint) from error
+            raise ShmError(error.call, name, error.errno, hint=hint) from None
         if not (is_removal or stat.S_ISREG(st.st_mode)):
-            raise _wrong_kind(error, st) from error
+            raise _wrong_kind(error, st) from None
         if stat.S_ISDIR(st.st_mode) and error.call in ("unlink", "shm_unlink"):
             hint = f"'{removal_command(name, directory)}' removes it"
-            raise ShmError(error.call, name, error.errno, hint=hint) from error
+            raise ShmError(error.call, name, error.errno, hint=hint) from None
         raise
 
 
