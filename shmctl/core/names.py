@@ -2,6 +2,7 @@
 
 import os
 import re
+from collections.abc import Iterable
 from typing import NewType
 
 from shmctl.core.errors import InputError
@@ -95,6 +96,15 @@ def printable(text: str) -> str:
     if text.isascii() and text.isprintable():
         return text
     return escape(text, keep=" '\"\\")
+
+
+def shell_words(words: Iterable[str]) -> str:
+    """Quote words for the shell, those that do not print as ``$'\\n'``, which bash and zsh take."""
+    import shlex
+
+    return " ".join(
+        shlex.quote(word) if printable(word) == word else f"$'{escape(word, keep=' ')}'" for word in words
+    )
 
 
 def _is_plain(character: str) -> bool:

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from shmctl.core import posix
 from shmctl.core.errors import ShmError
 from shmctl.core.models import DEV_SHM, Directory, ObjectInfo, group_name, type_name, user_name
-from shmctl.core.names import Name
+from shmctl.core.names import Name, shell_words
 from shmctl.core.tracing import call
 
 
@@ -103,8 +103,6 @@ def explained(name: Name, directory: Directory) -> Iterator[None]:
 
 def removal_command(name: Name, directory: Directory) -> str:
     """Return the shell command that removes a subdirectory: rmdir(1), or rm(1) if it is not empty."""
-    import shlex
-
     path = directory.path_of(name)
     try:
         with posix.closing(
@@ -113,7 +111,7 @@ def removal_command(name: Name, directory: Directory) -> str:
             command = "rm -r" if os.listdir(fd) else "rmdir"
     except OSError:
         command = "rm -r"
-    return f"{command} {shlex.quote(os.fsdecode(path))}"
+    return f"{command} {shell_words([os.fsdecode(path)])}"
 
 
 def is_immutable(name: Name, directory: Directory) -> bool:
