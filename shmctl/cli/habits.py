@@ -171,9 +171,11 @@ def _size_operand(option: str) -> Ask:
             problem
         ):
             return None
-        number = next((word for word in line.operands if re.match(r"[+<>/%]?[0-9]", word)), None)
-        if number is None:
+        numbers = [word for word in line.operands if re.match(r"[+<>/%]?[0-9]", word)]
+        if not numbers:
             return None
+        # '/4' is a SIZE to truncate, and a name as well.
+        number = min(numbers, key=lambda word: word.startswith("/"))
         words = list(line.words)
         words.remove(number)
         return line.with_words([*words, option, number])

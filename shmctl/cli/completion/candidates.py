@@ -215,9 +215,13 @@ def complete_command(ctx: click.Context, param: click.Parameter, incomplete: str
 
 def complete_column(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """A column of the listing."""
-    from shmctl.render.listing import ALL_COLUMNS
+    from shmctl.render.listing import MEANINGS
 
-    return _starting(incomplete, ALL_COLUMNS)
+    return [
+        CompletionItem(column, help=meaning)
+        for column, meaning in MEANINGS.items()
+        if column.startswith(incomplete)
+    ]
 
 
 def complete_columns(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
