@@ -7,6 +7,7 @@ import errno
 import re
 import shlex
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 
 import click
 
@@ -221,12 +222,11 @@ def _extra(template: str) -> Ask:
 
 def _text_first(line: _Line, problem: Exception) -> str | None:
     """``write hello /a``: the object comes first."""
-    missing = isinstance(problem, ShmError) and problem.errno == errno.ENOENT
-    if missing and len(line.operands) == 2 and line.operands[1].startswith("/"):
-        text, name = line.operands
-        return line.with_words(
-            [name if word == text else text if word == name else word for word in line.words]
-        )
+    if not isinstance(problem, ShmError) or (problem.call, problem.errno) != ("shm_open", errno.ENOENT):
+        return None
+    for at, (text, name) in enumerate(pairwise(line.words)):
+        if name.startswith("/") and text[:1] not in ("/", "-") and line.operands == [text, name]:
+            return line.with_words([*line.words[:at], name, text, *line.words[at + 2 :]])
     return None
 
 

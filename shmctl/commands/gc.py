@@ -93,6 +93,7 @@ def _tell_what_would(
             size = human_size(sum(each.allocated for each in found))
             what = "1 object" if len(found) == 1 else f"{len(found)} objects"
             words = " ".join(["shmctl gc", option, *map(quote, patterns)])
+            messages.flush_output()
             click.echo(f"hint: {words} finds {what}, {size}", err=True)
             return
 

@@ -107,7 +107,10 @@ def removal_command(name: Name, directory: Directory) -> str:
 
     path = directory.path_of(name)
     try:
-        command = "rm -r" if os.listdir(path) else "rmdir"
+        with posix.closing(
+            os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC), name
+        ) as fd:
+            command = "rm -r" if os.listdir(fd) else "rmdir"
     except OSError:
         command = "rm -r"
     return f"{command} {shlex.quote(os.fsdecode(path))}"
