@@ -109,13 +109,16 @@ def write_usage(
 
 
 def _total_rows(output: Output, where: Mounted, usage: Usage) -> Iterator[list[Cell]]:
-    note = "" if where.pid is None else f"seen by PID {where.pid}"
+    notes = [escape(usage.path) if where.pid is None else f"seen by PID {where.pid}"]
+    if where.is_left:
+        notes.append("which no process has as its /dev/shm")
     if where.place.container:
-        note += f", container {where.place.container[:12]}"
+        notes.append(f"container {where.place.container[:12]}")
     if where.place.pod:
-        note += f", pod {where.place.pod}"
-    limit = "" if usage.capacity else ", which has no limit"
-    yield _row(output, "total", "capacity", usage.capacity, (note or escape(usage.path)) + limit)
+        notes.append(f"pod {where.place.pod}")
+    if not usage.capacity:
+        notes.append("which has no limit")
+    yield _row(output, "total", "capacity", usage.capacity, ", ".join(notes))
     used = f"{100 * usage.used // usage.capacity}%" if usage.capacity else ""
     inodes = f"{usage.inodes_used} of {usage.inodes} inodes"
     yield _row(output, "total", "used", usage.used, ", ".join(filter(None, (used, inodes))))

@@ -331,6 +331,43 @@ def test_all_tells_the_container(shared: Place, tmp_path: Path) -> None:
         assert f"container {CONTAINER[:12]}, pod {POD}" in shared.run("df", "--all").text
 
 
+@pytest.mark.parametrize("in_place", [f"containers/{CONTAINER}/mounts/shm", "rootfs/dev/shm"])
+def test_all_finds_what_a_container_has_left(shared: Place, tmp_path: Path, in_place: str) -> None:
+    """Once by its device, though bound to two places; not what is covered, or elsewhere, or in use."""
+    at, again, other = (tmp_path / path for path in (in_place, "x/dev/shm", "y/shm"))
+    script = f"""
+        mount -t tmpfs -o size=9m tmpfs {at}; head -c {5 * PAGE} /dev/zero > {at}/x; mount --bind {at} {again}
+        mount -t tmpfs -o size=11m tmpfs {other}; mount -t tmpfs -o size=13m tmpfs {tmp_path}/z/dev/shm
+        mount -t tmpfs tmpfs {tmp_path}/z/dev; exec "$@" """
+    for path in (at, again, other, tmp_path / "z/dev/shm"):
+        path.mkdir(parents=True)
+    with sleeper(enter=("unshare", "-m", "sh", "-c", script, "sh")) as pid:
+        found = {each["capacity"] >> 20: each for each in everywhere(shared)}
+        assert not found.keys() & {11, 13}
+        seen_at = f"/proc/{pid}/root{at}"
+        there = found[9]
+        assert (there["path"], there["pid"]) == (seen_at, None)
+        assert there["container"] == (CONTAINER if CONTAINER in in_place else None)
+        assert (there["used"], there["unexplained"], there["by_kind"]["shm"]) == (5 * PAGE, 0, 5 * PAGE)
+        assert f"{seen_at}, which no process has as its /dev/shm" in shared.run("df", "--all").text
+        device = os.stat(seen_at).st_dev
+        label = f'device="{os.major(device)}:{os.minor(device)}"'
+        assert label in shared.run("metrics", "--all").text
+        bind = (
+            "nsenter",
+            "-m",
+            f"-t{pid}",
+            "unshare",
+            "-m",
+            "sh",
+            "-c",
+            f'mount --bind {at} /dev/shm; exec "$@"',
+        )
+        with sleeper(enter=(*bind, "sh")) as user:
+            found = {each["capacity"] >> 20: each for each in everywhere(shared)}
+            assert (found[9]["pid"], found[9]["path"]) == (user, f"/proc/{user}/root/dev/shm")
+
+
 @pytest.mark.parametrize("link", ["dev", "dev/shm"])
 def test_all_follows_no_link(shared: Place, tmp_path: Path, link: str) -> None:
     """What a process has planted in its root leads nowhere."""
