@@ -2,6 +2,7 @@
 
 import errno
 import os
+import resource
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
@@ -18,6 +19,7 @@ from shmctl.core.models import DEV_SHM, Directory, Kind, ObjectInfo
 from shmctl.core.target import is_mount_point, open_directory_of
 
 INSIDE_DIRECTORIES = "in directories"
+_LEFT_FREE = 20  # descriptors for looking at one directory, and for the output
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +136,7 @@ def all_mounted() -> tuple[list[Mounted], list[proc.Uninspected]]:
     roots: dict[tuple[bytes, bytes], int] = {}
     devices: set[int] = set()
     own = _own_root()
-    with ExitStack() as opened:
+    with ExitStack() as opened, _descriptors_left():
 
         def look_at(pid: int) -> list[Mounted]:
             root = proc.namespace(pid, "mnt"), proc.root(pid)
@@ -148,6 +150,18 @@ def all_mounted() -> tuple[list[Mounted], list[proc.Uninspected]]:
         )
         opened.pop_all()
     return found + left_over, uninspected + refused
+
+
+@contextmanager
+def _descriptors_left() -> Iterator[None]:
+    """Take as many descriptors as this process may have, and leave some for what comes after."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    with ExitStack() as taken:
+        with suppress(OSError):
+            for _ in range(_LEFT_FREE):
+                taken.callback(os.close, os.open("/", os.O_PATH | os.O_CLOEXEC))
+        yield
 
 
 def _mounted(pid: int, devices: set[int], opened: ExitStack, *, is_own: bool) -> Mounted | None:
