@@ -7,7 +7,7 @@ from shmctl.core import posix
 from shmctl.core.inspect.charges import Charge
 from shmctl.core.inspect.pages import Pages
 from shmctl.core.names import escape
-from shmctl.core.sizes import human_size
+from shmctl.core.sizes import counted, human_size
 
 if TYPE_CHECKING:
     from shmctl.render.output import Output
@@ -45,8 +45,7 @@ def _charge_record(charge: Charge) -> dict[str, Any]:
 def page_rows(output: "Output", pages: Pages) -> Iterator[tuple[str, str]]:
     """A label and a text for each thing that is known, and for each that is not."""
     if pages.data is not None:
-        count = len(pages.extents)
-        yield "data", f"{_size(pages.data)} in {count} {'extent' if count == 1 else 'extents'}"
+        yield "data", f"{_size(pages.data)} in {counted(len(pages.extents), 'extent')}"
         yield "holes", _size(pages.size - pages.data)
     if pages.reserved:
         yield "reserved", f"{_size(pages.reserved)} allocated without data"

@@ -10,6 +10,7 @@ from shmctl.core.inspect.peaks import Peak
 from shmctl.core.inspect.usage import INSIDE_DIRECTORIES, Mounted, Usage
 from shmctl.core.names import escape
 from shmctl.core.proc import uninspected_text
+from shmctl.core.sizes import counted
 from shmctl.render.aligned import write_table
 from shmctl.render.holders import holder_record
 from shmctl.render.output import Cell, Heading, Output
@@ -154,14 +155,13 @@ def _part_rows(output: Output, usage: Usage) -> Iterator[list[Cell]]:
 
 
 def _folder_note(folder: Folder) -> str:
-    files = "1 file" if len(folder.files) == 1 else f"{len(folder.files)} files"
-    parts = [files, escape(folder.software or "", keep=" "), folder.creator_text]
+    parts = [counted(len(folder.files), "file"), escape(folder.software or "", keep=" "), folder.creator_text]
     return ", ".join(filter(None, parts))
 
 
 def _why_unexplained(usage: Usage) -> str:
     if usage.given_back:
-        return f"{usage.given_back} bytes were given back while they were counted"
+        return f"{counted(usage.given_back, 'byte')} given back while they were counted"
     if not usage.unexplained:
         return "it all adds up"
     if not usage.whole:
