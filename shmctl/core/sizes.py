@@ -147,6 +147,11 @@ def human_size(size: int) -> str:
     return f"{whole}{_LETTERS[power - 1]}"
 
 
+def counted(count: int, noun: str, plural: str = "") -> str:
+    """``1 object``, ``2 objects``; ``plural`` is the noun's where an s does not make it."""
+    return f"{count} {noun if count == 1 else plural or noun + 's'}"
+
+
 ALL = -1
 """The count that means as many as there are."""
 
