@@ -211,7 +211,7 @@ def uninspected_option(function: Function) -> Function:
 def atomic_options(function: Function) -> Function:
     """``--atomic`` and ``--replace``."""
     function = click.option(
-        "--replace", is_flag=True, help="With --atomic: take the place of an object that exists (rename)."
+        "--replace", is_flag=True, help="With --atomic: replace an existing object (rename)."
     )(function)
     return click.option(
         "--atomic", is_flag=True, help="Let the object appear only when it is complete (O_TMPFILE, linkat)."

@@ -38,7 +38,7 @@ _DEAD = (
     "number",
     type=Parsed("count", parse_count),
     metavar="COUNT|all",
-    help="How many structures, one behind the other (all: as many as fit).",
+    help="How many structures, one after the other (all: as many as fit).",
 )
 @json_option
 @click.option("--exit-code", is_flag=True, help="End with status 1 if a dead owner still has a lock.")

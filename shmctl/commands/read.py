@@ -85,7 +85,7 @@ RULES = (
     "number",
     type=Parsed("count", parse_count),
     metavar="COUNT|all",
-    help="How many values of --type, or structures one behind the other (all: as many as fit).",
+    help="How many values of --type, or structures one after the other (all: as many as fit).",
 )
 @json_option
 @click.option("--csv", "as_csv", is_flag=True, help="Print CSV: a line of names, and a line a structure.")

@@ -90,14 +90,17 @@ def _has_its_name(target: OpenObject) -> bool:
 
 
 @contextmanager
-def lock_of_replaced(name: Name, before: os.stat_result | None, directory: Directory) -> Iterator[None]:
-    """Hold the lock of the object that is replaced: nobody who has it finds another in its place.
+def lock_of_replaced(name: Name, before: os.stat_result | None, directory: Directory) -> Iterator[bool]:
+    """Hold the lock of the object ``before`` while it loses its ``name``.
 
-    Who waits for it gets it afterwards, and sees by then that the name is
-    another's. Without permission to read the object its lock cannot be had.
+    Yields whether it still has the name: no other object's lock is waited for,
+    so that locks are taken in the order that the caller chose. Processes that wait for the lock get it afterwards, and see that
+    the name is another's. Without permission to read the object there is no
+    lock, and none is taken.
     """
+    still = True
     if before is None:
-        yield
+        yield still
         return
     with ExitStack() as stack:
         try:
@@ -106,7 +109,9 @@ def lock_of_replaced(name: Name, before: os.stat_result | None, directory: Direc
             if error.errno not in (errno.EACCES, *_GONE):
                 raise
         else:
-            if not locking.try_flock(old.fd, name, exclusive=True):
-                own = _own_lock(old.stat())
+            still = is_same(old.stat(), before)
+            if still and not locking.try_flock(old.fd, name, exclusive=True):
+                own = _own_lock(before)
                 locking.flock(old.fd if own is None else own, name, exclusive=True)
-        yield
+                still = _has_its_name(old)
+        yield still

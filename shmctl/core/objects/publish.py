@@ -109,5 +109,5 @@ def _link(target: OpenObject, name: Name) -> None:
 
 
 def _overtaken(name: Name) -> ShmError:
-    detail = "another one has taken this name meanwhile; it is left as it is"
+    detail = "another object took this name meanwhile; it is left alone"
     return ShmError("renameat", name, errno.EEXIST, detail=detail)

@@ -39,6 +39,12 @@ def rename_object(
     keep what they have open. Raises ShmError; nothing but an object is
     renamed, replaced or exchanged.
     """
+    while not _rename_locked(old, new, directory, existing):
+        pass  # another process was faster: the names are other objects' by now
+
+
+def _rename_locked(old: Name, new: Name, directory: Directory, existing: Existing) -> bool:
+    """Rename under the locks of the objects that lose a name. Returns False if one had lost it before."""
     losers = {old: describe(old, directory).st}
     if existing is not Existing.KEEP:
         here = _find(new, directory)
@@ -48,9 +54,11 @@ def rename_object(
     with ExitStack() as locks:
         # In one order, so that two renames do not wait for each other.
         for name, st in sorted(losers.items(), key=lambda loser: loser[1].st_ino):
-            locks.enter_context(lock_of_replaced(name, st, directory))
+            if not locks.enter_context(lock_of_replaced(name, st, directory)):
+                return False
         with explained(old, directory), explained(new, directory):
             posix.rename_with(old, new, _FLAGS[existing], directory)
+    return True
 
 
 def _find(name: Name, directory: Directory) -> os.stat_result | None:
