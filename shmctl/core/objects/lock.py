@@ -94,9 +94,9 @@ def lock_of_replaced(name: Name, before: os.stat_result | None, directory: Direc
     """Hold the lock of the object ``before`` while it loses its ``name``.
 
     Yields whether it still has the name: no other object's lock is waited for,
-    so that locks are taken in the order that the caller chose. Processes that wait for the lock get it afterwards, and see that
-    the name is another's. Without permission to read the object there is no
-    lock, and none is taken.
+    so that locks are taken in the order that the caller chose. Processes that
+    wait for the lock get it afterwards, and see that the name is another's.
+    Without permission to read the object there is no lock, and none is taken.
     """
     still = True
     if before is None:
