@@ -62,6 +62,10 @@ def test_it_works_in_its_place(tree: Path) -> None:
     assert out == 'x=7\nc=A\n"verdict": "orphan"\n/usr/share/man/man1/shmctl.1.gz\n'
 
 
+def test_only_postinst_compiles_it(tree: Path) -> None:
+    assert not list(tree.rglob("__pycache__"))
+
+
 def test_each_shell_finds_its_completion(tree: Path) -> None:
     for place in (
         "bash-completion/completions/shmctl",
