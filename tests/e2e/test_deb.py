@@ -20,7 +20,8 @@ pytestmark = [
 def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("deb")
     env = environment()
-    env.pop("PYTHONWARNINGS", None)  # pip has its own
+    for name in ("PYTHONWARNINGS", "PYTHONDONTWRITEBYTECODE"):
+        env.pop(name, None)  # pip has warnings of its own
     subprocess.run(
         [sys.executable, ROOT / "packaging/deb.py", "--output", folder],
         env=env,
