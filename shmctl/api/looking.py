@@ -11,14 +11,14 @@ from shmctl.core.inspect.listing import matcher
 from shmctl.core.inspect.snapshot import Snapshot
 from shmctl.core.inspect.verdicts import DEFAULT_MIN_AGE, Rules
 from shmctl.core.models import DEV_SHM
-from shmctl.core.names import parse_name
+from shmctl.core.names import NameLike, parse_name
 from shmctl.core.objects.describe import describe
 from shmctl.core.objects.remove import unlink_object
 from shmctl.core.objects.rename import Existing, rename_object
 from shmctl.core.sizes import check_seconds
 
 
-def list(*patterns: str | bytes) -> builtins.list[Info]:
+def list(*patterns: NameLike) -> builtins.list[Info]:
     """The objects in /dev/shm, or those whose names match any of ``patterns`` (glob(7)), by name.
 
     Semaphores are among them, as ``/sem.NAME``; directories, links and
@@ -31,7 +31,7 @@ def list(*patterns: str | bytes) -> builtins.list[Info]:
     return [Info.of(info) for info in Snapshot(DEV_SHM, matcher(patterns)).objects]
 
 
-def stat(name: str | bytes) -> Info:
+def stat(name: NameLike) -> Info:
     """What fstat(2) tells about an object, also about one that you may not open.
 
     Raises `ShmError`: FileNotFoundError, and EINVAL for what is no object.
@@ -40,7 +40,7 @@ def stat(name: str | bytes) -> Info:
     return Info.of(describe(parse_name(name)))
 
 
-def unlink(name: str | bytes) -> None:
+def unlink(name: NameLike) -> None:
     """Remove an object's name; its memory goes with the last process that has it open or mapped.
 
     Raises `ShmError`: FileNotFoundError, PermissionError. Raises ValueError
@@ -49,7 +49,7 @@ def unlink(name: str | bytes) -> None:
     unlink_object(parse_name(name))
 
 
-def rename(old: str | bytes, new: str | bytes, *, replace: bool = False, exchange: bool = False) -> None:
+def rename(old: NameLike, new: NameLike, *, replace: bool = False, exchange: bool = False) -> None:
     """Give an object another name in a single step; processes keep what they have open or mapped.
 
     An object that has the name already is an error, unless it is to lose it
@@ -66,7 +66,7 @@ def rename(old: str | bytes, new: str | bytes, *, replace: bool = False, exchang
     rename_object(parse_name(old), parse_name(new), existing=existing)
 
 
-def holders(name: str | bytes) -> Holders:
+def holders(name: NameLike) -> Holders:
     """The processes that have an object open or mapped, this one left out, by PID. See proc(5).
 
     It takes privilege to see those of other users: the result's
@@ -80,7 +80,7 @@ def holders(name: str | bytes) -> Holders:
     return Holders(tuple(map(_holder, snapshot.holders_of(info))), len(snapshot.holders.uninspected))
 
 
-def leaks(*patterns: str | bytes, min_age: float = DEFAULT_MIN_AGE) -> builtins.list[Judgement]:
+def leaks(*patterns: NameLike, min_age: float = DEFAULT_MIN_AGE) -> builtins.list[Judgement]:
     """A verdict on each object, or on those whose names match any of ``patterns``, by name.
 
     ``held``: a process has it open or mapped, this one or another; ``orphan``:

@@ -15,7 +15,7 @@ from shmctl.api.records import Info
 from shmctl.core import posix, transfer
 from shmctl.core.errors import InputError, ShmError, shrunk
 from shmctl.core.models import DEV_SHM, ObjectInfo
-from shmctl.core.names import Name, parse_name
+from shmctl.core.names import Name, NameLike, parse_name, random_name
 from shmctl.core.objects.create import created
 from shmctl.core.objects.open import OpenObject, opened
 from shmctl.core.objects.read import extent, read_bytes
@@ -33,20 +33,22 @@ _LARGEST_SCALAR = 8
 
 
 def create(
-    name: str | bytes,
+    name: NameLike | None = None,
     size: int | None = None,
     *,
     mode: int = 0o600,
     exist_ok: bool = False,
+    truncate: bool = False,
     reserve: bool = False,
 ) -> "SharedMemory":
-    """Make an object of ``size`` bytes, all zero, and open it for reading and writing.
+    """Create an object of ``size`` bytes, all zero, and open it for reading and writing.
 
-    ``mode`` are its permission bits (0o600), from which the umask takes away. An
-    object that has the name already is an error, unless ``exist_ok``: then it
-    is opened, keeps its mode, and is resized where ``size`` is given and
-    differs. ``reserve`` allocates its memory now, so that a full /dev/shm is
-    an error here and not SIGBUS later.
+    Without a ``name`` it gets a random one. ``mode`` is its permission bits
+    (0o600), less the umask. An existing object is an error, unless
+    ``exist_ok``: then it is opened, keeps its mode, is emptied first if
+    ``truncate`` (O_TRUNC), and resized if ``size`` is given and differs.
+    ``reserve`` allocates its memory now, so that a full /dev/shm is an error
+    here and not SIGBUS later.
 
     Used in ``with``, the object stays when the body ends; when the body
     raises, an object that was made here is removed, so that nobody finds it
@@ -63,17 +65,19 @@ def create(
     b'hello'
     >>> shmctl.create("/box")
     Traceback (most recent call last):
-    shmctl.core.errors.ShmError: shm_open '/box': File exists (EEXIST)
+    shmctl.ShmError: shm_open '/box': File exists (EEXIST)
     """
-    parsed = parse_name(name)
+    parsed = random_name("py") if name is None else parse_name(name)
     if size is not None:
         check_number("size", size)
-    with created(parsed, size, mode, exclusive=not exist_ok, reserve=reserve) as target:
+    if truncate and not exist_ok:
+        raise InputError("truncate goes with exist_ok")
+    with created(parsed, size, mode, exclusive=not exist_ok, truncate=truncate, reserve=reserve) as target:
         return _keep_open(target, writable=True)
 
 
-def open(name: str | bytes, *, writable: bool = False) -> "SharedMemory":
-    """Open an object that exists, for reading, or for writing too.
+def open(name: NameLike, *, writable: bool = False) -> "SharedMemory":
+    """Open an existing object, for reading, or for writing too.
 
     Raises `ShmError`: FileNotFoundError, PermissionError, and EINVAL, ELOOP
     and the like for what is no object, such as a symbolic link or a FIFO.
@@ -179,7 +183,7 @@ class SharedMemory:
         SIGBUS. Raises ValueError for a negative offset.
         """
         check_number("offset", offset)
-        target = writable_target(self, "pwrite")
+        target = writable_target(self, "write")
         view = memoryview(data)
         check_range(self._name, offset, view.nbytes)
         if view.nbytes <= _LARGEST_SCALAR:

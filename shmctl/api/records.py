@@ -1,7 +1,7 @@
 """The record of an object."""
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Self
 
 from shmctl.core.models import Kind, ObjectInfo, group_name, user_name
@@ -29,6 +29,11 @@ class Info:
     atime: float
     mtime: float
     ctime: float
+
+    def __repr__(self) -> str:
+        values = ((field.name, getattr(self, field.name)) for field in fields(self))
+        shown = (f"{name}={oct(value) if name == 'mode' else repr(value)}" for name, value in values)
+        return f"Info({', '.join(shown)})"
 
     @classmethod
     def of(cls, info: ObjectInfo) -> Self:

@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import NoReturn, Self, TypeVar
 
 from shmctl.core.errors import InputError, ShmError
+from shmctl.core.names import NameLike
 from shmctl.core.objects.semaphore_file import VALUE_MAX
 from shmctl.core.sizes import check_seconds
 from shmctl.core.sync import semaphores
@@ -16,11 +17,12 @@ Result = TypeVar("Result")
 
 
 class Semaphore:
-    """A named semaphore that exists, open; ``with`` waits for it and posts it again. See sem_overview(7).
+    """A named semaphore, open. ``with`` waits for it, and posts it at the end. See sem_overview(7).
 
-    It is the one that C's ``sem_open(name, 0)`` gives, and shows as
-    ``/dev/shm/sem.NAME``. It closes by itself with its last use. It cannot be
-    pickled: give another process the name.
+    ``Semaphore(name)`` opens one that exists, as ``sem_open(name, 0)`` does in
+    C; `create` makes one. Its file is ``/dev/shm/sem.NAME``. It closes by
+    itself with its last use. It cannot be pickled: give another process the
+    name.
 
     Raises `ShmError`: FileNotFoundError, PermissionError, and EINVAL for a
     file that is no semaphore; EFAULT, and it is closed, where somebody has
@@ -31,19 +33,19 @@ class Semaphore:
     >>> with mutex:
     ...     mutex.value
     0
-    >>> mutex.value
+    >>> shmctl.Semaphore("/mutex").value
     1
     >>> mutex.unlink()
     """
 
-    def __init__(self, name: str | bytes) -> None:
+    def __init__(self, name: NameLike) -> None:
         self._name = semaphores.parse_semaphore_name(name)
         self._semaphore = semaphores.open_semaphore(self._name)
         self._close = weakref.finalize(self, self._semaphore.close)
         self._close.atexit = False
 
     @classmethod
-    def create(cls, name: str | bytes, value: int = 0, *, mode: int = 0o600, exist_ok: bool = False) -> Self:
+    def create(cls, name: NameLike, value: int = 0, *, mode: int = 0o600, exist_ok: bool = False) -> Self:
         """Make a semaphore with ``value`` and open it; with ``exist_ok`` open one that exists, as it is.
 
         ``mode`` are its permission bits (0o600), from which the umask takes away.

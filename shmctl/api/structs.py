@@ -131,7 +131,7 @@ class Struct:
         """
         check_number("offset", offset)
         wanted = pairs(self._layout, {**(values or {}), **fields})
-        target = writable_target(box, "mmap")
+        target = writable_target(box, "write")
         write_stores(target, offset, self.size, lambda load: self._layout.stores_of(wanted, load), Fit())
 
     def __repr__(self) -> str:

@@ -8,7 +8,7 @@ from typing import get_args
 from shmctl.api.structs import Struct, layout_of
 from shmctl.core.errors import InputError
 from shmctl.core.layouts.values import Value
-from shmctl.core.names import parse_name
+from shmctl.core.names import NameLike, parse_name
 from shmctl.core.objects.lock import locked
 from shmctl.core.objects.open import opened
 from shmctl.core.rules import find_problem, given_of
@@ -24,7 +24,7 @@ from shmctl.core.sync.wait_request import (
 
 
 def wait(
-    name: str | bytes,
+    name: NameLike,
     *conditions: str,
     struct: Struct | None = None,
     type: str | None = None,
@@ -93,7 +93,7 @@ def _spell(parameter: str, value: object) -> str:
 
 
 @contextmanager
-def lock(name: str | bytes, *, shared: bool = False, timeout: float | None = None) -> Iterator[None]:
+def lock(name: NameLike, *, shared: bool = False, timeout: float | None = None) -> Iterator[None]:
     """Hold an object's lock, the one of flock(1), ``shmctl lock`` and flock(2), while the body runs.
 
     It is advisory, exclusive unless ``shared``, and keeps threads apart as

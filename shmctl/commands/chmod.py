@@ -20,7 +20,7 @@ def parse_change(text: str) -> int | Callable[[int], int]:
         return parse_mode(text)
     from shmctl.core.symbolic import current_umask, parse_symbolic
 
-    return parse_symbolic(text, current_umask())
+    return parse_symbolic(text, current_umask()).apply
 
 
 @click.command(cls=CommandWithMode)

@@ -2,7 +2,6 @@
 
 import sys
 from collections.abc import Callable, Sequence
-from shlex import quote
 
 import click
 
@@ -16,7 +15,7 @@ from shmctl.core.inspect.listing import matcher, missing_names
 from shmctl.core.inspect.snapshot import Snapshot
 from shmctl.core.inspect.verdicts import Judgement, Rules, Verdict
 from shmctl.core.models import ObjectInfo
-from shmctl.core.names import escape
+from shmctl.core.names import escape, shell_words
 from shmctl.core.sizes import human_size
 
 
@@ -92,7 +91,8 @@ def _tell_what_would(
         if found:
             size = human_size(sum(each.allocated for each in found))
             what = "1 object" if len(found) == 1 else f"{len(found)} objects"
-            words = " ".join(["shmctl gc", option, *map(quote, patterns)])
+            words = f"shmctl gc {option} {shell_words(patterns)}".rstrip()
+            messages.flush_output()
             click.echo(f"hint: {words} finds {what}, {size}", err=True)
             return
 

@@ -56,7 +56,7 @@ def command(
         try:
             remove_one(name)
         except ShmError as problem:
-            if not (ask == "never" and isinstance(problem.__cause__, FileNotFoundError)):
+            if not (ask == "never" and problem.errno == errno.ENOENT):
                 raise
 
     messages.for_each(_expand_all(pattern, session), remove_unless_gone)
@@ -81,7 +81,7 @@ def _staying(name: Name, session: Session) -> str:
 def _rehearse(name: Name, session: Session, rehearsed: set[Name]) -> None:
     """Show what would be removed; the second time a name would be gone."""
     if name in rehearsed:
-        raise ShmError("unlink", name, errno.ENOENT) from FileNotFoundError()
+        raise ShmError("unlink", name, errno.ENOENT)
     describe_any(name, session.directory)
     rehearsed.add(name)
     click.echo(f"would remove {escape(name)}")

@@ -2,7 +2,6 @@
 
 import errno
 import os
-import secrets
 
 import click
 
@@ -13,7 +12,7 @@ from shmctl.cli.session import Session, pass_session
 from shmctl.cli.sources import opened_input
 from shmctl.cli.types import FILE, NAME, SIZE, completed_by
 from shmctl.core.errors import ShmError
-from shmctl.core.names import Name, parse_name
+from shmctl.core.names import Name, random_name
 from shmctl.core.objects.create import TemporaryObject, temporary_object
 from shmctl.core.objects.open import DEFAULT_MODE
 from shmctl.core.objects.resize import set_size
@@ -49,7 +48,7 @@ def command(
     Its name is in the environment variable SHM_NAME and stands for each {} in CMD. CMD's status is
     returned.
     """
-    with temporary_object(name or _random_name(), DEFAULT_MODE, session.directory) as target:
+    with temporary_object(name or random_name("run"), DEFAULT_MODE, session.directory) as target:
         _fill(target, size, source_file)
         shown = os.fsdecode(target.name)
         environment = {**os.environ, "SHM_NAME": shown}
@@ -68,8 +67,3 @@ def _fill(target: TemporaryObject, size: int | None, source_file: str | None) ->
             detail = f"FILE holds more than {size} bytes"
             raise ShmError("ftruncate", target.name, errno.EFBIG, detail=detail)
         set_size(target.opened, 0, size, reserve=False)
-
-
-def _random_name() -> Name:
-    """Names its maker, so that 'shmctl leaks' can tell whose it was if this process is killed."""
-    return parse_name(f"shmctl-run-{os.getpid()}-{secrets.token_hex(4)}")

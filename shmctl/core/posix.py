@@ -397,7 +397,7 @@ def rename_with(old: Name, new: Name, flags: int, directory: Directory = DEV_SHM
         )
     except ShmError as error:
         if error.errno == errno.ENOENT and not flags & RENAME_EXCHANGE:
-            raise ShmError("renameat2", old, errno.ENOENT) from error
+            raise ShmError("renameat2", old, errno.ENOENT) from None
         raise
 
 

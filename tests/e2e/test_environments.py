@@ -238,9 +238,9 @@ def test_dev_shm_is_a_link() -> None:
     shm += "head -c 9000 /dev/zero >/run/shm/d/x"
     looks = {"df": ALL["df"], "df --all": (("df", "--all"), 0, ""), "doctor": ALL["doctor"]}
     ended = drive(Job(), namespace(shm), commands=looks)
-    assert re.search(r"in directories +12288 ", ended["df"].out), ended
+    assert re.search(r"directory:/d +12288 ", ended["df"].out), ended
     assert re.search(r"unexplained +0 ", ended["df"].out), ended
-    assert re.search(r"in directories +12288 ", ended["df --all"].out), ended
+    assert re.search(r"directory:/d +12288 ", ended["df --all"].out), ended
     assert re.search(r"ok +file-system .* a tmpfs of its own", ended["doctor"].out), ended
 
 

@@ -187,8 +187,9 @@ def main() -> int:
     try:
         (seed(int(seed_text))(fuzz) if seed_text else fuzz)()
     except BaseException as problem:
-        shown = f"{type(problem).__name__}: {str(problem)[-4000:] or problem!r}\n"
-        os.write(streams.own_error, shown.encode("utf-8", "backslashreplace"))
+        for each in getattr(problem, "exceptions", [problem]):
+            shown = f"{type(each).__name__}: {str(each)[-4000:] or each!r}\n"
+            os.write(streams.own_error, shown.encode("utf-8", "backslashreplace"))
         return 3
     finally:
         shutil.rmtree(folder)

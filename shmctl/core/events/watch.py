@@ -111,7 +111,7 @@ class Watch:
         except OSError as error:
             number = error.errno or errno.EIO
             call = error.strerror or "inotify_init1"
-            raise ShmError(call, self._directory.path, number, hint=_LIMITS.get(number)) from error
+            raise ShmError(call, self._directory.path, number, hint=_LIMITS.get(number)) from None
 
     def _look_at_all(self) -> Changes:
         objects = {info.name[1:]: known(info.st) for info in scan(self._directory) if info.kind.is_object}

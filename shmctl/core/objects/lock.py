@@ -2,6 +2,7 @@
 
 import errno
 import os
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
@@ -46,8 +47,36 @@ def locked(
                 detail = f"timed out after {timeout:g} s: somebody else has the lock"
                 raise ShmError("flock", target.name, errno.ETIMEDOUT, detail=detail)
             if _has_its_name(target):
-                yield target._replace(size=target.stat().st_size)
+                st = target.stat()
+                with _known_to_this_thread(st, target.fd):
+                    yield target._replace(size=st.st_size)
                 return
+
+
+class _Held(threading.local):
+    """Descriptors with locks that the running thread has, by device and inode."""
+
+    def __init__(self) -> None:
+        self.locks: dict[tuple[int, int], int] = {}
+
+
+_held = _Held()
+
+
+@contextmanager
+def _known_to_this_thread(st: os.stat_result, fd: int) -> Iterator[None]:
+    before = dict(_held.locks)
+    _held.locks[st.st_dev, st.st_ino] = fd
+    try:
+        yield
+    finally:
+        _held.locks = before
+
+
+def _own_lock(st: os.stat_result) -> int | None:
+    """A descriptor with a lock that this thread has, or that the process was started with."""
+    fd = _held.locks.get((st.st_dev, st.st_ino))
+    return locking.inherited_lock(st) if fd is None else fd
 
 
 def _has_its_name(target: OpenObject) -> bool:
@@ -78,7 +107,6 @@ def lock_of_replaced(name: Name, before: os.stat_result | None, directory: Direc
                 raise
         else:
             if not locking.try_flock(old.fd, name, exclusive=True):
-                # Under 'shmctl lock' and flock(1) it is this process's own, by a descriptor it was given.
-                inherited = locking.inherited_lock(old.stat())
-                locking.flock(old.fd if inherited is None else inherited, name, exclusive=True)
+                own = _own_lock(old.stat())
+                locking.flock(old.fd if own is None else own, name, exclusive=True)
         yield

@@ -66,7 +66,7 @@ def _open_unnamed(name: Name, mode: int, directory: Directory) -> int:
         detail = None
         if number in _UNSUPPORTED:
             detail = "this file system has no objects without a name (O_TMPFILE), which --atomic needs"
-        raise ShmError(error.call, name, number, detail=detail) from error
+        raise ShmError(error.call, name, number, detail=detail) from None
 
 
 def _publish(target: OpenObject, *, replace: bool) -> None:
@@ -74,7 +74,7 @@ def _publish(target: OpenObject, *, replace: bool) -> None:
         _link(target, target.name)
     except ShmError as error:
         if replace and error.errno == errno.EEXIST:
-            raise _overtaken(target.name) from error
+            raise _overtaken(target.name) from None
         raise
 
 
@@ -105,7 +105,7 @@ def _link(target: OpenObject, name: Name) -> None:
 
         no_way = number == errno.ENOENT and not is_mounted()
         detail = "/proc is not there, and a name is given by way of it" if no_way else None
-        raise ShmError(error.call, target.name, number, detail=detail) from error
+        raise ShmError(error.call, target.name, number, detail=detail) from None
 
 
 def _overtaken(name: Name) -> ShmError:

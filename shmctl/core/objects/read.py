@@ -31,7 +31,7 @@ def extent(target: OpenObject, offset: int, length: int | None) -> int:
     size = target.size
     if offset > size:
         detail = f"offset {offset} is past its end: it has {size} bytes"
-        raise ShmError("mmap", target.name, errno.EINVAL, detail=detail)
+        raise ShmError("read", target.name, errno.EINVAL, detail=detail)
     return size - offset if length is None else min(length, size - offset)
 
 
@@ -57,7 +57,7 @@ def check_end(target: OpenObject, offset: int, length: int) -> None:
     size = target.size
     if offset + length > size:
         detail = f"{length} bytes at offset {offset} reach past its end: it has {size} bytes"
-        raise ShmError("mmap", target.name, errno.EINVAL, detail=detail)
+        raise ShmError("read", target.name, errno.EINVAL, detail=detail)
 
 
 def chunks(target: OpenObject, offset: int, length: int) -> Iterator[bytes]:

@@ -232,7 +232,7 @@ def missing_in(target: OpenObject, ranges: Sequence[Range], amount: int) -> int:
 def does_not_fit(name: Name, offset: int, amount: str, size: int) -> ShmError:
     """The error for data that would reach past the end of an object of ``size`` bytes."""
     detail = f"{amount} at offset {offset} do not fit in its {size} bytes"
-    return ShmError("mmap", name, errno.EFBIG, detail=detail, hint="--grow extends the object to fit")
+    return ShmError("write", name, errno.EFBIG, detail=detail, hint="--grow extends the object to fit")
 
 
 def resize(name: Name, change: "Resize", directory: Directory = DEV_SHM) -> tuple[int, int]:
@@ -241,7 +241,7 @@ def resize(name: Name, change: "Resize", directory: Directory = DEV_SHM) -> tupl
         try:
             new = change.apply(target.size)
         except InputError as error:
-            raise ShmError("ftruncate", name, errno.EFBIG, detail=str(error)) from error
+            raise ShmError("ftruncate", name, errno.EFBIG, detail=str(error)) from None
         if new > target.size:
             extend(target, new)
         else:

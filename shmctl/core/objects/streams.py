@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import NamedTuple
 
-from shmctl.core import transfer
+from shmctl.core import tracing, transfer
 from shmctl.core.errors import STANDARD_OUTPUT, FileError, ShmError, failing_as
 from shmctl.core.names import Name
 from shmctl.core.objects.open import OpenObject
@@ -228,7 +228,7 @@ class _Pump:
         except ShmError as error:
             what = "No space left on /dev/shm" if error.errno == errno.ENOSPC else error.strerror
             detail = f"{what} after {self._stored} bytes"
-            raise ShmError("pwrite", self.target.name, error.errno or errno.EIO, detail=detail) from error
+            raise ShmError("pwrite", self.target.name, error.errno or errno.EIO, detail=detail) from None
 
 
 def copy_out(
@@ -327,7 +327,7 @@ class _Outlet:
                     self._copy_some = _read_and_write
                     continue
                 detail = f"{error.strerror} after {self._copied} of {self._length} bytes"
-                raise FileError("write", STANDARD_OUTPUT, error.errno or errno.EIO, detail=detail) from error
+                raise FileError("write", STANDARD_OUTPUT, error.errno or errno.EIO, detail=detail) from None
             if not count:
                 detail = f"another process shrank it: {self._copied} of {self._length} bytes were read"
                 raise ShmError("sendfile", self._target.name, errno.EIO, detail=detail)
@@ -340,4 +340,5 @@ def _read_and_write(out_fd: int, fd: int, offset: int, count: int, name: Name) -
     written = 0
     while written < len(data):
         written += os.write(out_fd, data[written:])
+    tracing.sent_to(out_fd)
     return written

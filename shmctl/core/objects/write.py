@@ -98,4 +98,4 @@ def check_range(name: Name, offset: int, length: int) -> None:
     """Raise ShmError for a range that ends past the largest offset there is."""
     if offset + length > OFF_T_MAX:
         detail = f"offset {offset} and {length} bytes reach past the largest size there can be"
-        raise ShmError("mmap", name, errno.EFBIG, detail=detail)
+        raise ShmError("write", name, errno.EFBIG, detail=detail)

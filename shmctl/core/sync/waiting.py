@@ -179,7 +179,7 @@ def _check_size(target: OpenObject, end: int) -> os.stat_result:
     st = _fstat(target)
     if st.st_size < end:
         detail = f"it was shrunk to {st.st_size} bytes, and the value ends at {end}"
-        raise ShmError("mmap", target.name, errno.EFAULT, detail=detail)
+        raise ShmError("read", target.name, errno.EFAULT, detail=detail)
     return st
 
 
