@@ -16,6 +16,8 @@ def main(folder: str) -> None:
     shmctl.__all__ = ["create", "open", "list", *shmctl.__all__[1:]]
     for name in shmctl.__all__:
         getattr(shmctl, name)
+    # It also looks for the source where a class says that it is.
+    shmctl.ShmError.__module__ = shmctl.InputError.__module__ = "shmctl.core.errors"
     pdoc.render.configure(show_source=False)
     pdoc.pdoc("shmctl", output_directory=Path(folder))
 

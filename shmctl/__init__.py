@@ -19,7 +19,7 @@ FileNotFoundError; an invalid argument raises `InputError`, a ValueError. The li
 removes no object unless you ask.
 """
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 # In the order of the documentation. `open` and `list` are public, too: `import *` must not hide Python's own.
 __all__ = [  # noqa: RUF022
     "create",

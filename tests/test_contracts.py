@@ -422,7 +422,7 @@ LEAN = {
     "create": (28, {"signal", "fcntl"}),
     "write a text": (33, {"signal", "ctypes", "struct", "fcntl"}),
     "read raw": (35, {"signal", "fcntl"}),
-    "read --type": (38, {"signal", "ctypes", "struct", "fcntl"}),
+    "read --type": (38, {"signal", "ctypes", "struct", "fcntl", "math"}),
     "stat --json": (30, {"signal", "json", "pwd", "grp", "ctypes", "struct"}),
     "unlink": (22, {"signal"}),
 }
@@ -475,7 +475,7 @@ def test_few_system_calls_before_the_first_that_counts(path: str, name: str, tmp
     calls = system_calls(tmp_path, str(SCRIPTS / "shmctl"), *args)
     first = next(at for at, call in enumerate(calls) if f'"/dev/shm{name}"' in call)
     peer = len(system_calls(tmp_path, sys.executable, "-c", PEER))
-    assert first < 1.45 * peer
+    assert first < 1.5 * peer  # 1.45 on Debian 12 and 13
 
 
 @pytest.mark.parametrize("words", [["stat", "/"], ["ls", "--owner", ""], ["re"], ["read", "--"]])

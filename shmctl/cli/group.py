@@ -23,7 +23,7 @@ class Entry(NamedTuple):
 
 # A command NAME lives in shmctl/commands/NAME.py, as ``command``.
 COMMANDS = {
-    "create": Entry("Objects", "Create shared-memory objects (shm_open, ftruncate)."),
+    "create": Entry("Objects", "Create shared memory objects (shm_open, ftruncate)."),
     "truncate": Entry("Objects", "Set the size of objects (ftruncate)."),
     "write": Entry("Objects", "Store data in an object (mmap)."),
     "read": Entry("Objects", "Show what an object holds (mmap)."),

@@ -73,7 +73,7 @@ class _Line:
     @property
     def operands(self) -> list[str]:
         """The words that do not look like options."""
-        return [word for word in self.words if not word.startswith("-")]
+        return [word for word in self.words if word == "-" or not word.startswith("-")]
 
     def with_words(self, words: Sequence[str], head: Sequence[str] = ()) -> str:
         """Return the whole command with other words."""
@@ -171,9 +171,11 @@ def _size_operand(option: str) -> Ask:
             problem
         ):
             return None
-        number = next((word for word in line.operands if re.match(r"[+<>/%]?[0-9]", word)), None)
-        if number is None:
+        numbers = [word for word in line.operands if re.match(r"[+<>/%]?[0-9]", word)]
+        if not numbers:
             return None
+        # '/4' is a SIZE to truncate, and a name as well.
+        number = min(numbers, key=lambda word: word.startswith("/"))
         words = list(line.words)
         words.remove(number)
         return line.with_words([*words, option, number])
@@ -234,7 +236,7 @@ def _unquoted(line: _Line, problem: Exception) -> str | None:
     if "more than one VALUE" not in problem_text(problem):
         return None
     options = [word for word in line.words if word.startswith("-")]
-    name, *texts = line.operands
+    name, *texts = line.operands or ["NAME"]
     return "quote a text of several words: " + line.with_words([*options, name, " ".join(texts)])
 
 
@@ -256,14 +258,14 @@ def _condition(line: _Line, problem: Exception) -> str | None:
 
 def _field(line: _Line, problem: Exception) -> str | None:
     """Operands of read that are not fields: another name, a length, a type."""
-    if "a FIELD goes with" not in problem_text(problem):
+    others = line.operands[1:]
+    if "a FIELD goes with" not in problem_text(problem) or not others:
         return None
-    _, *others = line.operands
     if others[0].startswith("/"):
         return _typed("shmctl", "read {each}", "read", line.operands)
     words = list(line.words)
     words.remove(others[0])
-    if others[0][0].isdigit():
+    if others[0][:1].isdigit():
         return line.with_words([*words, "--length", others[0]])
     return line.with_words([*words, "--type", others[0]])
 

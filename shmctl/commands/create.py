@@ -58,7 +58,7 @@ def command(
     replace: bool,
     verbose: bool,
 ) -> None:
-    """Create shared-memory objects (shm_open, ftruncate).
+    """Create shared memory objects (shm_open, ftruncate).
 
     Each NAME becomes an object of SIZE bytes, all zero. An existing name is an error unless
     --no-excl is given. Nothing half made is left behind.

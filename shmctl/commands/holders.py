@@ -20,6 +20,7 @@ from shmctl.core.models import Directory, Kind, ObjectInfo
 from shmctl.core.names import Name, escape
 from shmctl.core.objects.describe import describe, describe_any
 from shmctl.core.rules import exclude, need
+from shmctl.core.sizes import counted
 
 if TYPE_CHECKING:
     from shmctl.core.inspect.holders import Holder
@@ -225,6 +226,6 @@ def _show_unlinked(session: Session, as_json: bool, *, verbose: bool) -> None:
         with session.paged() as output:
             write_unlinked(output, objects)
     if unknown := snapshot.locator.unknown:
-        count = "1 object" if unknown == 1 else f"{unknown} objects"
+        count = counted(unknown, "object")
         messages.error(f"nothing shows whether {count} without a name had one in /dev/shm", command="holders")
     messages.uninspected(snapshot.processes.uninspected, by_pid=verbose)

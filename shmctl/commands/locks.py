@@ -15,7 +15,7 @@ from shmctl.core.inspect.listing import matcher, missing_names
 from shmctl.core.inspect.snapshot import Snapshot
 from shmctl.core.requests import LAYOUT_RULES, LayoutSource
 from shmctl.core.rules import go_with
-from shmctl.core.sizes import ALL, parse_count
+from shmctl.core.sizes import ALL, counted, parse_count
 
 _DEAD = (
     "the next thread to lock a robust mutex gets it, with EOWNERDEAD; any other lock stays locked until its "
@@ -75,7 +75,8 @@ def command(
         messages.uninspected(snapshot.holders.uninspected, by_pid=verbose)
     dead = [each for each in found if each.is_dead]
     if dead:
-        messages.error(f"{len(dead)} of {len(found)} locks have a dead owner", _DEAD, "locks")
+        have = "has" if 1 in (len(dead), len(found)) else "have"
+        messages.error(f"{len(dead)} of {counted(len(found), 'lock')} {have} a dead owner", _DEAD, "locks")
     if messages.missing(missing_names(patterns, snapshot.entries)) or (exit_code and dead):
         messages.fail()
 

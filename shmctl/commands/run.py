@@ -18,6 +18,7 @@ from shmctl.core.objects.open import DEFAULT_MODE
 from shmctl.core.objects.resize import set_size
 from shmctl.core.objects.streams import copy_in
 from shmctl.core.objects.write import Fit
+from shmctl.core.sizes import counted
 
 
 @click.command(cls=CommandWithProgram)
@@ -64,6 +65,6 @@ def _fill(target: TemporaryObject, size: int | None, source_file: str | None) ->
             copy_in(target.opened, 0, source, Fit(grow=True))
     if size is not None:
         if target.opened.stat().st_size > size:
-            detail = f"FILE holds more than {size} bytes"
+            detail = f"FILE holds more than {counted(size, 'byte')}"
             raise ShmError("ftruncate", target.name, errno.EFBIG, detail=detail)
         set_size(target.opened, 0, size, reserve=False)

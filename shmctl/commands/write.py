@@ -21,6 +21,7 @@ from shmctl.core.objects.open import DEFAULT_MODE
 from shmctl.core.objects.write import Fit, writable
 from shmctl.core.requests import LayoutSource
 from shmctl.core.rules import exclude, go_with
+from shmctl.core.sizes import counted
 
 
 @click.command(
@@ -119,4 +120,4 @@ def command(
         tell_mode(target)
         count = writer(target)
     if verbose:
-        click.echo(f"stored {count} bytes in {escape(name)}")
+        click.echo(f"stored {counted(count, 'byte')} in {escape(name)}")

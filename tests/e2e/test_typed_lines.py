@@ -164,6 +164,7 @@ TYPED: list[tuple[str, int, str]] = [
     ("unlink -f /a", 2, HINT + "rm -f /a"),
     # Words in another order, too many, or too few
     ("create /new 100", 2, HINT + "create /new --size 100"),
+    ("create /9 100", 2, HINT + "create /9 --size 100"),
     ("create 4K /new", 2, HINT + "create /new --size 4K"),
     ("create /new -s 10 K", 2, HINT + "create /new -s 10K"),
     ("sem create /s 3", 2, HINT + "sem create /s --value 3"),

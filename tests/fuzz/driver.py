@@ -12,6 +12,7 @@ import resource
 import shutil
 import sys
 import tempfile
+import traceback
 from typing import Any, Literal, TextIO
 
 from hypothesis import HealthCheck, Phase, given, seed, settings
@@ -93,7 +94,7 @@ def check(args: Words, stdin: bytes, status: int, out: bytes, err: bytes) -> Non
     assert b"Traceback" not in err, shown
     lines = err.decode("utf-8", "surrogateescape").splitlines()
     # What a compiler says of a header is shown as it wrote it.
-    others = any(word.startswith("--h") for word in args) and not {"-h", "--help"} & set(args)
+    others = any(word.startswith(("--h", "--la")) for word in args) and not {"-h", "--help"} & set(args)
     traced = "--trace" in args or "batch" in args or others
     for line in lines:
         assert line.startswith(("shmctl: ", "hint: ", "/")) or traced, shown
@@ -188,7 +189,7 @@ def main() -> int:
         (seed(int(seed_text))(fuzz) if seed_text else fuzz)()
     except BaseException as problem:
         for each in getattr(problem, "exceptions", [problem]):
-            shown = f"{type(each).__name__}: {str(each)[-4000:] or each!r}\n"
+            shown = "".join(traceback.format_exception(each))[-4000:]
             os.write(streams.own_error, shown.encode("utf-8", "backslashreplace"))
         return 3
     finally:

@@ -72,7 +72,7 @@ class Processes:
             if seen is not None and not _has_ended(pidfd):
                 self._known[pid] = known = seen
         if known is None and self.listener is not None and pid in self._parents:
-            self._listen(self.listener)  # a program that it ran was told before what that did
+            self._listen(self.listener)  # the exec comes before what the program did
             known = self._known.get(pid) or self._like_parent(pid)
         return known or Process(pid)
 

@@ -56,7 +56,7 @@ class Watch:
             mask |= MASKS.get(kind, 0)
         path = directory.path if directory.fd is None else f"/proc/self/fd/{directory.fd}".encode()
         self._poll = select.poll()
-        self._looks: dict[bytes, os.stat_result | None] = {}  # of one round: what was told is over by then
+        self._looks: dict[bytes, os.stat_result | None] = {}  # of one round, whose events are over
         self._moving: tuple[int, bytes, Process | None] | None = None
         with ExitStack() as stack:
             self._queue = self._open_queue(path, mask | inotify.EXCLUDE_UNLINKED)

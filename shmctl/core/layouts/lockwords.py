@@ -14,6 +14,7 @@ from typing import NamedTuple
 from shmctl.core import proc
 from shmctl.core.layouts.model import ScalarType
 from shmctl.core.layouts.values import State
+from shmctl.core.sizes import counted
 
 _TID = 0x3FFFFFFF
 _DIED = 0x40000000
@@ -114,7 +115,7 @@ def _rwlock(words: Mapping[str, int]) -> Said:
     count = readers >> 3
     if count and not readers & 1:
         facts |= {"state": "read-locked", "readers": count}
-        return f"read-locked by {count} reader{'s' * (count != 1)}", facts
+        return f"read-locked by {counted(count, 'reader')}", facts
     return "unlocked", facts
 
 
