@@ -1,6 +1,7 @@
 """Events, a line each: columns that need no look ahead, or JSON."""
 
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Any
 
 from shmctl.core.events.changes import EventKind
@@ -68,6 +69,8 @@ def _cells(output: Output, event: Event) -> tuple[str, ...]:
     )
 
 
+# Most events of a flood come from few processes.
+@lru_cache(maxsize=128)
 def _shown(command: str) -> str:
     return escape(command[:_MOST_OF_A_COMMAND], keep=" '\"")
 
