@@ -13,7 +13,14 @@ from shmctl.core.objects.lock import locked
 from shmctl.core.objects.open import opened
 from shmctl.core.rules import find_problem, given_of
 from shmctl.core.sizes import check_seconds
-from shmctl.core.sync.wait_request import WAIT_RULES, State, Wanted, parse_conditions, wait_for
+from shmctl.core.sync.wait_request import (
+    DEFAULT_INTERVAL,
+    WAIT_RULES,
+    State,
+    Wanted,
+    parse_conditions,
+    wait_for,
+)
 
 
 def wait(
@@ -25,7 +32,7 @@ def wait(
     offset: int = 0,
     length: int | None = None,
     timeout: float | None = None,
-    interval: float = 0.001,
+    interval: float = DEFAULT_INTERVAL,
     spin: bool = False,
 ) -> list[Value]:
     """Block until values in an object meet conditions, or the object exists, is gone, unused or changed.
@@ -40,9 +47,9 @@ def wait(
     it open or mapped, not even this one), or that its ``length`` bytes (all)
     at ``offset`` have ``"changed"``.
 
-    Values are polled: for a moment without a pause, then with sleeps of up to
-    ``interval`` seconds; with ``spin`` without any. Events on the name wake at
-    once (inotify(7)).
+    Values are polled: for a moment without a pause, then with sleeps, each a
+    twentieth of the time waited so far, of up to ``interval`` seconds; with
+    ``spin`` without any. Events on the name wake at once (inotify(7)).
 
     Returns the values, one for each condition.
 

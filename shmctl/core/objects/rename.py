@@ -1,14 +1,13 @@
 """Give objects other names: renameat2(2)."""
 
 import os
-from contextlib import ExitStack
 from enum import StrEnum
 
 from shmctl.core import posix
 from shmctl.core.models import DEV_SHM, Directory
 from shmctl.core.names import Name
 from shmctl.core.objects.describe import describe, describe_any, explained, refuse_other_kinds
-from shmctl.core.objects.lock import lock_of_replaced
+from shmctl.core.objects.lock import locks_of_replaced
 
 
 class Existing(StrEnum):
@@ -39,26 +38,12 @@ def rename_object(
     keep what they have open. Raises ShmError; nothing but an object is
     renamed, replaced or exchanged.
     """
-    while not _rename_locked(old, new, directory, existing):
-        pass  # another process was faster: the names are other objects' by now
-
-
-def _rename_locked(old: Name, new: Name, directory: Directory, existing: Existing) -> bool:
-    """Rename under the locks of the objects that lose a name. Returns False if one had lost it before."""
-    losers = {old: describe(old, directory).st}
-    if existing is not Existing.KEEP:
-        here = _find(new, directory)
-        if here is not None:
-            refuse_other_kinds("renameat2", new, here)
-            losers[new] = here
-    with ExitStack() as locks:
-        # In one order, so that two renames do not wait for each other.
-        for name, st in sorted(losers.items(), key=lambda loser: loser[1].st_ino):
-            if not locks.enter_context(lock_of_replaced(name, st, directory)):
-                return False
-        with explained(old, directory), explained(new, directory):
-            posix.rename_with(old, new, _FLAGS[existing], directory)
-    return True
+    describe(old, directory)
+    if existing is not Existing.KEEP and (here := _find(new, directory)) is not None:
+        refuse_other_kinds("renameat2", new, here)
+    losers = [old] if existing is Existing.KEEP else [old, new]
+    with locks_of_replaced(losers, directory), explained(old, directory), explained(new, directory):
+        posix.rename_with(old, new, _FLAGS[existing], directory)
 
 
 def _find(name: Name, directory: Directory) -> os.stat_result | None:

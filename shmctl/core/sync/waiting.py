@@ -110,6 +110,7 @@ def _wait_in(
 ) -> Found:
     end = offset + length
     _wait_for_size(target, end, pacer)
+    pacer.restart()
     with LiveRange(target.fd, offset, length, target.name) as live:
         return _poll(target, end, lambda: look(live.load), pacer, live.forget)
 
