@@ -164,7 +164,6 @@ TYPED: list[tuple[str, int, str]] = [
     ("unlink -f /a", 2, HINT + "rm -f /a"),
     # Words in another order, too many, or too few
     ("create /new 100", 2, HINT + "create /new --size 100"),
-    ("create /9 100", 2, HINT + "create /9 --size 100"),
     ("create 4K /new", 2, HINT + "create /new --size 4K"),
     ("create /new -s 10 K", 2, HINT + "create /new -s 10K"),
     ("sem create /s 3", 2, HINT + "sem create /s --value 3"),
@@ -232,6 +231,11 @@ def test_typed(
     if not SHELL.search(command.replace("'!=", "")):
         again, complaint = typed(command, objects, capfd)
         assert again != 2, complaint
+
+
+def test_a_name_of_digits_is_not_taken_for_the_size(capfd: pytest.CaptureFixture[str]) -> None:
+    assert run(["create", "/9", "100"]) == 2
+    assert capfd.readouterr().err.splitlines()[-1] == HINT + "create /9 --size 100"
 
 
 def typed(line: str, objects: dict[str, str], capfd: pytest.CaptureFixture[str]) -> tuple[int, str]:
