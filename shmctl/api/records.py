@@ -9,10 +9,10 @@ from shmctl.core.models import Kind, ObjectInfo, group_name, user_name
 
 @dataclass(frozen=True, slots=True)
 class Info:
-    """An object as fstat(2) described it at one moment.
+    """An object's metadata at one moment (fstat(2)).
 
-    ``name`` has its slash; os.fsencode() gives its bytes. ``size`` is in
-    bytes, ``allocated`` the bytes of memory that it really takes. ``mode``
+    ``name`` has its slash; os.fsencode() gives its bytes. ``size`` is the
+    length in bytes, ``allocated`` the bytes of memory that it takes. ``mode``
     has the permission bits alone. Times are in seconds since the epoch.
     """
 

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     ),
 )
 @click.argument("patterns", metavar="[PATTERN]...", type=PATH, nargs=-1)
-@click.option("--unlinked", is_flag=True, help="Objects that have no name any more and still take memory.")
+@click.option("--unlinked", is_flag=True, help="Objects without a name that still take memory.")
 @click.option("-q", "--quiet", is_flag=True, help="Print nothing; status 0 if one is held, 1 if none is.")
 @json_option
 @watch_option

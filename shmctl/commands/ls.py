@@ -87,7 +87,11 @@ class ListingCommand(Command):
 )
 @click.argument("pattern", metavar="[PATTERN]...", type=PATTERN, nargs=-1)
 @click.option(
-    "-a", "--all", "everything", is_flag=True, help="Also what is no object: directories, links, sockets."
+    "-a",
+    "--all",
+    "everything",
+    is_flag=True,
+    help="Also what is no object, such as directories.",
 )
 @click.option("-b", "--bytes", "sizes", flag_value="bytes", help="Sizes in bytes (as in a pipe).")
 @click.option("--human", "sizes", flag_value="human", help="Sizes in K, M, G (as on a terminal).")
@@ -112,9 +116,9 @@ class ListingCommand(Command):
 )
 @click.option("-S", "--largest", "first", flag_value="size", help="Sort by size, the largest first.")
 @click.option("-t", "--newest", "first", flag_value="modified", help="Sort by time, the newest first.")
-@click.option("-r", "--reverse", is_flag=True, help="Sort the other way round.")
+@click.option("-r", "--reverse", is_flag=True, help="Reverse the order.")
 @click.option("-0", "--null", is_flag=True, help="Names alone, each ended by a NUL byte.")
-@click.option("--no-headings", is_flag=True, help="No line of headings.")
+@click.option("--no-headings", is_flag=True, help="Leave out the line of headings.")
 @json_option
 @owner_option
 @click.option(

@@ -19,7 +19,7 @@ from shmctl.core.objects.remove import remove
 
 @click.command(cls=Command)
 @click.argument("pattern", metavar="NAME-or-PATTERN...", type=PATTERN, nargs=-1)
-@click.option("-f", "--force", "ask", flag_value="never", help="Never ask, and ignore what is not there.")
+@click.option("-f", "--force", "ask", flag_value="never", help="Never ask; ignore names that do not exist.")
 @click.option("-i", "--interactive", "ask", flag_value="always", help="Ask before each removal.")
 @click.option("-n", "--dry-run", is_flag=True, help="Show what would be removed, and remove nothing.")
 @verbose_option

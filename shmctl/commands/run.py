@@ -32,8 +32,8 @@ from shmctl.core.sizes import counted
 )
 @click.option("-s", "--size", type=SIZE, metavar="SIZE", help="Size in bytes: 100, 4K, 2GiB (0, or FILE's).")
 @click.option("--name", type=NAME, metavar="NAME", help="The object's name (a random one).")
-@click.option("--from", "source_file", metavar="FILE", type=FILE, help="Fill it with what FILE holds first.")
-@click.option("--keep-on-failure", is_flag=True, help="Leave the object there if CMD fails.")
+@click.option("--from", "source_file", metavar="FILE", type=FILE, help="Fill the object from FILE first.")
+@click.option("--keep-on-failure", is_flag=True, help="Keep the object if CMD fails.")
 @pass_session
 def command(
     session: Session,

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 )
 @click.argument("name", type=NAME, required=False)
 @click.argument("conditions", metavar="[CONDITION]...", nargs=-1, shell_complete=field_completer("=="))
-@click.option("--exists", "state", flag_value="exists", help="Until the object is there (the default).")
+@click.option("--exists", "state", flag_value="exists", help="Until the object exists (the default).")
 @click.option("--gone", "state", flag_value="gone", help="Until no object has the name.")
 @click.option("--unused", "state", flag_value="unused", help="Until no process has it open or mapped.")
 @click.option(
@@ -58,7 +58,7 @@ if TYPE_CHECKING:
     metavar="DURATION",
     help="The longest sleep between two looks (0.05).",
 )
-@click.option("--spin", is_flag=True, help="Never sleep: look as often as can be.")
+@click.option("--spin", is_flag=True, help="Never sleep: look as often as possible.")
 @click.option("--print", "show", is_flag=True, help="Print the values that were waited for.")
 @pass_session
 def command(

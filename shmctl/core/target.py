@@ -58,7 +58,9 @@ def _open_root(pid: int, path: bytes) -> int:
         if number in (errno.ENOENT, errno.ESRCH):
             raise FileError("open", path, errno.ESRCH, detail=f"no process has PID {pid}") from None
         hint = (
-            "it takes root, or the same user and namespace" if number in (errno.EACCES, errno.EPERM) else None
+            "only root, or the same user in the same namespace, may"
+            if number in (errno.EACCES, errno.EPERM)
+            else None
         )
         raise FileError("open", path, number, hint=hint) from None
 
@@ -74,6 +76,6 @@ def _step(folder: int, name: bytes, above: bytes) -> int:
             raise FileError("open", path, number, detail="the process has no /dev/shm") from None
         if number in (errno.ELOOP, errno.ENOTDIR):
             raise FileError(
-                "open", path, number, detail="it is a link or no directory; it is not followed"
+                "open", path, number, detail="it is a link, which is not followed, or no directory"
             ) from None
         raise FileError("open", path, number) from None

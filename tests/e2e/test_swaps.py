@@ -144,7 +144,7 @@ def test_rm_removes_what_it_asked_about(name: str, make: Callable[[Path], object
     path_of(name).write_bytes(b"shown")
     status, shown = answered(name, rb"remove .*\?", ["rm", "-i"], make)
     assert status == 1
-    assert f"shmctl: rm: {name}: another one has taken this name since; it is left as it is (ESTALE)" in shown
+    assert f"shmctl: rm: {name}: another object has taken this name since; it is left alone (ESTALE)" in shown
 
 
 def test_rm_of_what_went_while_it_asked(name: str) -> None:

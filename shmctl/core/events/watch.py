@@ -54,7 +54,7 @@ class Watch:
         mask = NAMES
         for kind in kinds:
             mask |= MASKS.get(kind, 0)
-        path = directory.path if directory.fd is None else f"/proc/self/fd/{directory.fd}".encode()
+        path = directory.own_path
         self._poll = select.poll()
         self._looks: dict[bytes, os.stat_result | None] = {}  # of one round, whose events are over
         self._moving: tuple[int, bytes, Process | None] | None = None

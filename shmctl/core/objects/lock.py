@@ -4,7 +4,7 @@ import errno
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 
 from shmctl.core import locking, posix
@@ -90,23 +90,33 @@ def _has_its_name(target: OpenObject) -> bool:
 
 
 @contextmanager
-def lock_of_replaced(name: Name, before: os.stat_result | None, directory: Directory) -> Iterator[None]:
-    """Hold the lock of the object that is replaced: nobody who has it finds another in its place.
+def locks_of_replaced(names: Iterable[Name], directory: Directory) -> Iterator[None]:
+    """Hold the locks of the objects that lose these names: nobody who has one finds another in its place.
 
-    Who waits for it gets it afterwards, and sees by then that the name is
-    another's. Without permission to read the object its lock cannot be had.
+    Who waits for one gets it afterwards, and sees by then that the name is
+    another's. Without permission to read an object its lock cannot be had.
     """
-    if before is None:
-        yield
-        return
-    with ExitStack() as stack:
-        try:
-            old = stack.enter_context(opened(name, os.O_RDONLY, directory))
-        except ShmError as error:
-            if error.errno not in (errno.EACCES, *_GONE):
-                raise
-        else:
-            if not locking.try_flock(old.fd, name, exclusive=True):
-                own = _own_lock(old.stat())
-                locking.flock(old.fd if own is None else own, name, exclusive=True)
-        yield
+    while True:
+        with ExitStack() as stack:
+            found = [target for name in names for target in _opened_if_there(stack, name, directory)]
+            # Each object once, and in one order, so that no two callers wait for each other.
+            by_inode = {target.stat().st_ino: target for target in found}
+            for _, target in sorted(by_inode.items()):
+                _lock(target)
+            if all(map(_has_its_name, found)):
+                yield
+                return
+
+
+def _opened_if_there(stack: ExitStack, name: Name, directory: Directory) -> Iterator[OpenObject]:
+    try:
+        yield stack.enter_context(opened(name, os.O_RDONLY, directory))
+    except ShmError as error:
+        if error.errno not in (errno.EACCES, *_GONE):
+            raise
+
+
+def _lock(target: OpenObject) -> None:
+    if not locking.try_flock(target.fd, target.name, exclusive=True):
+        own = _own_lock(target.stat())
+        locking.flock(target.fd if own is None else own, target.name, exclusive=True)

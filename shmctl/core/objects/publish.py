@@ -10,7 +10,7 @@ from shmctl.core.errors import ShmError
 from shmctl.core.models import DEV_SHM, Directory
 from shmctl.core.names import Name, parse_name
 from shmctl.core.objects.describe import describe_any, explained, is_same, refuse_other_kinds
-from shmctl.core.objects.lock import lock_of_replaced
+from shmctl.core.objects.lock import locks_of_replaced
 from shmctl.core.objects.open import DEFAULT_MODE, OpenObject
 from shmctl.core.signals import signals_blocked
 
@@ -41,7 +41,8 @@ def created_atomically(
         with posix.closing(_open_unnamed(name, mode, here), name) as fd:
             target = OpenObject(name, fd, here, created=True)
             yield target
-            with lock_of_replaced(name, before, here), signals_blocked(), explained(name, here):
+            losers = [] if before is None else [name]
+            with locks_of_replaced(losers, here), signals_blocked(), explained(name, here):
                 if before is not None:
                     _replace(target, before)
                 else:
@@ -109,5 +110,5 @@ def _link(target: OpenObject, name: Name) -> None:
 
 
 def _overtaken(name: Name) -> ShmError:
-    detail = "another one has taken this name meanwhile; it is left as it is"
+    detail = "another object took this name meanwhile; it is left alone"
     return ShmError("renameat", name, errno.EEXIST, detail=detail)

@@ -55,10 +55,9 @@ class NameWatch:
 
 
 def _open_watch(directory: Directory) -> int | None:
-    path = directory.path if directory.fd is None else f"/proc/self/fd/{directory.fd}".encode()
     mask = inotify.CREATE | inotify.DELETE | inotify.MOVED_FROM | inotify.MOVED_TO
     try:
-        return inotify.open_watch(path, mask)
+        return inotify.open_watch(directory.own_path, mask)
     except OSError:
         return None
 

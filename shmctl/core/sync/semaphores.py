@@ -70,7 +70,7 @@ class OwnSemaphore:
         with BusGuard(self._address, SIZE) as guard:
             result = action()
         if guard.tripped():
-            detail = "its file was shrunk: it is no semaphore any more"
+            detail = "its file was shrunk: it is no longer a semaphore"
             raise ShmError("sem_open", self.name, errno.EFAULT, detail=detail)
         return result
 
