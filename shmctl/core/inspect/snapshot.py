@@ -132,6 +132,11 @@ class Snapshot:
 
         return self.processes if self._shared_processes else find_holders([*self.everything, *self.below])
 
+    @property
+    def knows_holders(self) -> bool:
+        """Whether a look through /proc was needed already: for a verdict, say."""
+        return "holders" in self.__dict__
+
     def holders_of(self, info: ObjectInfo) -> "list[Holder]":
         """The holders of an object, by PID. An object of several names has them under each."""
         return self._by_identity.get(info.identity, [])
