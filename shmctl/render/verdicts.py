@@ -7,7 +7,7 @@ from shmctl.core.inspect.gc import Removal
 from shmctl.core.inspect.lease import GRANTED, REFUSED
 from shmctl.core.inspect.verdicts import Judgement, Verdict
 from shmctl.core.names import Name, escape, printable
-from shmctl.render.aligned import write_table
+from shmctl.render.aligned import write_rows, write_table
 from shmctl.render.output import Heading, Output
 from shmctl.render.records import object_record
 
@@ -108,20 +108,34 @@ def _totals(output: Output, judgements: Sequence[Judgement]) -> Iterator[str]:
 
 def _write_all(output: Output, judgements: Sequence[Judgement]) -> None:
     headings = [Heading("NAME"), Heading("ALLOCATED", right=True), Heading("VERDICT"), Heading("REASONS")]
-    write_table(output, headings, [_row(output, each) for each in judgements])
+    # Most objects share their reasons with many others.
+    reasons = {each.reasons: _reasons(each) for each in judgements}
+    rows = [
+        (
+            escape(each.info.name),
+            output.size(each.allocated),
+            each.verdict.value,
+            reasons[each.reasons],
+        )
+        for each in judgements
+    ]
+    write_rows(output, headings, rows, ())
     if output.headings:
         output.stream.write("\n")
         write_totals(output, judgements)
 
 
 def _row(output: Output, judgement: Judgement) -> list[tuple[str, str]]:
-    reasons = "; ".join(map(printable, judgement.reasons))
     return [
         (escape(judgement.info.name), "bold"),
         (output.size(judgement.allocated), "green"),
         (judgement.verdict.value, VERDICT_STYLES[judgement.verdict]),
-        (reasons, ""),
+        (_reasons(judgement), ""),
     ]
+
+
+def _reasons(judgement: Judgement) -> str:
+    return "; ".join(map(printable, judgement.reasons))
 
 
 def write_totals(output: Output, judgements: Sequence[Judgement]) -> None:
