@@ -10,6 +10,8 @@ the page of a command that has subcommands), paragraphs, ```` ``` ````
 fences, lists of ``- `` and ``1. `` items, and of a `` `term` `` line with
 ``:   text`` below, `` `code` ``, ``*variable*``, and references such as ls(1).
 
+``@COLUMNS@`` stands for the table of the listing's columns.
+
 A new command needs its man/src/NAME.md. What belongs to no one command has a
 page in section 5 or 7, all of it from man/src/PAGE.SECTION.md, and a row in
 TOPICS.
@@ -25,6 +27,7 @@ import click
 from shmctl import __version__
 from shmctl.cli.completion.shells import SHELLS, script
 from shmctl.cli.group import COMMANDS, cli
+from shmctl.render.listing import MEANINGS
 
 HERE = Path(__file__).resolve().parent
 SOURCES = HERE / "src"
@@ -41,8 +44,9 @@ LAST_SECTIONS = ("EXIT STATUS", "ERRORS", "EXAMPLES", "SEE ALSO")
 
 # File formats and matters that several commands share: the page's file, and what it tells.
 TOPICS = {
-    "shmctl.5": "families files: which software makes which shared-memory objects",
-    "shmctl-leaks.7": "how shmctl tells leaked shared-memory objects from those in use",
+    "shmctl.5": "families files: which software makes which shared memory objects",
+    "shmctl.7": "the words of POSIX shared memory: a glossary",
+    "shmctl-leaks.7": "how shmctl tells leaked shared memory objects from those in use",
     "shmctl-struct.7": "declarations of C structures, and how they are laid out in shared memory",
 }
 
@@ -52,7 +56,7 @@ Sections = dict[str, list[str]]
 def pages() -> dict[str, str]:
     """The text of each page that has a source, by its file name."""
     with click.Context(cli, info_name="shmctl", **cli.context_settings) as root:
-        made = {"shmctl.1": _page("shmctl", cli, root, "work with POSIX shared-memory objects")}
+        made = {"shmctl.1": _page("shmctl", cli, root, "work with POSIX shared memory: objects in /dev/shm")}
         for name, entry in COMMANDS.items():
             if not (SOURCES / f"{name}.md").exists():
                 continue
@@ -118,13 +122,18 @@ def _read_source(name: str) -> Sections:
     sections: Sections = {}
     lines: list[str] = []
     in_fence = False
-    for line in (SOURCES / f"{name}.md").read_text().splitlines():
+    for line in (SOURCES / f"{name}.md").read_text().replace("@COLUMNS@", _columns()).splitlines():
         in_fence ^= line.startswith("```")
         if line.startswith("#") and not in_fence:
             lines = sections.setdefault(line.lstrip("# "), [])
         else:
             lines.append(line)
     return sections
+
+
+def _columns() -> str:
+    """The columns of the listing, as a definition list."""
+    return "\n\n".join(f"`{column}`\n:   {meaning}" for column, meaning in MEANINGS.items())
 
 
 def _help_paragraphs(command: click.Command) -> list[str]:

@@ -81,7 +81,7 @@ def architecture() -> str:
 def version_of(tree: Path) -> str:
     """shmctl's version, as the installed copy says."""
     code = "import shmctl; print(shmctl.__version__)"
-    return subprocess.check_output([sys.executable, "-c", code], cwd=tree / PRIVATE, text=True).strip()
+    return subprocess.check_output([sys.executable, "-B", "-c", code], cwd=tree / PRIVATE, text=True).strip()
 
 
 def install_private(target: Path) -> dict[str, str]:

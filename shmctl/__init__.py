@@ -13,20 +13,19 @@ leaks (`holders`, `leaks`), remove them (`unlink`), share C structures with prog
 {'data': 42, 'new_data': 1}
 >>> shmctl.unlink("/box")
 
-A name is a str or bytes: ``"/box"``, ``"box"`` and ``"/dev/shm/box"`` are the same object. A failed system
-call raises `ShmError`, which is also the class that Python itself would raise, such as FileNotFoundError; an
-invalid argument raises ValueError. The library registers nothing, and removes no object unless you ask.
+A name is a str, bytes or an os.PathLike: ``"/box"``, ``"box"`` and ``Path("/dev/shm/box")`` are the same
+object. A failed system call raises `ShmError`, which is also the class that Python itself raises, such as
+FileNotFoundError; an invalid argument raises `InputError`, a ValueError. The library registers nothing, and
+removes no object unless you ask.
 """
 
-__version__ = "0.1.0"
-# In the order of the documentation.
+__version__ = "0.2.0"
+# In the order of the documentation. `open` and `list` are public, too: `import *` must not hide Python's own.
 __all__ = [  # noqa: RUF022
     "create",
-    "open",
     "SharedMemory",
     "unlink",
     "rename",
-    "list",
     "stat",
     "Info",
     "Kind",
@@ -42,6 +41,7 @@ __all__ = [  # noqa: RUF022
     "lock",
     "Semaphore",
     "ShmError",
+    "InputError",
 ]
 
 _HOMES = {
@@ -52,7 +52,7 @@ _HOMES = {
     "api.semaphores": ("Semaphore",),
     "api.structs": ("Struct",),
     "api.waiting": ("lock", "wait"),
-    "core.errors": ("ShmError",),
+    "core.errors": ("InputError", "ShmError"),
     "core.inspect.verdicts": ("Verdict",),
     "core.models": ("Kind",),
     "core.layouts.fields": ("Field",),
@@ -61,13 +61,15 @@ _HOMES = {
 TYPE_CHECKING = False  # type checkers know the name; importing typing would take longer than the rest
 if TYPE_CHECKING:
     from shmctl.api.findings import Holder, Holders, Judgement
-    from shmctl.api.looking import holders, leaks, list, rename, stat, unlink
-    from shmctl.api.memory import SharedMemory, create, open
+    from shmctl.api.looking import holders, leaks, rename, stat, unlink
+    from shmctl.api.looking import list as list
+    from shmctl.api.memory import SharedMemory, create
+    from shmctl.api.memory import open as open
     from shmctl.api.records import Info
     from shmctl.api.semaphores import Semaphore
     from shmctl.api.structs import Struct
     from shmctl.api.waiting import lock, wait
-    from shmctl.core.errors import ShmError
+    from shmctl.core.errors import InputError, ShmError
     from shmctl.core.inspect.verdicts import Verdict
     from shmctl.core.layouts.fields import Field
     from shmctl.core.models import Kind
@@ -86,4 +88,4 @@ else:  # a type checker would accept any misspelt name through __getattr__
         raise AttributeError(f"module 'shmctl' has no attribute {name!r}")
 
     def __dir__():
-        return sorted({*globals(), *__all__})
+        return sorted({*globals(), *(name for names in _HOMES.values() for name in names)})

@@ -9,11 +9,15 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import pytest
+
 import shmctl
+from shmctl.core.cgroup import own_groups
 
 PREFIX = f"shmctl-test-{os.getpid()}-"
 """Every object that a test makes begins with this; the sweep in conftest.py removes what is left."""
@@ -191,3 +195,20 @@ def compile_c(
         check=True,
     )
     return str(program)
+
+
+@contextmanager
+def memory_group(name: str = "group") -> Iterator[Path]:
+    """A memory control group of the version that this machine has for memory."""
+    groups = own_groups()
+    path = Path(os.fsdecode(groups[-1].path if groups else b"/nowhere")) / (PREFIX + name)
+    try:
+        path.mkdir()
+    except OSError as error:
+        pytest.skip(f"no memory control group can be made here: {error}")
+    try:
+        if not (path / "memory.stat").exists():
+            pytest.skip("this machine's control groups have no memory controller")
+        yield path
+    finally:
+        path.rmdir()

@@ -61,9 +61,8 @@ def test_shared_memory_is_touched_in_one_file() -> None:
 
 # Paths of /proc that are not read: the kernel is given them as names of open descriptors.
 NAMES_OF_DESCRIPTORS = {
-    "core/events/watch.py",
+    "core/models.py",
     "core/posix.py",
-    "core/sync/backoff.py",
     "core/inspect/doctor/host.py",
 }
 
@@ -105,7 +104,7 @@ def test_click_is_used_by_its_public_api() -> None:
                 assert not any(alias.name.startswith("click.") for alias in node.names), path
 
 
-TOUCH_ALL = "for name in shmctl.__all__: getattr(shmctl, name)"
+TOUCH_ALL = "for names in shmctl._HOMES.values():\n    for name in names: getattr(shmctl, name)"
 
 
 @pytest.mark.parametrize("use", ["", "shmctl.create", TOUCH_ALL])
@@ -124,7 +123,7 @@ def test_importing_the_library_loads_nothing_else() -> None:
 def test_the_library_has_one_list_of_names() -> None:
     """They stand in its list, in the table of where they live, and, for type checkers, in imports."""
     homes = {name: f"shmctl.{home}" for home, names in shmctl._HOMES.items() for name in names}
-    assert set(homes) == set(shmctl.__all__)
+    assert sorted(set(homes) - {"list", "open"}) == sorted(shmctl.__all__), "import * hides Python's own"
     imports = {
         alias.name: node.module
         for node in ast.walk(ast.parse((PACKAGE / "__init__.py").read_bytes()))
@@ -132,7 +131,7 @@ def test_the_library_has_one_list_of_names() -> None:
         for alias in node.names
     }
     assert imports == homes
-    assert set(shmctl.__all__) <= set(dir(shmctl))
+    assert set(homes) <= set(dir(shmctl))
     for name in homes:
         assert getattr(shmctl, name).__name__ == name
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
@@ -422,7 +421,7 @@ LEAN = {
     "create": (28, {"signal", "fcntl"}),
     "write a text": (33, {"signal", "ctypes", "struct", "fcntl"}),
     "read raw": (35, {"signal", "fcntl"}),
-    "read --type": (38, {"signal", "ctypes", "struct", "fcntl"}),
+    "read --type": (38, {"signal", "ctypes", "struct", "fcntl", "math"}),
     "stat --json": (30, {"signal", "json", "pwd", "grp", "ctypes", "struct"}),
     "unlink": (22, {"signal"}),
 }
@@ -475,7 +474,7 @@ def test_few_system_calls_before_the_first_that_counts(path: str, name: str, tmp
     calls = system_calls(tmp_path, str(SCRIPTS / "shmctl"), *args)
     first = next(at for at, call in enumerate(calls) if f'"/dev/shm{name}"' in call)
     peer = len(system_calls(tmp_path, sys.executable, "-c", PEER))
-    assert first < 1.45 * peer
+    assert first < 1.5 * peer  # 1.45 on Debian 12 and 13
 
 
 @pytest.mark.parametrize("words", [["stat", "/"], ["ls", "--owner", ""], ["re"], ["read", "--"]])

@@ -1,6 +1,7 @@
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from functools import cache
@@ -14,7 +15,7 @@ from tests.documents import ROOT, Step, check_session, fences, private_shm, step
 
 MAN = ROOT / "man"
 COMMAND_PAGES = ["shmctl.1", *(f"shmctl-{name}.1" for name in COMMANDS)]
-TOPIC_PAGES = ["shmctl.5", "shmctl-leaks.7", "shmctl-struct.7"]
+TOPIC_PAGES = ["shmctl.5", "shmctl.7", "shmctl-leaks.7", "shmctl-struct.7"]
 PAGES = COMMAND_PAGES + TOPIC_PAGES
 SECTIONS = [
     "NAME",
@@ -142,6 +143,18 @@ def test_examples_can_be_copied_from_the_page(page: str) -> None:
     for step in examples(page):
         for line in (*step.command.splitlines(), *step.shown):
             assert line in shown
+
+
+def test_apropos_finds_it(tmp_path: Path) -> None:
+    manuals = tmp_path / "man"
+    for folder in MAN.glob("man?"):
+        shutil.copytree(folder, manuals / folder.name)
+    subprocess.run(["mandb", "--quiet", "--create", manuals], check=True)
+    found = subprocess.run(
+        ["apropos", "--manpath", manuals, "shared memory"], capture_output=True, text=True, check=True
+    ).stdout
+    pages = {line.partition(" - ")[0].strip() for line in found.splitlines()}
+    assert {"shmctl (1)", "shmctl (7)", "shmctl-create (1)"} <= pages
 
 
 def test_main_page_names_every_command() -> None:

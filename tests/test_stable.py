@@ -54,6 +54,7 @@ def held(name: str) -> Iterator[str]:
         ("df", []),
         ("doctor", []),
         ("read", ["NAME"]),
+        ("read --text", ["NAME"]),
         ("read --type", ["int32", "NAME"]),
         ("read --struct", ["int x;", "NAME"]),
         ("layout", ["int x; char c[4];"]),
@@ -62,6 +63,11 @@ def held(name: str) -> Iterator[str]:
 def test_keys(held: str, command: str, args: list[str]) -> None:
     found = keys(*command.split(), *(arg.replace("NAME", held) for arg in args), "--json")
     assert found == told(command)
+
+
+def test_keys_of_fields() -> None:
+    (field,) = json.loads(done("layout", "int x;", "--json"))["fields"]
+    assert list(field) == TABLE["layout"].partition("each of fields has ")[2].split()
 
 
 def test_keys_of_stat(held: str) -> None:
@@ -99,5 +105,5 @@ def test_keys_of_events(name: str) -> None:
 
 def test_every_row_is_tested() -> None:
     source = (ROOT / "tests/test_stable.py").read_text()
-    assert len(TABLE) == 15
+    assert len(TABLE) == 16
     assert not [command for command in TABLE if f'"{command}"' not in source]

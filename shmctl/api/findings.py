@@ -25,14 +25,14 @@ class Holder:
 
     @property
     def user(self) -> str:
-        """Its user's login name, or the number as text."""
+        """The login name of the user, or the number as text."""
         return user_name(self.uid)
 
 
 class Holders(tuple[Holder, ...]):
-    """The holders found, and the number of processes that denied access.
+    """The holders found, and the number of processes that denied access, ``uninspected``.
 
-    Where ``uninspected`` is not 0, an empty one does not prove that nobody uses the object.
+    While that is not 0, an empty tuple does not prove that nobody uses the object.
     """
 
     uninspected: int

@@ -15,7 +15,7 @@ from shmctl.api.records import Info
 from shmctl.core import posix, transfer
 from shmctl.core.errors import InputError, ShmError, shrunk
 from shmctl.core.models import DEV_SHM, ObjectInfo
-from shmctl.core.names import Name, parse_name
+from shmctl.core.names import Name, NameLike, parse_name, random_name
 from shmctl.core.objects.create import created
 from shmctl.core.objects.open import OpenObject, opened
 from shmctl.core.objects.read import extent, read_bytes
@@ -33,29 +33,29 @@ _LARGEST_SCALAR = 8
 
 
 def create(
-    name: str | bytes,
+    name: NameLike | None = None,
     size: int | None = None,
     *,
     mode: int = 0o600,
     exist_ok: bool = False,
+    truncate: bool = False,
     reserve: bool = False,
 ) -> "SharedMemory":
-    """Make an object of ``size`` bytes, all zero, and open it for reading and writing.
+    """Create an object of ``size`` bytes, all zero, and open it for reading and writing.
 
-    ``mode`` are its permission bits (0o600), from which the umask takes away. An
-    object that has the name already is an error, unless ``exist_ok``: then it
-    is opened, keeps its mode, and is resized where ``size`` is given and
-    differs. ``reserve`` allocates its memory now, so that a full /dev/shm is
-    an error here and not SIGBUS later.
+    Without a ``name`` it gets a random one. ``mode`` is its permission bits
+    (0o600), less the umask. An existing object is an error, unless
+    ``exist_ok``: then it is opened, keeps its mode, is emptied first if
+    ``truncate`` (O_TRUNC), and resized if ``size`` is given and differs.
+    ``reserve`` allocates its memory now, so that a full /dev/shm is an error
+    here and not SIGBUS later.
 
-    Used in ``with``, the object stays when the body ends; when the body
-    raises, an object that was made here is removed, so that nobody finds it
-    half filled.
+    In ``with``, the object stays when the body ends. If the body raises, an
+    object created here is removed, so that nobody finds it half filled.
 
     Raises `ShmError`: FileExistsError, PermissionError, ENOSPC if there is no
-    memory to ``reserve``. What was half made is gone then. Raises ValueError
-    for a name or a size that cannot be. See shm_open(3), ftruncate(2),
-    posix_fallocate(3).
+    memory to ``reserve``; nothing is left behind. Raises ValueError for an
+    invalid name or size. See shm_open(3), ftruncate(2), posix_fallocate(3).
 
     >>> with shmctl.create("/box", size=4096) as box:
     ...     box.write(b"hello", offset=8)
@@ -63,21 +63,23 @@ def create(
     b'hello'
     >>> shmctl.create("/box")
     Traceback (most recent call last):
-    shmctl.core.errors.ShmError: shm_open '/box': File exists (EEXIST)
+    shmctl.ShmError: shm_open '/box': File exists (EEXIST)
     """
-    parsed = parse_name(name)
+    parsed = random_name("py") if name is None else parse_name(name)
     if size is not None:
         check_number("size", size)
-    with created(parsed, size, mode, exclusive=not exist_ok, reserve=reserve) as target:
+    if truncate and not exist_ok:
+        raise InputError("truncate goes with exist_ok")
+    with created(parsed, size, mode, exclusive=not exist_ok, truncate=truncate, reserve=reserve) as target:
         return _keep_open(target, writable=True)
 
 
-def open(name: str | bytes, *, writable: bool = False) -> "SharedMemory":
-    """Open an object that exists, for reading, or for writing too.
+def open(name: NameLike, *, writable: bool = False) -> "SharedMemory":
+    """Open an existing object, for reading, or for writing too.
 
     Raises `ShmError`: FileNotFoundError, PermissionError, and EINVAL, ELOOP
-    and the like for what is no object, such as a symbolic link or a FIFO.
-    Raises ValueError for a name that no object can have. See shm_open(3).
+    and the like for a symbolic link, a FIFO or a directory. Raises ValueError
+    for an invalid name. See shm_open(3).
     """
     with opened(parse_name(name), os.O_RDWR if writable else os.O_RDONLY) as target:
         return _keep_open(target, writable=writable)
@@ -90,12 +92,12 @@ def _keep_open(target: OpenObject, *, writable: bool) -> "SharedMemory":
 
 
 class SharedMemory:
-    """A shared-memory object, open; `create` and `open` give it, and it closes at the end of ``with``.
+    """An open shared-memory object, from `create` or `open`. The end of ``with`` closes it.
 
     Sizes, offsets and lengths are in bytes. Any number of threads and forked
-    processes may use it at once; what one of them writes, all see. After
-    `close` every method raises ValueError. It cannot be pickled: give another
-    process the name, and open it there.
+    processes may use it at once; each sees what the others write. After
+    `close` every method raises ValueError. It cannot be pickled: pass the
+    name to the other process, and open it there.
     """
 
     def __init__(self, name: Name, fd: int, *, writable: bool, created: bool) -> None:
@@ -108,49 +110,49 @@ class SharedMemory:
 
     @property
     def name(self) -> str:
-        """Its name when it was opened, with its slash; os.fsencode() gives the bytes."""
+        """The object's name when it was opened, with the slash; os.fsencode() gives the bytes."""
         return os.fsdecode(self._name)
 
     @property
     def writable(self) -> bool:
-        """Whether it is open for writing, too."""
+        """Whether the object is open for writing."""
         return self._writable
 
     @property
     def created(self) -> bool:
-        """Whether the call that opened it has made it."""
+        """Whether the call that opened the object also created it."""
         return self._created
 
     @property
     def closed(self) -> bool:
-        """Whether it has been closed."""
+        """Whether `close` was called."""
         return self._fd < 0
 
     @property
     def size(self) -> int:
-        """Its size now; any process that may write to it may change that. See fstat(2)."""
+        """The size now; any process that may write to the object may change it. See fstat(2)."""
         return self._target().size
 
     def stat(self) -> Info:
-        """What fstat(2) tells of it now; its ``nlink`` is 0 once its name has been removed."""
+        """Return the metadata now (fstat(2)); ``nlink`` is 0 once the name was removed."""
         st = posix.fstat(self.fileno(), self._name)
         return Info.of(ObjectInfo(self._name, DEV_SHM, st))
 
     def fileno(self) -> int:
-        """Its descriptor, for os, fcntl and select; it stays this object's."""
+        """Return the descriptor, for os, fcntl and select. `close` closes it."""
         if self.closed:
             raise ValueError(f"{self!r}: it is closed")
         return self._fd
 
     def read(self, offset: int = 0, length: int | None = None) -> bytes:
-        """A copy of exactly ``length`` bytes at ``offset``, or of all up to the end.
+        """Return a copy of exactly ``length`` bytes at ``offset``, or of everything up to the end.
 
         1, 2, 4 or 8 bytes at a multiple of their number are loaded by a
-        single instruction: no half-done store of theirs shows.
+        single instruction, so no half-done store shows.
 
-        Raises `ShmError` where the object ends before (EINVAL), or is shrunk
-        meanwhile (EFAULT), never SIGBUS. Raises ValueError for a negative
-        number.
+        Raises `ShmError` if the object ends before that (EINVAL), or is shrunk
+        meanwhile (EFAULT); never dies of SIGBUS. Raises ValueError for a
+        negative number.
         """
         check_number("offset", offset)
         target = self._target()
@@ -170,16 +172,16 @@ class SharedMemory:
     def write(self, data: ReadableBuffer, offset: int = 0) -> None:
         """Store all of ``data``, anything with a contiguous buffer, at ``offset``.
 
-        The object never grows for it: `resize` does that. 1, 2, 4 or 8 bytes
-        at a multiple of their number are stored by a single instruction.
+        The object does not grow: `resize` does that. 1, 2, 4 or 8 bytes at a
+        multiple of their number are stored by a single instruction.
 
-        Raises `ShmError`, and stores nothing, where the data does not fit
+        Raises `ShmError`, and stores nothing, if the data does not fit
         (EFBIG), /dev/shm is full (ENOSPC), or the object is open for reading
-        only (PermissionError); also where it is shrunk meanwhile, never
-        SIGBUS. Raises ValueError for a negative offset.
+        only (PermissionError); also if the object is shrunk meanwhile (EFAULT).
+        Never dies of SIGBUS. Raises ValueError for a negative offset.
         """
         check_number("offset", offset)
-        target = writable_target(self, "pwrite")
+        target = writable_target(self, "write")
         view = memoryview(data)
         check_range(self._name, offset, view.nbytes)
         if view.nbytes <= _LARGEST_SCALAR:
@@ -192,15 +194,15 @@ class SharedMemory:
                     done += transfer.pwrite(target.fd, piece, offset + done, self._name)
 
     def resize(self, size: int, *, reserve: bool = False) -> None:
-        """Grow it with zeros, or shrink it, for everybody who has it open: ftruncate(2).
+        """Grow the object with zeros, or shrink it, for everybody who has it open: ftruncate(2).
 
-        Growing never shrinks it, whatever others do to its size meanwhile;
-        it allocates the page of the last byte.
-        ``reserve`` allocates memory for all of it; where that fails (ENOSPC)
-        the size is as it was. Views of `buffer` must have been released:
-        BufferError. Another process that touches the part cut off gets SIGBUS.
+        Growing never shrinks the object, even if others resize it meanwhile;
+        it allocates the page of the last byte. ``reserve`` allocates all of
+        the memory; if that fails (ENOSPC) the size stays as it was. Release
+        views of `buffer` first: BufferError. A process that touches the part
+        cut off gets SIGBUS.
 
-        Raises `ShmError`; ValueError for a size that cannot be.
+        Raises `ShmError`; ValueError for an invalid size.
         """
         check_number("size", size)
         target = writable_target(self, "ftruncate")
@@ -209,17 +211,16 @@ class SharedMemory:
 
     @property
     def buffer(self) -> memoryview:
-        """Its memory itself, mapped (mmap(2)): as many bytes as it has now, writable if the object is.
+        """The memory of the object, mapped (mmap(2)), up to its size now; writable if the object is.
 
-        ``numpy.frombuffer(box.buffer, dtype)`` and the like work on it without
-        a copy. From Python 3.12 on the object is a buffer, too:
+        ``numpy.frombuffer(box.buffer, dtype)`` and the like use it without a
+        copy. From Python 3.12 on the object is a buffer itself:
         ``memoryview(box)``.
 
-        A plain load or store here has no guard, as in C: where somebody has
-        shrunk the object, or /dev/shm has no page left, the process gets
-        SIGBUS and dies. Against the second ``reserve`` helps, in `create` and
-        `resize`; against the first only processes that get along. `read` and
-        `write` raise instead.
+        A plain load or store has no guard, as in C: if another process shrank
+        the object, or /dev/shm has no page left, the process dies of SIGBUS.
+        ``reserve`` in `create` and `resize` prevents the second; only agreement
+        between processes prevents the first. `read` and `write` raise instead.
 
         >>> with shmctl.create("/box", size=16, reserve=True) as box:
         ...     box.buffer[:5] = b"hello"
@@ -245,11 +246,11 @@ class SharedMemory:
             return self.buffer
 
     def close(self) -> None:
-        """Unmap and close it; a second time does nothing. The object itself stays: `unlink` removes it.
+        """Unmap the memory and close the descriptor; a second call does nothing. `unlink` removes the object.
 
         Raises BufferError while a view of `buffer`, or an array made of one,
-        is in use: release or delete it, and close again. Where an exception
-        ends ``with``, its memory is unmapped with the last of them.
+        is in use: release or delete that, and close again. If an exception ends
+        ``with``, the memory is unmapped with the last view.
         """
         if not self.closed:
             self._unmap()

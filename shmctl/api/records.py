@@ -1,7 +1,7 @@
 """The record of an object."""
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Self
 
 from shmctl.core.models import Kind, ObjectInfo, group_name, user_name
@@ -9,10 +9,10 @@ from shmctl.core.models import Kind, ObjectInfo, group_name, user_name
 
 @dataclass(frozen=True, slots=True)
 class Info:
-    """An object as fstat(2) described it at one moment.
+    """An object's metadata at one moment (fstat(2)).
 
-    ``name`` has its slash; os.fsencode() gives its bytes. ``size`` is in
-    bytes, ``allocated`` the bytes of memory that it really takes. ``mode``
+    ``name`` has its slash; os.fsencode() gives its bytes. ``size`` is the
+    length in bytes, ``allocated`` the bytes of memory that it takes. ``mode``
     has the permission bits alone. Times are in seconds since the epoch.
     """
 
@@ -29,6 +29,11 @@ class Info:
     atime: float
     mtime: float
     ctime: float
+
+    def __repr__(self) -> str:
+        values = ((field.name, getattr(self, field.name)) for field in fields(self))
+        shown = (f"{name}={oct(value) if name == 'mode' else repr(value)}" for name, value in values)
+        return f"Info({', '.join(shown)})"
 
     @classmethod
     def of(cls, info: ObjectInfo) -> Self:

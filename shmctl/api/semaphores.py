@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import NoReturn, Self, TypeVar
 
 from shmctl.core.errors import InputError, ShmError
+from shmctl.core.names import NameLike
 from shmctl.core.objects.semaphore_file import VALUE_MAX
 from shmctl.core.sizes import check_seconds
 from shmctl.core.sync import semaphores
@@ -16,40 +17,40 @@ Result = TypeVar("Result")
 
 
 class Semaphore:
-    """A named semaphore that exists, open; ``with`` waits for it and posts it again. See sem_overview(7).
+    """A named semaphore, open. ``with`` waits for it, and posts it at the end. See sem_overview(7).
 
-    It is the one that C's ``sem_open(name, 0)`` gives, and shows as
-    ``/dev/shm/sem.NAME``. It closes by itself with its last use. It cannot be
-    pickled: give another process the name.
+    ``Semaphore(name)`` opens one that exists, as ``sem_open(name, 0)`` does in
+    C; `create` makes one. Its file is ``/dev/shm/sem.NAME``. It closes by
+    itself with its last use. It cannot be pickled: give another process the
+    name.
 
-    Raises `ShmError`: FileNotFoundError, PermissionError, and EINVAL for a
-    file that is no semaphore; EFAULT, and it is closed, where somebody has
-    shrunk its file. Raises ValueError for a name that cannot be,
-    and after `close`.
+    Raises `ShmError`: FileNotFoundError, PermissionError, EINVAL for a file
+    that is no semaphore, and EFAULT, which closes it, if another process
+    shrank the file. Raises ValueError for an invalid name, and after `close`.
 
     >>> mutex = shmctl.Semaphore.create("/mutex", 1)
     >>> with mutex:
     ...     mutex.value
     0
-    >>> mutex.value
+    >>> shmctl.Semaphore("/mutex").value
     1
     >>> mutex.unlink()
     """
 
-    def __init__(self, name: str | bytes) -> None:
+    def __init__(self, name: NameLike) -> None:
         self._name = semaphores.parse_semaphore_name(name)
         self._semaphore = semaphores.open_semaphore(self._name)
         self._close = weakref.finalize(self, self._semaphore.close)
         self._close.atexit = False
 
     @classmethod
-    def create(cls, name: str | bytes, value: int = 0, *, mode: int = 0o600, exist_ok: bool = False) -> Self:
-        """Make a semaphore with ``value`` and open it; with ``exist_ok`` open one that exists, as it is.
+    def create(cls, name: NameLike, value: int = 0, *, mode: int = 0o600, exist_ok: bool = False) -> Self:
+        """Create a semaphore with ``value`` and open it; with ``exist_ok`` open an existing one, unchanged.
 
-        ``mode`` are its permission bits (0o600), from which the umask takes away.
+        ``mode`` is its permission bits (0o600), less the umask.
 
         Raises `ShmError`: FileExistsError, PermissionError. Raises ValueError
-        for a name or a value that cannot be. See sem_open(3).
+        for an invalid name or value. See sem_open(3).
         """
         if not 0 <= value <= VALUE_MAX:
             raise InputError(f"invalid value {value}: it has to be between 0 and {VALUE_MAX}")
@@ -60,25 +61,25 @@ class Semaphore:
 
     @property
     def name(self) -> str:
-        """Its name, with its slash."""
+        """The semaphore's name, with its slash."""
         return os.fsdecode(self._name)
 
     @property
     def closed(self) -> bool:
-        """Whether it has been closed."""
+        """Whether `close` was called."""
         return not self._close.alive
 
     @property
     def value(self) -> int:
-        """Its value at this moment: sem_getvalue(3)."""
+        """The value at this moment: sem_getvalue(3)."""
         return self._do(lambda semaphore: semaphore.value())
 
     def post(self) -> None:
-        """Add one to its value: sem_post(3). Raises `ShmError`: EOVERFLOW at the largest value there is."""
+        """Add one to the value: sem_post(3). Raises `ShmError`: EOVERFLOW at the largest possible value."""
         self._do(lambda semaphore: semaphore.post())
 
     def wait(self, timeout: float | None = None) -> None:
-        """Take one from its value, sleeping while that is 0: sem_wait(3), sem_timedwait(3).
+        """Take one from the value, sleeping while it is 0: sem_wait(3), sem_timedwait(3).
 
         Raises `ShmError`: TimeoutError after ``timeout`` seconds (None and
         infinity: never; 0 and less: at once), InterruptedError after a signal
@@ -88,11 +89,11 @@ class Semaphore:
         self._do(lambda semaphore: semaphores.take(semaphore, seconds))
 
     def unlink(self) -> None:
-        """Remove its name; it lives on where it is open. See sem_unlink(3). Raises `ShmError`."""
+        """Remove the name; the semaphore lives on where it is open. See sem_unlink(3). Raises `ShmError`."""
         semaphores.unlink_semaphore(self._name)
 
     def close(self) -> None:
-        """Let go of it; a second time does nothing. The semaphore itself stays: sem_close(3)."""
+        """Close this handle; a second call does nothing. The semaphore itself stays: sem_close(3)."""
         self._close()
 
     def _do(self, action: Callable[[semaphores.Semaphore], Result]) -> Result:

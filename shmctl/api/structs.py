@@ -23,8 +23,8 @@ class Struct:
     it names a type of a program, library or object file that has debugging
     information, in any language.
 
-    Raises ValueError, with the line, for what is not understood, and
-    `ShmError` for a header that cannot be read.
+    Raises ValueError, with the line, for a declaration that cannot be laid
+    out, and `ShmError` for a header that cannot be read.
 
     >>> layout = shmctl.Struct("char tag; int x; double y[2];")
     >>> layout.size
@@ -58,9 +58,9 @@ class Struct:
 
     @classmethod
     def of(cls, pid: int, name: str) -> "Struct":
-        """The type called ``name`` in the program that process ``pid`` runs, or in its libraries.
+        """Return the type ``name`` of the program that process ``pid`` runs, or of its libraries.
 
-        They need debugging information (``gcc -g``). Raises ValueError where it is not found.
+        They need debugging information (``gcc -g``). Raises ValueError if there is no such type.
         """
         self = cls.__new__(cls)
         self._layout = LayoutSource(name).load_from_processes([pid])
@@ -68,41 +68,41 @@ class Struct:
 
     @property
     def name(self) -> str:
-        """What C calls it."""
+        """The name in C."""
         return self._layout.name
 
     @property
     def size(self) -> int:
-        """Its size in bytes, padding included."""
+        """The size in bytes, padding included."""
         return self._layout.size
 
     @property
     def alignment(self) -> int:
-        """Its alignment in bytes."""
+        """The alignment in bytes."""
         return self._layout.alignment
 
     def fields(self) -> Iterator[Field]:
-        """Every value in it, an array's one by one, with ``path``, ``ctype``, ``offset`` and ``size``."""
+        """Yield each value, an array's one by one, with ``path``, ``ctype``, ``offset`` and ``size``."""
         return self._layout.fields()
 
     def read(self, box: SharedMemory, *, offset: int = 0) -> dict[str, Any]:
-        """The structure at ``offset``: a dict by member, with dicts for structures and lists for arrays.
+        """Return the structure at ``offset`` as a dict, with dicts for structures and lists for arrays.
 
-        A char array is a str up to its first NUL, with what is not UTF-8 as
-        os.fsdecode() has it; a type whose bytes mean nothing to anybody, such
-        as sem_t, is bytes. Fields are copied together, not at one instant:
-        `get` loads one by a single instruction.
+        A char array is a str up to its first NUL; bytes that are not UTF-8 are
+        decoded as by os.fsdecode(). A type without public members, such as
+        sem_t, is bytes. Fields are copied together, not at one instant: `get`
+        loads one by a single instruction.
 
-        Raises `ShmError` where the object ends before it.
+        Raises `ShmError` if the object ends before the structure does.
         """
         data = box.read(offset, self.size)
         return self._layout.tree(data, decode)
 
     def get(self, box: SharedMemory, path: str, *, offset: int = 0) -> Any:
-        """The one value at ``path`` (``"x"``, ``"in.y"``, ``"a[2]"``) of the structure at ``offset``.
+        """Return the value at ``path`` (``"x"``, ``"in.y"``, ``"a[2]"``) of the structure at ``offset``.
 
-        It is loaded by a single instruction where it is aligned. Raises
-        `ShmError` as `read` does, ValueError for a path that leads to no value.
+        An aligned value is loaded by a single instruction. Raises `ShmError` as
+        `read` does, ValueError for a path that leads to no single value.
         """
         field = self._layout.single(path)
         if field is None:
@@ -118,12 +118,12 @@ class Struct:
         offset: int = 0,
         **fields: Any,
     ) -> None:
-        """Store the fields that are given in the structure at ``offset``, in their order, and leave the rest.
+        """Store the given fields of the structure at ``offset``, in that order, and leave the others.
 
-        What is no Python name goes into ``values``: ``{"in.y": 3, "a[2]": 5}``.
+        A path that is no Python name goes into ``values``: ``{"in.y": 3, "a[2]": 5}``.
         A dict fills a structure, a sequence an array. Each aligned value is
-        stored by a single instruction; so give the data before the flag that
-        tells of it.
+        stored by a single instruction: give the data before the flag that
+        announces it.
 
         Raises ValueError, before anything is stored, for an unknown field and
         for a value that the field cannot hold; `ShmError` as
@@ -131,7 +131,7 @@ class Struct:
         """
         check_number("offset", offset)
         wanted = pairs(self._layout, {**(values or {}), **fields})
-        target = writable_target(box, "mmap")
+        target = writable_target(box, "write")
         write_stores(target, offset, self.size, lambda load: self._layout.stores_of(wanted, load), Fit())
 
     def __repr__(self) -> str:

@@ -8,16 +8,23 @@ from typing import get_args
 from shmctl.api.structs import Struct, layout_of
 from shmctl.core.errors import InputError
 from shmctl.core.layouts.values import Value
-from shmctl.core.names import parse_name
+from shmctl.core.names import NameLike, parse_name
 from shmctl.core.objects.lock import locked
 from shmctl.core.objects.open import opened
 from shmctl.core.rules import find_problem, given_of
 from shmctl.core.sizes import check_seconds
-from shmctl.core.sync.wait_request import WAIT_RULES, State, Wanted, parse_conditions, wait_for
+from shmctl.core.sync.wait_request import (
+    DEFAULT_INTERVAL,
+    WAIT_RULES,
+    State,
+    Wanted,
+    parse_conditions,
+    wait_for,
+)
 
 
 def wait(
-    name: str | bytes,
+    name: NameLike,
     *conditions: str,
     struct: Struct | None = None,
     type: str | None = None,
@@ -25,31 +32,31 @@ def wait(
     offset: int = 0,
     length: int | None = None,
     timeout: float | None = None,
-    interval: float = 0.001,
+    interval: float = DEFAULT_INTERVAL,
     spin: bool = False,
 ) -> list[Value]:
-    """Block until values in an object compare as wanted, or until something becomes of the object.
+    """Block until values in an object meet conditions, or the object exists, is gone, unused or changed.
 
     ``conditions`` compare the fields of a ``struct``, ``"new_data == 1"``, or
-    one value of a C ``type`` (``"int32"``), ``"== 1"``, at ``offset`` bytes;
-    they have == != < <= > >=, and & for any of these bits. All must hold at
-    one look. The object may be made, and be given its size, meanwhile.
+    one value of a C ``type`` (``"int32"``), ``"== 1"``, at ``offset`` bytes.
+    Operators are == != < <= > >=, and & for any of these bits. All must hold
+    at one look. The object may be created and resized meanwhile.
 
-    Without conditions, ``until`` says what is waited for: that the object
+    Without conditions, ``until`` names what to wait for: that the object
     ``"exists"`` (the default), is ``"gone"``, is ``"unused"`` (no process has
-    it open or mapped, this one neither), or that its ``length`` bytes (all) at
-    ``offset`` have ``"changed"``.
+    it open or mapped, not even this one), or that its ``length`` bytes (all)
+    at ``offset`` have ``"changed"``.
 
-    Values are polled: for a moment without a pause, then with sleeps of up to
-    ``interval`` seconds, with ``spin`` without any. What becomes of the name
-    wakes at once (inotify(7)).
+    Values are polled: for a moment without a pause, then with sleeps, each a
+    twentieth of the time waited so far, of up to ``interval`` seconds; with
+    ``spin`` without any. Events on the name wake at once (inotify(7)).
 
-    Returns the values that were waited for, one a condition.
+    Returns the values, one for each condition.
 
     Raises `ShmError`: TimeoutError after ``timeout`` seconds (None and
     infinity: never; 0 and less: after one look), EFAULT if the object is
-    shrunk below the values. Raises ValueError for conditions that make no
-    sense, and for NaN.
+    shrunk below the values. Raises ValueError for an invalid condition, and
+    for NaN.
 
     >>> layout = shmctl.Struct("int data; int new_data;")
     >>> with shmctl.create("/box", size=layout.size) as box:
@@ -86,16 +93,16 @@ def _spell(parameter: str, value: object) -> str:
 
 
 @contextmanager
-def lock(name: str | bytes, *, shared: bool = False, timeout: float | None = None) -> Iterator[None]:
-    """Hold an object's lock, the one of flock(1), ``shmctl lock`` and flock(2), while the body runs.
+def lock(name: NameLike, *, shared: bool = False, timeout: float | None = None) -> Iterator[None]:
+    """Hold an object's lock while the body runs: flock(2), as flock(1) and ``shmctl lock`` do.
 
-    It is advisory, exclusive unless ``shared``, and keeps threads apart as
-    well as processes. The object has to exist. It is the one that has the
-    name once the lock is had: where another takes the name meanwhile, that one.
+    The lock is advisory, exclusive unless ``shared``, and separates threads as
+    well as processes. The object must exist. If another object takes the name
+    while this call waits, the lock is that object's.
 
     Raises `ShmError`: TimeoutError after ``timeout`` seconds (None and
     infinity: never; 0 and less: at once), FileNotFoundError, PermissionError.
-    Raises ValueError for a name that no object can have, and for NaN.
+    Raises ValueError for an invalid name, and for NaN.
 
     >>> with shmctl.create("/box", size=4) as box, shmctl.lock("/box", timeout=5):
     ...     count = int.from_bytes(box.read(), "little")

@@ -1,13 +1,11 @@
 """The command group: global options and the table of commands."""
 
-import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
 from shmctl import __version__
-from shmctl.cli import interrupts, messages
 from shmctl.cli.parsing import Group
 from shmctl.cli.session import Session
 from shmctl.cli.types import completed_by
@@ -25,7 +23,7 @@ class Entry(NamedTuple):
 
 # A command NAME lives in shmctl/commands/NAME.py, as ``command``.
 COMMANDS = {
-    "create": Entry("Objects", "Create shared-memory objects (shm_open, ftruncate)."),
+    "create": Entry("Objects", "Create shared memory objects (shm_open, ftruncate)."),
     "truncate": Entry("Objects", "Set the size of objects (ftruncate)."),
     "write": Entry("Objects", "Store data in an object (mmap)."),
     "read": Entry("Objects", "Show what an object holds (mmap)."),
@@ -143,20 +141,6 @@ def cli(ctx: click.Context, trace: bool, target_pid: int | None, color: str | No
         session = session._replace(color=color)
     ctx.obj = session
     if trace:
-        from shmctl.core import tracing
+        from shmctl.cli.trace import traced
 
-        before = tracing.trace_to(_print_trace)
-        ctx.call_on_close(lambda: tracing.trace_to(before))
-
-
-def _print_trace(line: str) -> None:
-    """Write a line of the trace after the output so far. A write error leaves the call's outcome alone."""
-    try:
-        messages.flush_output()
-        sys.stderr.write(line + "\n")
-        sys.stderr.flush()
-    except OSError as error:
-        from shmctl.core import tracing
-
-        tracing.trace_to(None)
-        interrupts.end_for_output(error)
+        ctx.with_resource(traced())

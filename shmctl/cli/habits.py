@@ -5,20 +5,20 @@ Each hint is the whole command, ready to be typed; what goes before its colon sa
 
 import errno
 import re
-import shlex
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 
 import click
 
 from shmctl.cli import peers
 from shmctl.core.errors import InputError, ShmError
-from shmctl.core.names import SHELL_PREFIX
+from shmctl.core.names import SHELL_PREFIX, shell_words
 
 
 def synonym(path: str, name: str, rest: Sequence[str]) -> str | None:
     """Return the command that does what ``name`` does elsewhere, whole, or None."""
     if name.startswith("/"):
-        return f"{path} stat {_quoted([name, *rest])}"
+        return f"{path} stat {shell_words([name, *rest])}"
     if name == "watch":
         return _typed(path, "read {0} --watch" if rest else "ls --watch", name, rest)
     for template, names in (peers.ROOT if path == "shmctl" else peers.SEM).items():
@@ -31,13 +31,13 @@ def _typed(path: str, template: str, name: str, rest: Sequence[str]) -> str:
     """Fill in a template."""
     if "{each}" in template:
         names = [word for word in rest if not word.startswith("-")] or ["NAME"]
-        return " && ".join(f"{path} {template.replace('{each}', _quoted([each]))}" for each in names[:3])
-    words = {"all": _quoted(rest), "rest": _quoted(rest[1:]), "name": name}
+        return " && ".join(f"{path} {template.replace('{each}', shell_words([each]))}" for each in names[:3])
+    words = {"all": shell_words(rest), "rest": shell_words(rest[1:]), "name": name}
 
     def fill(match: "re.Match[str]") -> str:
         key, _, default = match[1].partition(":")
         if key.isdigit():
-            return _quoted(rest[int(key) : int(key) + 1]) or default or "NAME"
+            return shell_words(rest[int(key) : int(key) + 1]) or default or "NAME"
         return words[key] if key else words["all"] or "NAME"
 
     return f"{path} {re.sub(r'{(.*?)}', fill, template)}".rstrip()
@@ -73,11 +73,11 @@ class _Line:
     @property
     def operands(self) -> list[str]:
         """The words that do not look like options."""
-        return [word for word in self.words if not word.startswith("-")]
+        return [word for word in self.words if word == "-" or not word.startswith("-")]
 
     def with_words(self, words: Sequence[str], head: Sequence[str] = ()) -> str:
         """Return the whole command with other words."""
-        return f"shmctl {_quoted([*head, *self.head, *words])}".rstrip()
+        return f"shmctl {shell_words([*head, *self.head, *words])}".rstrip()
 
 
 def _of_option(line: _Line, option: str) -> str | None:
@@ -127,19 +127,19 @@ def _by_reference(line: _Line, place: int) -> str:
     _, equals, value = line.words[place].partition("=")
     length = 1 if equals else 2
     other = value if equals else "".join(line.words[place + 1 : place + 2]) or "OTHER"
-    names = _quoted(line.words[:place] + line.words[place + length :])
-    taken = f'"$(shmctl stat -f {_REFERENCES[line.command]} {_quoted([other])})"'
+    names = shell_words(line.words[:place] + line.words[place + length :])
+    taken = f'"$(shmctl stat -f {_REFERENCES[line.command]} {shell_words([other])})"'
     return f"shmctl {line.command} {'-s ' if line.command == 'truncate' else ''}{taken} {names}"
 
 
 def _appending(line: _Line, place: int) -> str:
     words = line.words[:place] + line.words[place + 1 :]
-    name = _quoted(line.operands[:1]) or "NAME"
+    name = shell_words(line.operands[:1]) or "NAME"
     return f'{line.with_words(words)} --grow -o "$(shmctl stat -f %s {name})"'
 
 
 def _to_rm(line: _Line, place: int) -> str:
-    return f"shmctl rm {_quoted(line.words)}"
+    return f"shmctl rm {shell_words(line.words)}"
 
 
 def _shell(line: _Line, place: int) -> str:
@@ -171,9 +171,11 @@ def _size_operand(option: str) -> Ask:
             problem
         ):
             return None
-        number = next((word for word in line.operands if re.match(r"[+<>/%]?[0-9]", word)), None)
-        if number is None:
+        numbers = [word for word in line.operands if re.match(r"[+<>/%]?[0-9]", word)]
+        if not numbers:
             return None
+        # '/4' is a SIZE to truncate, and a name as well.
+        number = min(numbers, key=lambda word: word.startswith("/"))
         words = list(line.words)
         words.remove(number)
         return line.with_words([*words, option, number])
@@ -221,12 +223,11 @@ def _extra(template: str) -> Ask:
 
 def _text_first(line: _Line, problem: Exception) -> str | None:
     """``write hello /a``: the object comes first."""
-    missing = isinstance(problem, ShmError) and problem.errno == errno.ENOENT
-    if missing and len(line.operands) == 2 and line.operands[1].startswith("/"):
-        text, name = line.operands
-        return line.with_words(
-            [name if word == text else text if word == name else word for word in line.words]
-        )
+    if not isinstance(problem, ShmError) or (problem.call, problem.errno) != ("shm_open", errno.ENOENT):
+        return None
+    for at, (text, name) in enumerate(pairwise(line.words)):
+        if name.startswith("/") and text[:1] not in ("/", "-") and line.operands == [text, name]:
+            return line.with_words([*line.words[:at], name, text, *line.words[at + 2 :]])
     return None
 
 
@@ -235,7 +236,7 @@ def _unquoted(line: _Line, problem: Exception) -> str | None:
     if "more than one VALUE" not in problem_text(problem):
         return None
     options = [word for word in line.words if word.startswith("-")]
-    name, *texts = line.operands
+    name, *texts = line.operands or ["NAME"]
     return "quote a text of several words: " + line.with_words([*options, name, " ".join(texts)])
 
 
@@ -257,14 +258,14 @@ def _condition(line: _Line, problem: Exception) -> str | None:
 
 def _field(line: _Line, problem: Exception) -> str | None:
     """Operands of read that are not fields: another name, a length, a type."""
-    if "a FIELD goes with" not in problem_text(problem):
+    others = line.operands[1:]
+    if "a FIELD goes with" not in problem_text(problem) or not others:
         return None
-    _, *others = line.operands
     if others[0].startswith("/"):
         return _typed("shmctl", "read {each}", "read", line.operands)
     words = list(line.words)
     words.remove(others[0])
-    if others[0][0].isdigit():
+    if others[0][:1].isdigit():
         return line.with_words([*words, "--length", others[0]])
     return line.with_words([*words, "--type", others[0]])
 
@@ -288,7 +289,7 @@ def _octal(line: _Line, problem: Exception) -> str | None:
             f"{who}={part.replace('-', '')}" for who, part in zip("ugo", _thirds(text), strict=True)
         )
     try:
-        mode = parse_symbolic(text, umask=0)(0)
+        mode = parse_symbolic(text, umask=0).apply(0)
     except InputError:
         return None
     return line.with_words([f"{mode:03o}" if word == match[1] else word for word in line.words])
@@ -316,7 +317,3 @@ _OPERANDS: dict[str, tuple[Ask, ...]] = {
     "leaks": (_whole_directory,),
     "gc": (_whole_directory,),
 }
-
-
-def _quoted(words: Sequence[str]) -> str:
-    return shlex.join(words)

@@ -12,7 +12,7 @@ import click
 
 from shmctl.core.errors import FileError, ShmError, tell_by
 from shmctl.core.models import DEV_SHM
-from shmctl.core.names import Name, escape, printable
+from shmctl.core.names import Name, escape, printable, shell_words
 
 if TYPE_CHECKING:
     from shmctl.core.objects.open import OpenObject
@@ -264,7 +264,7 @@ class ModeNotice:
         if self._given and mode != self._wanted:
             error(
                 f"{escape(name)}: it exists and keeps its mode, {mode:04o}",
-                f"shmctl chmod {self._wanted:04o} {escape(name)}",
+                f"shmctl chmod {self._wanted:04o} {shell_words([os.fsdecode(name)])}",
                 current_command(),
             )
 

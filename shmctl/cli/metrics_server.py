@@ -106,7 +106,7 @@ def _cannot_listen(address: Address, error: OSError) -> FileError:
     number = error.errno or errno.EIO
     hint = {
         errno.EADDRINUSE: "with port 0 the system chooses one that is free",
-        errno.EACCES: "ports below 1024 take root",
+        errno.EACCES: "ports below 1024 require root",
     }.get(number)
     return FileError("bind", str(address).encode(), number, hint=hint)
 

@@ -19,7 +19,7 @@ from shmctl.cli.types import (
 )
 from shmctl.core.errors import InputError
 from shmctl.core.names import Name
-from shmctl.core.sizes import looks_like_size, looks_like_unit
+from shmctl.core.sizes import looks_like_size, looks_like_unit, parse_count
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
@@ -211,7 +211,7 @@ def uninspected_option(function: Function) -> Function:
 def atomic_options(function: Function) -> Function:
     """``--atomic`` and ``--replace``."""
     function = click.option(
-        "--replace", is_flag=True, help="With --atomic: take the place of an object that exists (rename)."
+        "--replace", is_flag=True, help="With --atomic: replace an existing object (rename)."
     )(function)
     return click.option(
         "--atomic", is_flag=True, help="Let the object appear only when it is complete (O_TMPFILE, linkat)."
@@ -251,6 +251,12 @@ def verdict_options(function: Function) -> Function:
         click.option("--semaphores", is_flag=True, help="Also semaphores that no process has open."),
         click.option("--trackers", is_flag=True, help="Also what a live Python resource tracker keeps."),
     )
+
+
+def count_option(help: str) -> Callable[[Function], Function]:
+    """``-c COUNT`` or ``-c all``, as ``number``."""
+    count = Parsed("count", parse_count)
+    return click.option("-c", "--count", "number", type=count, metavar="COUNT|all", help=help)
 
 
 def json_option(function: Function) -> Function:

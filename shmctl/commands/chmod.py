@@ -1,6 +1,6 @@
 """shmctl chmod."""
 
-from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import click
 
@@ -13,8 +13,11 @@ from shmctl.core.names import Name, escape
 from shmctl.core.objects.attributes import change_mode
 from shmctl.core.sizes import parse_mode
 
+if TYPE_CHECKING:
+    from shmctl.core.symbolic import Mode
 
-def parse_change(text: str) -> int | Callable[[int], int]:
+
+def parse_change(text: str) -> "int | Mode":
     """Parse a mode in octal, or what a symbolic one makes of an object's mode."""
     if text.removeprefix("0o")[:1].isdigit():
         return parse_mode(text)
@@ -28,17 +31,17 @@ def parse_change(text: str) -> int | Callable[[int], int]:
 @names_argument
 @verbose_option
 @pass_session
-def command(
-    session: Session, mode: int | Callable[[int], int], names: tuple[Name, ...], verbose: bool
-) -> None:
+def command(session: Session, mode: "int | Mode", names: tuple[Name, ...], verbose: bool) -> None:
     """Change the permissions of objects (fchmod).
 
     MODE is octal (600, 0644) or symbolic as in chmod(1): u+rw, go=, a+rX. The umask counts only where
     a symbolic MODE names nobody: +w.
     """
 
+    change = mode if isinstance(mode, int) else mode.apply
+
     def chmod_one(name: Name) -> None:
-        now = change_mode(name, mode, session.directory)
+        now = change_mode(name, change, session.directory)
         if verbose:
             click.echo(f"mode of {escape(name)} set to {now:04o}")
 

@@ -8,6 +8,7 @@ from shmctl.cli.session import Session, pass_session
 from shmctl.cli.types import NAME
 from shmctl.core.names import Name, escape
 from shmctl.core.objects.copy import copy_object
+from shmctl.core.sizes import counted
 
 
 @click.command(cls=Command)
@@ -23,4 +24,4 @@ def command(session: Session, old: Name, new: Name, replace: bool, verbose: bool
     """
     size = copy_object(old, new, session.directory, replace=replace)
     if verbose:
-        click.echo(f"copied {size} bytes from {escape(old)} to {escape(new)}")
+        click.echo(f"copied {counted(size, 'byte')} from {escape(old)} to {escape(new)}")

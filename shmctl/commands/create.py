@@ -41,7 +41,7 @@ from shmctl.core.rules import exclude, go_with
     default=True,
     help="Refuse a name that exists (O_EXCL), or open it and resize it where SIZE differs.",
 )
-@click.option("--trunc", is_flag=True, help="Empty an object that exists first (O_TRUNC); with --no-excl.")
+@click.option("--trunc", is_flag=True, help="With --no-excl: empty an existing object first (O_TRUNC).")
 @click.option("--reserve", is_flag=True, help="Allocate the memory now (posix_fallocate).")
 @atomic_options
 @verbose_option
@@ -58,7 +58,7 @@ def command(
     replace: bool,
     verbose: bool,
 ) -> None:
-    """Create shared-memory objects (shm_open, ftruncate).
+    """Create shared memory objects (shm_open, ftruncate).
 
     Each NAME becomes an object of SIZE bytes, all zero. An existing name is an error unless
     --no-excl is given. Nothing half made is left behind.

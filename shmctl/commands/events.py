@@ -34,7 +34,7 @@ def parse_kinds(text: str) -> frozenset[EventKind]:
     metavar="KIND,...",
     default=",".join(EventKind),
     show_default=False,
-    help="These events alone: create, open, resize, write, close, rename, remove, mode, owner, link.",
+    help="Only these events: create, open, resize, write, close, rename, remove, mode, owner, link.",
 )
 @click.option("--count", type=click.IntRange(min=1), metavar="N", help="End after N events.")
 @click.option("--timeout", type=DURATION, metavar="DURATION", help="End after this time, with status 124.")

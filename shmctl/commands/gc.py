@@ -2,7 +2,6 @@
 
 import sys
 from collections.abc import Callable, Sequence
-from shlex import quote
 
 import click
 
@@ -16,8 +15,8 @@ from shmctl.core.inspect.listing import matcher, missing_names
 from shmctl.core.inspect.snapshot import Snapshot
 from shmctl.core.inspect.verdicts import Judgement, Rules, Verdict
 from shmctl.core.models import ObjectInfo
-from shmctl.core.names import escape
-from shmctl.core.sizes import human_size
+from shmctl.core.names import escape, shell_words
+from shmctl.core.sizes import counted, human_size
 
 
 @click.command(cls=Command)
@@ -91,8 +90,9 @@ def _tell_what_would(
         found = choose_orphans(judgements, keeps) if others != rules else []
         if found:
             size = human_size(sum(each.allocated for each in found))
-            what = "1 object" if len(found) == 1 else f"{len(found)} objects"
-            words = " ".join(["shmctl gc", option, *map(quote, patterns)])
+            what = counted(len(found), "object")
+            words = f"shmctl gc {option} {shell_words(patterns)}".rstrip()
+            messages.flush_output()
             click.echo(f"hint: {words} finds {what}, {size}", err=True)
             return
 
@@ -160,5 +160,4 @@ def _show_outcome(session: Session, removals: Sequence[Removal]) -> None:
             click.echo(f"left {escape(removal.judgement.info.name)}: {removal.left}")
     gone = [removal for removal in removals if removal.left is None]
     freed = sum(removal.freed for removal in gone)
-    unit = "" if output.human_sizes else " bytes"
-    click.echo(f"removed {len(gone)} of {len(removals)} orphans; {output.size(freed)}{unit} freed")
+    click.echo(f"removed {len(gone)} of {counted(len(removals), 'orphan')}; {output.amount(freed)} freed")

@@ -20,6 +20,7 @@ from shmctl.core.models import Directory, Kind, ObjectInfo
 from shmctl.core.names import Name, escape
 from shmctl.core.objects.describe import describe, describe_any
 from shmctl.core.rules import exclude, need
+from shmctl.core.sizes import counted
 
 if TYPE_CHECKING:
     from shmctl.core.inspect.holders import Holder
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
     ),
 )
 @click.argument("patterns", metavar="[PATTERN]...", type=PATH, nargs=-1)
-@click.option("--unlinked", is_flag=True, help="Objects that have no name any more and still take memory.")
+@click.option("--unlinked", is_flag=True, help="Objects without a name that still take memory.")
 @click.option("-q", "--quiet", is_flag=True, help="Print nothing; status 0 if one is held, 1 if none is.")
 @json_option
 @watch_option
@@ -225,6 +226,6 @@ def _show_unlinked(session: Session, as_json: bool, *, verbose: bool) -> None:
         with session.paged() as output:
             write_unlinked(output, objects)
     if unknown := snapshot.locator.unknown:
-        count = "1 object" if unknown == 1 else f"{unknown} objects"
+        count = counted(unknown, "object")
         messages.error(f"nothing shows whether {count} without a name had one in /dev/shm", command="holders")
     messages.uninspected(snapshot.processes.uninspected, by_pid=verbose)

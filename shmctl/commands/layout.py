@@ -18,7 +18,7 @@ from shmctl.core.rules import exclude
 @click.argument("declaration", metavar="DECL|TYPE", shell_complete=completed_by("complete_struct"))
 @source_options
 @click.option(
-    "--pid", type=click.IntRange(min=1), metavar="PID", help="Look TYPE up in what process PID runs."
+    "--pid", type=click.IntRange(min=1), metavar="PID", help="Look TYPE up in the program of process PID."
 )
 @click.option(
     "--cacheline",

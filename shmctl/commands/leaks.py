@@ -47,12 +47,15 @@ def command(
         from shmctl.render.verdicts import judgement_record
 
         pids = snapshot.pids
-        write_array(sys.stdout, (judgement_record(each, pids.get(each.info.name, [])) for each in judgements))
+        for each in judgements:
+            if each.verdict is not Verdict.UNKNOWN:
+                pids.setdefault(each.info.name, [])
+        write_array(sys.stdout, (judgement_record(each, pids.get(each.info.name)) for each in judgements))
     else:
         from shmctl.render.verdicts import write_judgements
 
-        # A look through /proc is for people: scripts that want holders take --json.
-        pids = snapshot.pids if session.on_terminal else {}
+        # A look through /proc of its own is for people: scripts that want holders take --json.
+        pids = snapshot.pids if session.on_terminal or snapshot.knows_holders else {}
         with session.paged() as output:
             write_judgements(output, judgements, pids)
     missing = messages.missing(missing_names(patterns, snapshot.entries))

@@ -28,7 +28,7 @@ from shmctl.core.rules import exclude
     required=True,
     shell_complete=completed_by("complete_command"),
 )
-@click.option("-s", "--shared", is_flag=True, help="A shared lock: others may have it shared, too.")
+@click.option("-s", "--shared", is_flag=True, help="A shared lock: others may share it.")
 @click.option("-n", "--nonblock", is_flag=True, help="Fail with status 1 if the lock is not free.")
 @click.option(
     "-w", "--timeout", type=DURATION, metavar="DURATION", help="Give up after this time, with status 124."
@@ -39,9 +39,9 @@ from shmctl.core.rules import exclude
     "conflict_status",
     type=click.IntRange(0, 255),
     metavar="N",
-    help="The exit status if the lock is not had (1, 124 after --timeout).",
+    help="The exit status if the lock is not acquired (1, 124 after --timeout).",
 )
-@click.option("-o", "--close", is_flag=True, help="Keep the lock from what CMD leaves running.")
+@click.option("-o", "--close", is_flag=True, help="Let processes that CMD leaves running not keep the lock.")
 @pass_session
 def command(
     session: Session,

@@ -5,17 +5,24 @@ import sys
 import click
 
 from shmctl.cli import messages
-from shmctl.cli.options import Combine, json_option, layout_options, offset_option, uninspected_option
+from shmctl.cli.options import (
+    Combine,
+    count_option,
+    json_option,
+    layout_options,
+    offset_option,
+    uninspected_option,
+)
 from shmctl.cli.parsing import Command
 from shmctl.cli.session import Session, pass_session
-from shmctl.cli.types import PATTERN, Parsed
+from shmctl.cli.types import PATTERN
 from shmctl.core.errors import InputError
 from shmctl.core.inspect.blockers import Inside, find_locks
 from shmctl.core.inspect.listing import matcher, missing_names
 from shmctl.core.inspect.snapshot import Snapshot
 from shmctl.core.requests import LAYOUT_RULES, LayoutSource
 from shmctl.core.rules import go_with
-from shmctl.core.sizes import ALL, parse_count
+from shmctl.core.sizes import ALL, counted
 
 _DEAD = (
     "the next thread to lock a robust mutex gets it, with EOWNERDEAD; any other lock stays locked until its "
@@ -32,14 +39,7 @@ _DEAD = (
 @click.argument("patterns", metavar="[NAME|PATTERN]...", type=PATTERN, nargs=-1)
 @layout_options
 @offset_option
-@click.option(
-    "-c",
-    "--count",
-    "number",
-    type=Parsed("count", parse_count),
-    metavar="COUNT|all",
-    help="How many structures, one behind the other (all: as many as fit).",
-)
+@count_option("How many structures, one after the other (all: as many as fit).")
 @json_option
 @click.option("--exit-code", is_flag=True, help="End with status 1 if a dead owner still has a lock.")
 @uninspected_option
@@ -75,7 +75,8 @@ def command(
         messages.uninspected(snapshot.holders.uninspected, by_pid=verbose)
     dead = [each for each in found if each.is_dead]
     if dead:
-        messages.error(f"{len(dead)} of {len(found)} locks have a dead owner", _DEAD, "locks")
+        have = "has" if 1 in (len(dead), len(found)) else "have"
+        messages.error(f"{len(dead)} of {counted(len(found), 'lock')} {have} a dead owner", _DEAD, "locks")
     if messages.missing(missing_names(patterns, snapshot.entries)) or (exit_code and dead):
         messages.fail()
 

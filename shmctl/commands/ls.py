@@ -21,10 +21,10 @@ from shmctl.core.names import Name
 from shmctl.core.objects.describe import with_birth_time
 from shmctl.core.rules import exclude
 from shmctl.render.listing import (
-    ALL_COLUMNS,
     COLUMNS,
     DEFAULT_COLUMNS,
     GATHERED_COLUMNS,
+    HELP,
     JUDGED_COLUMNS,
     MADE_COLUMNS,
     Column,
@@ -33,6 +33,7 @@ from shmctl.render.listing import (
     parse_column,
     parse_columns,
     write_listing,
+    write_meanings,
 )
 
 if TYPE_CHECKING:
@@ -46,11 +47,14 @@ _HUMAN_CLUSTER = re.compile(r"-(?=.*h)[ablrtSh01]{2,}\Z")
 
 
 class AsLs(Combine):
-    """Turns -l, -1, -S and -t, which mean what they mean to ls(1), into columns and an order."""
+    """Turns -l, -1, -S and -t, as ls(1) has them, into columns and an order; shows the help on columns."""
 
     def __call__(self, ctx: click.Context) -> None:
         """Raises UsageError."""
         super().__call__(ctx)
+        if ctx.params["columns"] == HELP:
+            write_meanings((ctx.find_object(Session) or Session()).output())
+            ctx.exit()
         shape, first = ctx.params.pop("shape"), ctx.params.pop("first")
         if shape:
             ctx.params["columns"] = _LONG_COLUMNS if shape == "long" else ("name",)
@@ -83,7 +87,11 @@ class ListingCommand(Command):
 )
 @click.argument("pattern", metavar="[PATTERN]...", type=PATTERN, nargs=-1)
 @click.option(
-    "-a", "--all", "everything", is_flag=True, help="Also what is no object: directories, links, sockets."
+    "-a",
+    "--all",
+    "everything",
+    is_flag=True,
+    help="Also what is no object, such as directories.",
 )
 @click.option("-b", "--bytes", "sizes", flag_value="bytes", help="Sizes in bytes (as in a pipe).")
 @click.option("--human", "sizes", flag_value="human", help="Sizes in K, M, G (as on a terminal).")
@@ -94,7 +102,7 @@ class ListingCommand(Command):
     default=DEFAULT_COLUMNS,
     metavar="COLS",
     shell_complete=completed_by("complete_columns"),
-    help="Columns to show, or with a + to add: " + ", ".join(ALL_COLUMNS) + ".",
+    help="Columns to show, or with a + to add: -o name,size, -o +holders; 'help' explains each.",
 )
 @click.option("-l", "--long", "shape", flag_value="long", help="The columns of ls -l, in its order.")
 @click.option("-1", "--names", "shape", flag_value="names", help="Names alone, one a line.")
@@ -108,9 +116,9 @@ class ListingCommand(Command):
 )
 @click.option("-S", "--largest", "first", flag_value="size", help="Sort by size, the largest first.")
 @click.option("-t", "--newest", "first", flag_value="modified", help="Sort by time, the newest first.")
-@click.option("-r", "--reverse", is_flag=True, help="Sort the other way round.")
+@click.option("-r", "--reverse", is_flag=True, help="Reverse the order.")
 @click.option("-0", "--null", is_flag=True, help="Names alone, each ended by a NUL byte.")
-@click.option("--no-headings", is_flag=True, help="No line of headings.")
+@click.option("--no-headings", is_flag=True, help="Leave out the line of headings.")
 @json_option
 @owner_option
 @click.option(

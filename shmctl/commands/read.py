@@ -9,6 +9,7 @@ import click
 
 from shmctl.cli.options import (
     Combine,
+    count_option,
     field_completer,
     json_option,
     name_argument,
@@ -18,14 +19,14 @@ from shmctl.cli.options import (
 )
 from shmctl.cli.parsing import Command
 from shmctl.cli.session import Session, pass_session, progress_on
-from shmctl.cli.types import SIZE, Parsed
+from shmctl.cli.types import SIZE
 from shmctl.core.errors import ShmError
 from shmctl.core.names import Name, escape
 from shmctl.core.objects.open import OpenObject
 from shmctl.core.objects.read import chunks, extent, read_bytes, readable
 from shmctl.core.requests import TYPED_RULES, LayoutSource
 from shmctl.core.rules import exclude, go_with
-from shmctl.core.sizes import ALL, parse_count
+from shmctl.core.sizes import ALL
 
 if TYPE_CHECKING:
     from shmctl.cli.struct_output import Wanted
@@ -79,14 +80,7 @@ RULES = (
 @click.option("--hex", "form", flag_value="hex", help="A dump as hexdump -C prints it (as on a terminal).")
 @click.option("--text", "form", flag_value="text", help="The bytes up to the first NUL.")
 @typed_options
-@click.option(
-    "-c",
-    "--count",
-    "number",
-    type=Parsed("count", parse_count),
-    metavar="COUNT|all",
-    help="How many values of --type, or structures one behind the other (all: as many as fit).",
-)
+@count_option("How many values of --type, or structures one after the other (all: as many as fit).")
 @json_option
 @click.option("--csv", "as_csv", is_flag=True, help="Print CSV: a line of names, and a line a structure.")
 @click.option("--text-arrays", is_flag=True, help="Show arrays of uint8_t and wchar_t as text, too.")

@@ -11,6 +11,7 @@ from shmctl.cli.types import NAME, Parsed, completed_by
 from shmctl.core.errors import InputError
 from shmctl.core.inspect.rescue import find_lost, rescue_into, rescue_to
 from shmctl.core.names import Name, escape, parse_name
+from shmctl.core.sizes import counted
 
 
 def parse_lost(text: str) -> Name | int:
@@ -47,6 +48,7 @@ def command(session: Session, lost: Name | int, new: Name | None, pid: int | Non
     holder = rescued.holder
     messages.notice(
         rescued.name,
-        f"copied {rescued.size} bytes from {rescued.by} of PID {holder.pid} ({escape(holder.command)}); "
+        f"copied {counted(rescued.size, 'byte')} from {rescued.by} of PID {holder.pid} "
+        f"({escape(holder.command)}); "
         "its holders go on with the old object",
     )

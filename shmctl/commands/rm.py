@@ -19,7 +19,7 @@ from shmctl.core.objects.remove import remove
 
 @click.command(cls=Command)
 @click.argument("pattern", metavar="NAME-or-PATTERN...", type=PATTERN, nargs=-1)
-@click.option("-f", "--force", "ask", flag_value="never", help="Never ask, and ignore what is not there.")
+@click.option("-f", "--force", "ask", flag_value="never", help="Never ask; ignore names that do not exist.")
 @click.option("-i", "--interactive", "ask", flag_value="always", help="Ask before each removal.")
 @click.option("-n", "--dry-run", is_flag=True, help="Show what would be removed, and remove nothing.")
 @verbose_option
@@ -56,7 +56,7 @@ def command(
         try:
             remove_one(name)
         except ShmError as problem:
-            if not (ask == "never" and isinstance(problem.__cause__, FileNotFoundError)):
+            if not (ask == "never" and problem.errno == errno.ENOENT):
                 raise
 
     messages.for_each(_expand_all(pattern, session), remove_unless_gone)
@@ -81,7 +81,7 @@ def _staying(name: Name, session: Session) -> str:
 def _rehearse(name: Name, session: Session, rehearsed: set[Name]) -> None:
     """Show what would be removed; the second time a name would be gone."""
     if name in rehearsed:
-        raise ShmError("unlink", name, errno.ENOENT) from FileNotFoundError()
+        raise ShmError("unlink", name, errno.ENOENT)
     describe_any(name, session.directory)
     rehearsed.add(name)
     click.echo(f"would remove {escape(name)}")

@@ -2,7 +2,6 @@
 
 import errno
 import os
-import secrets
 
 import click
 
@@ -13,12 +12,13 @@ from shmctl.cli.session import Session, pass_session
 from shmctl.cli.sources import opened_input
 from shmctl.cli.types import FILE, NAME, SIZE, completed_by
 from shmctl.core.errors import ShmError
-from shmctl.core.names import Name, parse_name
+from shmctl.core.names import Name, random_name
 from shmctl.core.objects.create import TemporaryObject, temporary_object
 from shmctl.core.objects.open import DEFAULT_MODE
 from shmctl.core.objects.resize import set_size
 from shmctl.core.objects.streams import copy_in
 from shmctl.core.objects.write import Fit
+from shmctl.core.sizes import counted
 
 
 @click.command(cls=CommandWithProgram)
@@ -32,8 +32,8 @@ from shmctl.core.objects.write import Fit
 )
 @click.option("-s", "--size", type=SIZE, metavar="SIZE", help="Size in bytes: 100, 4K, 2GiB (0, or FILE's).")
 @click.option("--name", type=NAME, metavar="NAME", help="The object's name (a random one).")
-@click.option("--from", "source_file", metavar="FILE", type=FILE, help="Fill it with what FILE holds first.")
-@click.option("--keep-on-failure", is_flag=True, help="Leave the object there if CMD fails.")
+@click.option("--from", "source_file", metavar="FILE", type=FILE, help="Fill the object from FILE first.")
+@click.option("--keep-on-failure", is_flag=True, help="Keep the object if CMD fails.")
 @pass_session
 def command(
     session: Session,
@@ -49,7 +49,7 @@ def command(
     Its name is in the environment variable SHM_NAME and stands for each {} in CMD. CMD's status is
     returned.
     """
-    with temporary_object(name or _random_name(), DEFAULT_MODE, session.directory) as target:
+    with temporary_object(name or random_name("run"), DEFAULT_MODE, session.directory) as target:
         _fill(target, size, source_file)
         shown = os.fsdecode(target.name)
         environment = {**os.environ, "SHM_NAME": shown}
@@ -65,11 +65,6 @@ def _fill(target: TemporaryObject, size: int | None, source_file: str | None) ->
             copy_in(target.opened, 0, source, Fit(grow=True))
     if size is not None:
         if target.opened.stat().st_size > size:
-            detail = f"FILE holds more than {size} bytes"
+            detail = f"FILE holds more than {counted(size, 'byte')}"
             raise ShmError("ftruncate", target.name, errno.EFBIG, detail=detail)
         set_size(target.opened, 0, size, reserve=False)
-
-
-def _random_name() -> Name:
-    """Names its maker, so that 'shmctl leaks' can tell whose it was if this process is killed."""
-    return parse_name(f"shmctl-run-{os.getpid()}-{secrets.token_hex(4)}")

@@ -65,7 +65,7 @@ def command(session: Session, context: click.Context) -> None:
     "--value",
     type=click.IntRange(0, VALUE_MAX),
     metavar="N",
-    help="The value to begin with (0).",
+    help="The initial value (0).",
 )
 @click.option(
     "-m",
@@ -78,7 +78,7 @@ def command(session: Session, context: click.Context) -> None:
     "--excl/--no-excl",
     "exclusive",
     default=True,
-    help="Refuse a name that exists (O_EXCL), or leave it as it is.",
+    help="Refuse a name that exists (O_EXCL), or leave that semaphore unchanged.",
 )
 def create(words: tuple[str, ...], value: int | None, mode: int | None, exclusive: bool) -> None:
     """Make semaphores (sem_open)."""

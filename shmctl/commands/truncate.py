@@ -9,7 +9,7 @@ from shmctl.cli.session import Session, pass_session
 from shmctl.cli.types import RESIZE
 from shmctl.core.names import Name, escape
 from shmctl.core.objects.resize import resize
-from shmctl.core.sizes import Resize
+from shmctl.core.sizes import Resize, counted
 
 
 @click.command(cls=Command)
@@ -35,6 +35,6 @@ def command(session: Session, names: tuple[Name, ...], change: Resize, verbose: 
     def truncate_one(name: Name) -> None:
         old, new = resize(name, change, session.directory)
         if verbose:
-            click.echo(f"resized {escape(name)} from {old} to {new} bytes")
+            click.echo(f"resized {escape(name)} from {old} to {counted(new, 'byte')}")
 
     messages.for_each(names, truncate_one)

@@ -12,7 +12,14 @@ from shmctl.core.names import Name
 from shmctl.core.requests import LayoutSource
 from shmctl.core.rules import go_with
 from shmctl.core.sizes import parse_fullness
-from shmctl.core.sync.wait_request import WAIT_RULES, Wanted, parse_conditions, wait_for, wait_for_use
+from shmctl.core.sync.wait_request import (
+    DEFAULT_INTERVAL,
+    WAIT_RULES,
+    Wanted,
+    parse_conditions,
+    wait_for,
+    wait_for_use,
+)
 
 if TYPE_CHECKING:
     from shmctl.core.layouts.layout import Layout
@@ -26,7 +33,7 @@ if TYPE_CHECKING:
 )
 @click.argument("name", type=NAME, required=False)
 @click.argument("conditions", metavar="[CONDITION]...", nargs=-1, shell_complete=field_completer("=="))
-@click.option("--exists", "state", flag_value="exists", help="Until the object is there (the default).")
+@click.option("--exists", "state", flag_value="exists", help="Until the object exists (the default).")
 @click.option("--gone", "state", flag_value="gone", help="Until no object has the name.")
 @click.option("--unused", "state", flag_value="unused", help="Until no process has it open or mapped.")
 @click.option(
@@ -47,11 +54,11 @@ if TYPE_CHECKING:
 @click.option(
     "--interval",
     type=DURATION,
-    default=0.001,
+    default=DEFAULT_INTERVAL,
     metavar="DURATION",
-    help="The longest sleep between two looks (0.001).",
+    help="The longest sleep between two looks (0.05).",
 )
-@click.option("--spin", is_flag=True, help="Never sleep: look as often as can be.")
+@click.option("--spin", is_flag=True, help="Never sleep: look as often as possible.")
 @click.option("--print", "show", is_flag=True, help="Print the values that were waited for.")
 @pass_session
 def command(

@@ -21,6 +21,7 @@ from shmctl.core.objects.open import DEFAULT_MODE
 from shmctl.core.objects.write import Fit, writable
 from shmctl.core.requests import LayoutSource
 from shmctl.core.rules import exclude, go_with
+from shmctl.core.sizes import counted
 
 
 @click.command(
@@ -49,7 +50,7 @@ from shmctl.core.rules import exclude, go_with
     "--from",
     "rows",
     type=click.Choice(["csv", "json"]),
-    help="Store structures, one behind the other, from CSV or JSON lines on standard input.",
+    help="Store structures, one after the other, from CSV or JSON lines on standard input.",
 )
 @click.option("--text-arrays", is_flag=True, help="Take text for arrays of uint8_t and wchar_t, too.")
 @click.option(
@@ -72,11 +73,11 @@ from shmctl.core.rules import exclude, go_with
     "input_file",
     metavar="FILE",
     type=FILE,
-    help="Store what FILE holds (-: standard input).",
+    help="Store the content of FILE (-: standard input).",
 )
 @click.option("--grow", is_flag=True, help="Extend the object to fit.")
-@click.option("--exact", is_flag=True, help="Make the object end where the data ends: extend or shrink it.")
-@click.option("--create", is_flag=True, help="Make the object, just large enough, if it is not there.")
+@click.option("--exact", is_flag=True, help="Extend or shrink the object to end where the data ends.")
+@click.option("--create", is_flag=True, help="Create the object, just large enough, if it does not exist.")
 @click.option(
     "-m",
     "--mode",
@@ -119,4 +120,4 @@ def command(
         tell_mode(target)
         count = writer(target)
     if verbose:
-        click.echo(f"stored {count} bytes in {escape(name)}")
+        click.echo(f"stored {counted(count, 'byte')} in {escape(name)}")

@@ -7,7 +7,7 @@ about to allocate much looks here first.
 
 import errno
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import NamedTuple
 
 from shmctl.core.errors import ShmError, notify
@@ -137,6 +137,27 @@ def own_groups() -> list[Group]:
     try:
         return find_groups(proc.cgroups(None), proc.mounts())
     except OSError:
+        return []
+
+
+def find_paths(inodes: Collection[int]) -> dict[int, bytes]:
+    """The memory control groups whose directories have these inode numbers, as far as they are visible."""
+    found: dict[int, bytes] = {}
+    if top := own_groups()[-1:]:
+        folders = [(os.stat(top[0].path).st_ino, b"")]
+        while folders and len(found) < len(inodes):
+            inode, below = folders.pop()
+            if inode in inodes:
+                found[inode] = top[0].name.rstrip(b"/") + below or b"/"
+            folders += _folders(top[0].path, below)
+    return found
+
+
+def _folders(top: bytes, below: bytes) -> list[tuple[int, bytes]]:
+    try:
+        with os.scandir(top + below) as entries:
+            return [(each.inode(), below + b"/" + each.name) for each in entries if each.is_dir()]
+    except OSError:  # it has been removed, or may not be read
         return []
 
 

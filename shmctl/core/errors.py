@@ -21,6 +21,12 @@ class ShmError(OSError):
     PermissionError, ETIMEDOUT is a TimeoutError, and so on.
     """
 
+    __module__ = "shmctl"
+
+    def __init_subclass__(cls) -> None:
+        # Tracebacks show the public name.
+        cls.__module__, cls.__qualname__ = ShmError.__module__, ShmError.__qualname__
+
     def __new__(cls, call: str, name: bytes | None, errno: int, *_: object, **__: object) -> Self:  # noqa: D102
         kind: type[Self] = _standard(cls, errno)  # type: ignore[arg-type] # mypy: a class is hashable
         return super().__new__(kind, errno, os.strerror(errno))
@@ -40,8 +46,7 @@ class ShmError(OSError):
         self.hint = hint
 
     def __reduce__(self) -> tuple[Any, ...]:
-        declared = FileError if isinstance(self, FileError) else ShmError
-        return declared, (self.call, self.name, self.errno, self.detail, self.hint)
+        return ShmError, (self.call, self.name, self.errno, self.detail, self.hint)
 
     @property
     def symbol(self) -> str:
@@ -59,7 +64,7 @@ def _standard(cls: type[Any], errno: int) -> type[Any]:
     standard = type(OSError(errno, ""))
     if issubclass(cls, standard):
         return cls
-    return type(cls.__name__, (cls, standard), {"__module__": cls.__module__, "__doc__": cls.__doc__})
+    return type(cls.__name__, (cls, standard), {"__doc__": cls.__doc__})
 
 
 def shrunk(call: str, name: bytes) -> ShmError:
@@ -80,7 +85,7 @@ def failing_as(call: str, name: bytes | None, error_type: type[ShmError] = FileE
     except ShmError:
         raise
     except OSError as error:
-        raise error_type(call, name, error.errno or _errno.EIO) from error
+        raise error_type(call, name, error.errno or _errno.EIO) from None
 
 
 STANDARD_OUTPUT = b"standard output"
@@ -107,13 +112,19 @@ def notify(name: bytes, text: str) -> None:
 
 
 class InputError(ValueError):
-    """The input is invalid.
+    """An argument is invalid: a ValueError that says more.
 
-    ``hint`` is a next step for a person; ``transcript`` has the lines of
-    another program that says what is wrong, such as a compiler.
+    ``hint`` is a next step for a person, or None; ``transcript`` has the
+    lines of another program that says what is wrong, such as a compiler.
     """
 
+    __module__ = "shmctl"
+
     transcript: Sequence[str] = ()
+
+    def __init_subclass__(cls) -> None:
+        # Tracebacks show the public name.
+        cls.__module__, cls.__qualname__ = InputError.__module__, InputError.__qualname__
 
     def __init__(self, message: str, hint: str | None = None) -> None:
         super().__init__(message)

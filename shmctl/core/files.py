@@ -37,7 +37,7 @@ def replace_file(path: bytes, data: bytes, mode: int) -> None:
     except FileError:
         raise
     except OSError as error:
-        raise FileError("open", path, error.errno or errno.EIO) from error
+        raise FileError("open", path, error.errno or errno.EIO) from None
 
 
 def _refuse_what_is_no_file(path: bytes) -> None:

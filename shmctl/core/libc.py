@@ -34,6 +34,7 @@ libc.mmap.argtypes = [
     ctypes.c_ssize_t,
 ]
 libc.munmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t]
+libc.madvise.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
 libc.renameat2.argtypes = [
     ctypes.c_int,
     ctypes.c_char_p,

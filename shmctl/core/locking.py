@@ -51,13 +51,16 @@ def flock_until(fd: int, name: Name, deadline: float, *, exclusive: bool) -> boo
 
 
 def inherited_lock(st: os.stat_result) -> int | None:
-    """A descriptor that this process was started with and that has the lock of the object ``st`` is of."""
+    """A descriptor that this process was started with and that has the lock of the object ``st`` is of.
+
+    'shmctl lock' and flock(1) leave one to their CMD. Other threads' descriptors are close-on-exec.
+    """
     from shmctl.core import proc
 
     with suppress(FileNotFoundError):  # without /proc
         for fd in map(int, proc.descriptors(None)):
             with suppress(OSError):  # the one that reads the directory is closed by now
-                if os.path.samestat(os.fstat(fd), st) and proc.has_flock(fd):
+                if os.get_inheritable(fd) and os.path.samestat(os.fstat(fd), st) and proc.has_flock(fd):
                     return fd
     return None
 

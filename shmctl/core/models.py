@@ -29,6 +29,11 @@ class Directory(NamedTuple):
         """Return the path of an object's file."""
         return self.path + name
 
+    @property
+    def own_path(self) -> bytes:
+        """A path by which this process reaches the directory, in whatever namespace it is."""
+        return self.path if self.fd is None else b"/proc/self/fd/%d" % self.fd
+
 
 DEV_SHM = Directory()
 

@@ -2,12 +2,16 @@
 
 import os
 import re
+from collections.abc import Iterable
 from typing import NewType
 
 from shmctl.core.errors import InputError
 
 Name = NewType("Name", bytes)
 """A valid object name: ``b"/shmtest"``, one slash and 1 to 255 bytes (shm_open(3))."""
+
+NameLike = str | bytes | os.PathLike[str] | os.PathLike[bytes]
+"""A name as a program gives it: ``"/box"``, ``b"box"``, ``Path("/dev/shm/box")``."""
 
 NAME_MAX = 255
 SHELL_PREFIX = "/dev/shm/"
@@ -19,7 +23,7 @@ _SPECIAL = re.compile(rf"[ '\"\\{_BLANK}]")
 _LETTER_ESCAPES = {"\n": r"\n", "\t": r"\t", "\r": r"\r", "\\": r"\\"}
 
 
-def parse_name(text: str | bytes) -> Name:
+def parse_name(text: NameLike) -> Name:
     """Parse ``shmtest``, ``/shmtest`` or ``/dev/shm/shmtest``; returns ``b"/shmtest"``.
 
     Raises InputError for an invalid name.
@@ -32,7 +36,7 @@ def parse_name(text: str | bytes) -> Name:
     return Name(b"/" + bare)
 
 
-def _bare(text: str | bytes) -> bytes:
+def _bare(text: NameLike) -> bytes:
     given = os.fsencode(text)
     bare = given.removeprefix(SHELL_PREFIX.encode())
     return given.removeprefix(b"/") if bare == given else bare
@@ -63,6 +67,13 @@ def _problem(bare: bytes) -> str | None:
     return None
 
 
+def random_name(purpose: str) -> Name:
+    """A new name that has this process's PID in it, so that `leaks` can tell whose it was."""
+    from secrets import token_hex
+
+    return Name(f"/shmctl-{purpose}-{os.getpid()}-{token_hex(4)}".encode())
+
+
 def is_semaphore(name: Name) -> bool:
     """Whether the name is a semaphore's (sem_overview(7))."""
     return name.startswith(SEMAPHORE_PREFIX)
@@ -85,6 +96,15 @@ def printable(text: str) -> str:
     if text.isascii() and text.isprintable():
         return text
     return escape(text, keep=" '\"\\")
+
+
+def shell_words(words: Iterable[str]) -> str:
+    """Quote words for the shell, those that do not print as ``$'\\n'``, which bash and zsh take."""
+    import shlex
+
+    return " ".join(
+        shlex.quote(word) if printable(word) == word else f"$'{escape(word, keep=' ')}'" for word in words
+    )
 
 
 def _is_plain(character: str) -> bool:

@@ -394,7 +394,7 @@ def rename_with(old: Name, new: Name, flags: int, directory: Directory = DEV_SHM
         )
     except ShmError as error:
         if error.errno == errno.ENOENT and not flags & RENAME_EXCHANGE:
-            raise ShmError("renameat2", old, errno.ENOENT) from error
+            raise ShmError("renameat2", old, errno.ENOENT) from None
         raise
 
 
@@ -421,6 +421,22 @@ def munmap(address: int, length: int, name: Name) -> None:
     call("munmap", name, lambda: _c_call("munmap", address, length), lambda _: f"{address:#x}, {length}")
 
 
+_MADV_POPULATE_READ = 22
+
+
+def populate(address: int, length: int, name: Name) -> None:
+    """Map pages as a load does, which allocates those of a hole: madvise(2), Linux 5.14.
+
+    Raises ShmError, with EFAULT instead of a SIGBUS.
+    """
+    call(
+        "madvise",
+        name,
+        lambda: _c_call("madvise", address, length, _MADV_POPULATE_READ),
+        lambda _: f"{address:#x}, {length}, MADV_POPULATE_READ",
+    )
+
+
 _CACHESTAT = 451  # the same on every architecture but Alpha
 
 
@@ -431,17 +447,20 @@ class CacheStat(NamedTuple):
     evicted: int
 
 
-def cachestat(fd: int, name: Name) -> CacheStat:
-    """Where an object's pages are: cachestat(2), Linux 6.5. EPERM for who may not write to it."""
+def cachestat(fd: int, name: Name, offset: int = 0, length: int = 0) -> CacheStat:
+    """Where an object's pages are, to its end where ``length`` is 0: cachestat(2), Linux 6.5.
+
+    EPERM for who may not write to it.
+    """
 
     def ask() -> CacheStat:
         from ctypes import c_uint64
 
-        whole, found = (c_uint64 * 2)(), (c_uint64 * 5)()
-        _c_call("syscall", _CACHESTAT, fd, whole, found, 0)
+        part, found = (c_uint64 * 2)(offset, length), (c_uint64 * 5)()
+        _c_call("syscall", _CACHESTAT, fd, part, found, 0)
         return CacheStat(found[0] * PAGE_SIZE, found[3] * PAGE_SIZE)
 
-    return call("cachestat", name, ask, lambda _: f"{fd}, {{off=0, len=0}}, {{...}}, 0")
+    return call("cachestat", name, ask, lambda _: f"{fd}, {{off={offset}, len={length}}}, {{...}}, 0")
 
 
 def map_buffer(fd: int, length: int, writable: bool, name: Name) -> _mmap.mmap:

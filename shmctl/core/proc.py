@@ -10,7 +10,10 @@ import fcntl
 import os
 import re
 import struct
+import sys
 import time
+from array import array
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from typing import NamedTuple, TypeVar
 
@@ -509,6 +512,39 @@ def pages_by_node(pid: int, starts: Collection[int], deadline: float) -> dict[in
     except FileNotFoundError:
         return None if exists(pid) else nodes
     return nodes
+
+
+_PRESENT, _FRAME = 1 << 63, (1 << 55) - 1
+
+
+def frames(page: int, count: int) -> list[int]:
+    """The page frames of those of ``count`` pages of this process that are mapped (/proc/PID/pagemap).
+
+    Raises OSError, EPERM where the numbers are kept from this process.
+    """
+    fd = os.open(_path(None, "pagemap"), os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        entries = array("Q", os.pread(fd, 8 * count, 8 * page))
+    finally:
+        os.close(fd)
+    found = [entry & _FRAME for entry in entries if entry & _PRESENT]
+    if 0 in found:
+        raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
+    return found
+
+
+def charged_groups(frames: Iterable[int]) -> Counter[int]:
+    """How many page frames each memory control group is charged for, by the inode of its directory.
+
+    Of a group that has been removed the kernel names the nearest one above it that has not, and 0 where it
+    knows none. Raises OSError before it looks at ``frames`` if /proc/kpagecgroup is not for this process.
+    """
+    fd = os.open("/proc/kpagecgroup", os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        found = Counter(os.pread(fd, 8, 8 * frame) for frame in frames)
+    finally:
+        os.close(fd)
+    return Counter({int.from_bytes(inode, sys.byteorder): count for inode, count in found.items()})
 
 
 def _addresses(pid: int | None) -> list[int]:

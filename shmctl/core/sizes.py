@@ -1,6 +1,5 @@
 """Parse sizes, durations and modes; format sizes for people."""
 
-import math
 import re
 from typing import NamedTuple
 
@@ -79,7 +78,7 @@ def parse_duration(text: str) -> float:
 def check_seconds(what: str, seconds: float) -> float:
     """A program's ``seconds``, brought within 0 and DURATION_MAX. Raises InputError for NaN."""
     bounded = float(min(max(seconds, 0.0), DURATION_MAX))
-    if math.isnan(bounded):
+    if not bounded >= 0:
         raise InputError(f"invalid {what}: it is not a number")
     return bounded
 
@@ -146,6 +145,11 @@ def human_size(size: int) -> str:
     if whole >= 1024 and power < len(_LETTERS):
         return f"1.0{_LETTERS[power]}"
     return f"{whole}{_LETTERS[power - 1]}"
+
+
+def counted(count: int, noun: str, plural: str = "") -> str:
+    """``1 object``, ``2 objects``; ``plural`` is the noun's where an s does not make it."""
+    return f"{count} {noun if count == 1 else plural or noun + 's'}"
 
 
 ALL = -1

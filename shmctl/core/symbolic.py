@@ -27,7 +27,7 @@ class Mode(NamedTuple):
     changes: tuple[_Change, ...]
     umask: int
 
-    def __call__(self, mode: int) -> int:
+    def apply(self, mode: int) -> int:
         """Return the permission bits that follow from ``mode``."""
         mode &= _ALL
         for operator, what, affected in self.changes:

@@ -56,11 +56,13 @@ def _open_root(pid: int, path: bytes) -> int:
     except OSError as error:
         number = error.errno or errno.EIO
         if number in (errno.ENOENT, errno.ESRCH):
-            raise FileError("open", path, errno.ESRCH, detail=f"no process has PID {pid}") from error
+            raise FileError("open", path, errno.ESRCH, detail=f"no process has PID {pid}") from None
         hint = (
-            "it takes root, or the same user and namespace" if number in (errno.EACCES, errno.EPERM) else None
+            "only root, or the same user in the same namespace, may"
+            if number in (errno.EACCES, errno.EPERM)
+            else None
         )
-        raise FileError("open", path, number, hint=hint) from error
+        raise FileError("open", path, number, hint=hint) from None
 
 
 def _step(folder: int, name: bytes, above: bytes) -> int:
@@ -71,9 +73,9 @@ def _step(folder: int, name: bytes, above: bytes) -> int:
         path = above + b"/" + name
         number = error.errno or errno.EIO
         if number == errno.ENOENT:
-            raise FileError("open", path, number, detail="the process has no /dev/shm") from error
+            raise FileError("open", path, number, detail="the process has no /dev/shm") from None
         if number in (errno.ELOOP, errno.ENOTDIR):
             raise FileError(
-                "open", path, number, detail="it is a link or no directory; it is not followed"
-            ) from error
-        raise FileError("open", path, number) from error
+                "open", path, number, detail="it is a link, which is not followed, or no directory"
+            ) from None
+        raise FileError("open", path, number) from None

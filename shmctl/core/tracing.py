@@ -12,6 +12,9 @@ Result = TypeVar("Result")
 LineWriter = Callable[[str], None]
 _write_line: LineWriter | None = None
 
+line_is_open = False
+"""Whether output that may not end in a newline has gone to where the trace goes."""
+
 _OPEN_FLAGS = (
     "O_CREAT",
     "O_EXCL",
@@ -36,6 +39,12 @@ def trace_to(write_line: LineWriter | None) -> LineWriter | None:
 def is_tracing() -> bool:
     """Whether calls are traced."""
     return _write_line is not None
+
+
+def sent_to(fd: int) -> None:
+    """Note that data, of whatever ending, has gone to a descriptor past Python's buffers."""
+    global line_is_open
+    line_is_open |= fd == 1
 
 
 def emit(line: str) -> None:
@@ -66,7 +75,7 @@ def call(
     except OSError as error:
         number = error.errno or _errno.EIO
         trace_failure(shown_as or function, number, lambda: arguments(None))
-        raise ShmError(function, name, number) from error
+        raise ShmError(function, name, number) from None
     if _write_line is not None:
         _write_line(f"{shown_as or function}({arguments(result)}) = {(returned or _returned)(result)}")
     return result

@@ -59,7 +59,7 @@ def seek_hole(fd: int, offset: int, name: Name) -> int:
         )
     except ShmError as error:
         if error.errno == errno.ENXIO:
-            raise shrunk("lseek", name) from error
+            raise shrunk("lseek", name) from None
         raise
 
 
@@ -121,6 +121,7 @@ def sendfile(out_fd: int, fd: int, offset: int | None, count: int, name: Name) -
         raise
     if tracing.is_tracing():
         place = "NULL" if offset is None else f"[{offset}] => [{offset + copied}]"
+        tracing.sent_to(out_fd)
         tracing.emit(f"sendfile({out_fd}, {fd}, {place}, {count}) = {copied}")
     return copied
 

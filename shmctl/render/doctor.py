@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from shmctl.core.inspect.doctor.findings import Finding, Scope, Status
+from shmctl.core.sizes import counted
 from shmctl.render.aligned import write_table
 from shmctl.render.output import Cell, Heading, Output
 from shmctl.render.records import name_fields
@@ -46,7 +47,8 @@ def write_findings(output: Output, unsorted: Sequence[Finding]) -> None:
         headings = [Heading("STATUS"), Heading("CHECK"), Heading("SEEN")]
         write_table(output, headings, [_screen_row(finding) for finding in findings])
         counts = Counter(finding.outcome.status for finding in findings)
-        totals = ", ".join(f"{counts[status]} {status.value}" for status in Status if counts[status])
+        same = {status: status.value if status in (Status.OK, Status.UNKNOWN) else "" for status in Status}
+        totals = ", ".join(counted(counts[each], each.value, same[each]) for each in Status if counts[each])
         console(output).print(f"\n{totals}")
     else:
         headings = [Heading(text) for text in ("STATUS", "CHECK", "SCOPE", "SEEN", "ADVICE")]

@@ -1,6 +1,7 @@
 """Events, a line each: columns that need no look ahead, or JSON."""
 
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Any
 
 from shmctl.core.events.changes import EventKind
@@ -8,7 +9,7 @@ from shmctl.core.events.watch import Event
 from shmctl.core.models import user_name
 from shmctl.core.names import escape
 from shmctl.render.output import Output
-from shmctl.render.records import name_fields
+from shmctl.render.records import command_text, name_fields
 from shmctl.render.times import iso_time
 
 _ROW = "{:<15}  {:<6}  {:<20}  {:>8}  {:>7}  {:<8}  {}"
@@ -68,6 +69,8 @@ def _cells(output: Output, event: Event) -> tuple[str, ...]:
     )
 
 
+# Most events of a flood come from few processes.
+@lru_cache(maxsize=128)
 def _shown(command: str) -> str:
     return escape(command[:_MOST_OF_A_COMMAND], keep=" '\"")
 
@@ -85,7 +88,7 @@ def _record(event: Event) -> dict[str, Any]:
         "pid": process.pid if process else None,
         "uid": uid,
         "user": None if uid is None else user_name(uid),
-        "command": command and command.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace"),
+        "command": command and command_text(command),
     }
 
 

@@ -9,7 +9,7 @@ from shmctl.core.models import ObjectInfo, user_name
 from shmctl.core.names import escape
 from shmctl.render.aligned import write_table
 from shmctl.render.output import Cell, Heading, Output
-from shmctl.render.records import name_fields
+from shmctl.render.records import command_text, name_fields
 
 _UNTOLD = "-"
 
@@ -38,7 +38,7 @@ def _process_fields(holder: Holder | None) -> dict[str, Any]:
         "pid": holder.pid,
         "uid": holder.uid,
         "user": user_name(holder.uid),
-        "command": holder.command.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace"),
+        "command": command_text(holder.command),
         "access": holder.access,
         "mapped": holder.mapped,
         "fds": sorted(holder.fds),

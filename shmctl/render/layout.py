@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from shmctl.core.layouts.layout import Layout
 from shmctl.core.layouts.outline import Leaf, Row, leaves, outline
 from shmctl.core.layouts.values import escape
+from shmctl.core.sizes import counted
 from shmctl.render.aligned import write_table
 from shmctl.render.output import Cell, Heading, Output
 
@@ -23,7 +24,7 @@ def write_layout(output: Output, layout: Layout, cache_line: int) -> None:
     parts = [f"size {layout.size}", f"alignment {layout.alignment}"]
     parts += [f"holes {_size(holes)}"] * bool(holes) + [f"padding {_size(padding)}"] * bool(padding)
     lines = -(-layout.size // cache_line)
-    parts.append(f"{lines} cache line{'s' * (lines != 1)} of {cache_line}")
+    parts.append(f"{counted(lines, 'cache line')} of {cache_line}")
     output.stream.write(f"\n{escape(layout.name)}: {', '.join(parts)}\nsource: {layout.source}\n")
 
 

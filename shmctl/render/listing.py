@@ -101,6 +101,32 @@ COLUMNS = {
     "ctime": _time("CTIME", "st.st_ctime_ns"),
     "btime": Column("BTIME", _birth_time, _birth_time_writer, style="cyan", json=_birth_time_json),
 }
+MEANINGS = {
+    "name": "its name, with the slash",
+    "size": "its length in bytes (st_size)",
+    "allocated": "the memory it takes, in whole pages; of a directory, its content's",
+    "mode": "type and permissions, as ls -l shows them",
+    "owner": "the user it belongs to",
+    "group": "the group it belongs to",
+    "modified": "when its content last changed, unless through a mapping",
+    "kind": "shm or semaphore; with --all also directory, symlink, socket, other",
+    "path": "its file: /dev/shm and the name",
+    "uid": "the number of its owner",
+    "gid": "the number of its group",
+    "nlink": "how many names it has (hard links)",
+    "inode": "the number of its file in the file system",
+    "device": "the number of its file system",
+    "atime": "when it was last read",
+    "mtime": "the same as modified",
+    "ctime": "when content, mode, owner or name last changed",
+    "btime": "when it was created: a call of statx for each object",
+    "holders": "the PIDs of the processes that have it open or mapped",
+    "verdict": "held, orphan, kept or unknown, as 'shmctl leaks' gives it",
+    "software": "which software makes objects of such names",
+    "creator": "the PID in the name, and whether it is alive, dead or not-visible",
+}
+"""What each column shows: the one table for ``--columns help``, the manual and completion."""
+
 # These take a look at processes, or a verdict.
 JUDGED_COLUMNS = ("holders", "verdict")
 # And these the families of names.
@@ -108,12 +134,18 @@ MADE_COLUMNS = ("software", "creator")
 # Nobody pays for these without asking: the birth time takes a call for each object.
 GATHERED_COLUMNS = ("btime", *JUDGED_COLUMNS, *MADE_COLUMNS)
 DEFAULT_COLUMNS = ("name", "size", "allocated", "mode", "owner", "group", "modified", "kind")
-ALL_COLUMNS = (*COLUMNS, *JUDGED_COLUMNS, *MADE_COLUMNS)
+ALL_COLUMNS = tuple(MEANINGS)
+HELP = ("help",)
 _AT_A_TIME = 500
 
 
 def parse_columns(text: str) -> tuple[str, ...]:
-    """``size,name`` picks columns; ``+inode,nlink`` (a ``+`` before any) adds them to the default ones."""
+    """``size,name`` picks columns; ``+inode,nlink`` (a ``+`` before any) adds them to the default ones.
+
+    ``help`` alone asks what each means: `HELP`.
+    """
+    if text == "help":
+        return HELP
     wanted = text.removeprefix("+").split(",")
     columns = [column.strip().removeprefix("+").lower() for column in wanted]
     for column in columns:
@@ -174,6 +206,12 @@ def _optional_text(heading: str, value: Callable[[ObjectInfo], str | None]) -> C
         return lambda text: escape(text or "-", keep=" " if output.terminal else "")
 
     return Column(heading, lambda info: value(info) or "", writer, json=value)
+
+
+def write_meanings(output: Output) -> None:
+    """Write what each column shows."""
+    headings = [Heading("COLUMN"), Heading("MEANING")]
+    write_rows(output, headings, list(MEANINGS.items()), (("bold", "") for _ in MEANINGS))
 
 
 def write_listing(output: Output, infos: Sequence[ObjectInfo], chosen: Sequence[Column]) -> None:

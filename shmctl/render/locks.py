@@ -7,7 +7,7 @@ from shmctl.core.inspect.blockers import Lock, Party
 from shmctl.core.names import escape
 from shmctl.render.aligned import write_table
 from shmctl.render.output import Heading, Output
-from shmctl.render.records import name_fields
+from shmctl.render.records import command_text, name_fields
 
 _SHORT = {"pthread_mutex_t": "mutex", "pthread_rwlock_t": "rwlock", "pthread_cond_t": "cond"}
 _SHORT |= {"pthread_barrier_t": "barrier", "pthread_spinlock_t": "spinlock", "semaphore": "sem"}
@@ -72,6 +72,6 @@ def _party_record(party: Party) -> dict[str, Any]:
     command = party.command
     return {
         "pid": party.pid,
-        "command": command and command.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace"),
+        "command": command and command_text(command),
         "alive": party.alive,
     }

@@ -101,12 +101,12 @@ METRICS = (
     ),
     Metric(
         "unlinked_objects",
-        "Objects that have no name any more and are held by a process.",
+        "Unlinked objects that a process holds.",
         _one(lambda t: t.unlinked.objects),
     ),
     Metric(
         "unlinked_objects_size_bytes",
-        "Length of the objects that have no name any more.",
+        "Length of the unlinked objects.",
         _one(lambda t: t.unlinked.size),
     ),
     Metric(

@@ -3,7 +3,7 @@
 import io
 from typing import NamedTuple, TextIO
 
-from shmctl.core.sizes import human_size
+from shmctl.core.sizes import counted, human_size
 from shmctl.render.times import short_time
 
 Row = tuple[str, ...]
@@ -45,6 +45,10 @@ class Output(NamedTuple):
     def size(self, size: int) -> str:
         """A size in bytes, in three digits for people."""
         return human_size(size) if self.human_sizes else str(size)
+
+    def amount(self, size: int) -> str:
+        """The same with its unit."""
+        return human_size(size) if self.human_sizes else counted(size, "byte")
 
     def time(self, nanoseconds: int) -> str:
         """A time since the epoch."""

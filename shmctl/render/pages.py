@@ -4,9 +4,10 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from shmctl.core import posix
+from shmctl.core.inspect.charges import Charge
 from shmctl.core.inspect.pages import Pages
 from shmctl.core.names import escape
-from shmctl.core.sizes import human_size
+from shmctl.core.sizes import counted, human_size
 
 if TYPE_CHECKING:
     from shmctl.render.output import Output
@@ -26,16 +27,25 @@ def pages_record(pages: Pages) -> dict[str, Any]:
         "map": pages.map,
         "extents": [{"offset": each.offset, "length": each.length} for each in pages.extents],
         "extents_complete": pages.complete,
+        "charged": pages.charged and [_charge_record(each) for each in pages.charged],
         "mapped_by": [each._asdict() for each in pages.mapped],
         "unknown": pages.unknown,
+    }
+
+
+def _charge_record(charge: Charge) -> dict[str, Any]:
+    return {
+        "cgroup": charge.path and charge.path.decode("utf-8", "replace"),
+        "inode": charge.inode,
+        "bytes": charge.size,
+        **charge.place._asdict(),
     }
 
 
 def page_rows(output: "Output", pages: Pages) -> Iterator[tuple[str, str]]:
     """A label and a text for each thing that is known, and for each that is not."""
     if pages.data is not None:
-        count = len(pages.extents)
-        yield "data", f"{_size(pages.data)} in {count} {'extent' if count == 1 else 'extents'}"
+        yield "data", f"{_size(pages.data)} in {counted(len(pages.extents), 'extent')}"
         yield "holes", _size(pages.size - pages.data)
     if pages.reserved:
         yield "reserved", f"{_size(pages.reserved)} allocated without data"
@@ -43,6 +53,11 @@ def page_rows(output: "Output", pages: Pages) -> Iterator[tuple[str, str]]:
         yield "page cache", _size(pages.cached)
     if pages.swapped is not None:
         yield "swap", _size(pages.swapped)
+    for charge in pages.charged or ():
+        unseen = (
+            f"a group that is not visible from here (inode {charge.inode})" if charge.inode else "no group"
+        )
+        yield "charged", f"{_size(charge.size)} to {escape(charge.path or b'') or unseen}"
     for each in pages.mapped:
         parts = [f"{_size(each.resident)} resident", f"{_size(each.dirty)} dirty", f"{_size(each.huge)} huge"]
         parts += [f"{_size(size)} on node {node}" for node, size in sorted((each.nodes or {}).items())]

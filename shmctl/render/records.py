@@ -15,6 +15,11 @@ def name_fields(name: bytes) -> dict[str, str]:
         return {"name": name.decode("utf-8", "replace"), "name_bytes": name.hex()}
 
 
+def command_text(command: str) -> str:
+    """A process's command as JSON has it: bytes that are not UTF-8 as ``\\xff``."""
+    return command.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
 def object_record(info: ObjectInfo) -> dict[str, Any]:
     """An object by the keys that scripts rely on."""
     st = info.st

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from shmctl.core.models import Kind, ObjectInfo, user_name
 from shmctl.core.names import Name, escape
-from shmctl.core.sizes import human_size
+from shmctl.core.sizes import counted, human_size
 from shmctl.render.records import mode_text, object_record
 from shmctl.render.times import iso_time
 
@@ -105,7 +105,7 @@ def _rows(info: ObjectInfo) -> list[tuple[str, str]]:
         ("st_rdev", str(st.st_rdev)),
         ("st_size", f"{st.st_size}" + (f" ({human_size(st.st_size)})" if st.st_size >= 1024 else "")),
         ("st_blksize", str(st.st_blksize)),
-        ("st_blocks", f"{st.st_blocks} ({info.allocated} bytes allocated)"),
+        ("st_blocks", f"{st.st_blocks} ({counted(info.allocated, 'byte')} allocated)"),
         ("st_atime", _time_text(st.st_atime_ns)),
         ("st_mtime", _time_text(st.st_mtime_ns)),
         ("st_ctime", _time_text(st.st_ctime_ns)),

@@ -10,6 +10,7 @@ from shmctl.core.inspect.peaks import Peak
 from shmctl.core.inspect.usage import INSIDE_DIRECTORIES, Mounted, Usage
 from shmctl.core.names import escape
 from shmctl.core.proc import uninspected_text
+from shmctl.core.sizes import counted
 from shmctl.render.aligned import write_table
 from shmctl.render.holders import holder_record
 from shmctl.render.output import Cell, Heading, Output
@@ -109,13 +110,16 @@ def write_usage(
 
 
 def _total_rows(output: Output, where: Mounted, usage: Usage) -> Iterator[list[Cell]]:
-    note = "" if where.pid is None else f"seen by PID {where.pid}"
+    notes = [escape(usage.path) if where.pid is None else f"seen by PID {where.pid}"]
+    if where.is_left:
+        notes.append("which no process has as its /dev/shm")
     if where.place.container:
-        note += f", container {where.place.container[:12]}"
+        notes.append(f"container {where.place.container[:12]}")
     if where.place.pod:
-        note += f", pod {where.place.pod}"
-    limit = "" if usage.capacity else ", which has no limit"
-    yield _row(output, "total", "capacity", usage.capacity, (note or escape(usage.path)) + limit)
+        notes.append(f"pod {where.place.pod}")
+    if not usage.capacity:
+        notes.append("which has no limit")
+    yield _row(output, "total", "capacity", usage.capacity, ", ".join(notes))
     used = f"{100 * usage.used // usage.capacity}%" if usage.capacity else ""
     inodes = f"{usage.inodes_used} of {usage.inodes} inodes"
     yield _row(output, "total", "used", usage.used, ", ".join(filter(None, (used, inodes))))
@@ -151,14 +155,13 @@ def _part_rows(output: Output, usage: Usage) -> Iterator[list[Cell]]:
 
 
 def _folder_note(folder: Folder) -> str:
-    files = "1 file" if len(folder.files) == 1 else f"{len(folder.files)} files"
-    parts = [files, escape(folder.software or "", keep=" "), folder.creator_text]
+    parts = [counted(len(folder.files), "file"), escape(folder.software or "", keep=" "), folder.creator_text]
     return ", ".join(filter(None, parts))
 
 
 def _why_unexplained(usage: Usage) -> str:
     if usage.given_back:
-        return f"{usage.given_back} bytes were given back while they were counted"
+        return f"{counted(usage.given_back, 'byte')} given back while they were counted"
     if not usage.unexplained:
         return "it all adds up"
     if not usage.whole:

@@ -7,6 +7,7 @@ from shmctl.core.inspect.gc import Removal
 from shmctl.core.inspect.lease import GRANTED, REFUSED
 from shmctl.core.inspect.verdicts import Judgement, Verdict
 from shmctl.core.names import Name, escape, printable
+from shmctl.core.sizes import counted
 from shmctl.render.aligned import write_rows, write_table
 from shmctl.render.output import Heading, Output
 from shmctl.render.records import object_record
@@ -19,14 +20,14 @@ VERDICT_STYLES = {
 }
 
 
-def judgement_record(judgement: Judgement, holders: Sequence[int]) -> dict[str, Any]:
-    """An object with its verdict, by the keys that scripts rely on."""
+def judgement_record(judgement: Judgement, holders: Sequence[int] | None) -> dict[str, Any]:
+    """An object with its verdict, by the keys that scripts rely on; ``holders`` is None if nobody looked."""
     return {
         **object_record(judgement.info),
         "allocated": judgement.allocated,
         "verdict": judgement.verdict.value,
         "reasons": list(judgement.reasons),
-        "holders": list(holders),
+        "holders": None if holders is None else list(holders),
         "software": judgement.software,
         "creator_pid": judgement.creator_pid,
     }
@@ -34,7 +35,7 @@ def judgement_record(judgement: Judgement, holders: Sequence[int]) -> dict[str, 
 
 def removal_record(removal: Removal) -> dict[str, Any]:
     """Return the record of a removal."""
-    record = judgement_record(removal.judgement, [])
+    record = judgement_record(removal.judgement, None)
     return {**record, "removed": removal.left is None, "freed": removal.freed, "left": removal.left}
 
 
@@ -48,8 +49,8 @@ def write_judgements(
 ) -> None:
     """Write objects with their verdicts and reasons, and the totals.
 
-    A terminal gets the worst and largest first, the PIDs of holders, and of more than a few objects
-    one line each.
+    A terminal gets the worst and largest first, and of more than a few objects one line each. ``pids`` are
+    those of holders, as far as they are known.
     """
     if output.terminal and judgements:
         ordered = sorted(
@@ -58,7 +59,7 @@ def write_judgements(
         )
         _write_for_people(output, ordered, pids)
     else:
-        _write_all(output, judgements)
+        _write_all(output, judgements, pids)
 
 
 def _write_for_people(
@@ -106,19 +107,16 @@ def _totals(output: Output, judgements: Sequence[Judgement]) -> Iterator[str]:
             yield f"{len(of_it)} {verdict} {output.size(sum(each.allocated for each in of_it))}"
 
 
-def _write_all(output: Output, judgements: Sequence[Judgement]) -> None:
+def _write_all(output: Output, judgements: Sequence[Judgement], pids: Mapping[Name, Sequence[int]]) -> None:
     headings = [Heading("NAME"), Heading("ALLOCATED", right=True), Heading("VERDICT"), Heading("REASONS")]
     # Most objects share their reasons with many others.
-    reasons = {each.reasons: _reasons(each) for each in judgements}
-    rows = [
-        (
-            escape(each.info.name),
-            output.size(each.allocated),
-            each.verdict.value,
-            reasons[each.reasons],
-        )
-        for each in judgements
-    ]
+    texts = {each.reasons: _reasons(each) for each in judgements}
+    rows = []
+    for each in judgements:
+        reasons = texts[each.reasons]
+        if (found := pids.get(each.info.name)) and REFUSED in each.reasons:
+            reasons += f"; PID {', '.join(map(str, found))}"
+        rows.append((escape(each.info.name), output.size(each.allocated), each.verdict.value, reasons))
     write_rows(output, headings, rows, ())
     if output.headings:
         output.stream.write("\n")
@@ -161,9 +159,9 @@ def write_plan(output: Output, orphans: Sequence[Judgement], judged: int) -> Non
         headings = [Heading("NAME"), Heading("ALLOCATED", right=True), Heading("OWNER"), Heading("REASONS")]
         write_table(output, headings, [_plan_row(output, each) for each in orphans])
         output.stream.write("\n")
-    allocated = output.size(sum(each.allocated for each in orphans))
-    unit = "" if output.human_sizes else " bytes"
-    output.stream.write(f"{len(orphans)} of {judged} objects are orphans to remove, {allocated}{unit}\n")
+    freed = output.amount(sum(each.allocated for each in orphans))
+    are = "is an orphan" if 1 in (len(orphans), judged) else "are orphans"
+    output.stream.write(f"{len(orphans)} of {counted(judged, 'object')} {are} to remove, {freed}\n")
 
 
 def _plan_row(output: Output, judgement: Judgement) -> list[tuple[str, str]]:

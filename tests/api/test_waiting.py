@@ -262,6 +262,7 @@ def test_ctrl_c_ends_a_wait(name: str) -> None:
     source = """
 import os, shmctl, signal, sys, threading
 name, what = sys.argv[1:]
+shmctl.wait(name, "== 0", type="int8")  # loads modules: a signal in an import leaves a file open
 threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGINT)).start()
 try:
     if what == "semaphore":

@@ -69,7 +69,7 @@ def test_symbolic_modes_are_those_of_chmod(seed: int, tmp_path: Path) -> None:
         for umask, before, mode in cases
     ]
     shell = run_command(["sh", "-c", "\n".join([f"touch {file}", *lines])])
-    found = [f"{parse_symbolic(mode, umask)(before):o}" for umask, before, mode in cases]
+    found = [f"{parse_symbolic(mode, umask).apply(before):o}" for umask, before, mode in cases]
     assert list(zip(cases, found, strict=True)) == list(zip(cases, shell.text.split(), strict=True))
 
 

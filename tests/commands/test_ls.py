@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.commands.test_stat import by_stat
+from tests.e2e.terminal import on_terminal, without_styles
 from tests.support import PREFIX, done, in_tiny_shm, path_of, run, run_command, shmctl_argv
 
 DEFAULT = ["NAME", "SIZE", "ALLOCATED", "MODE", "OWNER", "GROUP", "MODIFIED", "KIND"]
@@ -67,6 +68,20 @@ def test_columns(three: list[str], columns: str, headings: list[str]) -> None:
     heading, *rows = done("ls", "-o", columns, *three).splitlines()
     assert heading.split() == headings
     assert all(len(row.split()) == len(headings) for row in rows)
+
+
+def test_help_for_columns_explains_each_that_there_is(three: list[str]) -> None:
+    """And fits the screen that it is read on."""
+    heading, *rows = done("ls", "--columns", "help").splitlines()
+    assert heading.split() == ["COLUMN", "MEANING"]
+    columns = [row.split()[0] for row in rows]
+    assert done("ls", "-o", ",".join(columns), three[0]).splitlines()[0].split() == [
+        column.upper() for column in columns
+    ]
+    assert set(DEFAULT) <= {column.upper() for column in columns}
+    shown = without_styles(on_terminal("ls", "--columns", "help").out).decode().splitlines()
+    assert len(shown) == len(rows) + 2 <= 24
+    assert all(len(row.split(maxsplit=1)[1]) > 10 for row in rows)
 
 
 def test_values_of_columns(three: list[str]) -> None:

@@ -3,8 +3,10 @@
 import os
 import stat
 import subprocess
+import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -139,22 +141,35 @@ def test_it_waits_for_the_locks(names: list[str], how: str) -> None:
     assert seen == [0]
 
 
-def test_two_that_exchange_at_once(names: list[str]) -> None:
+@pytest.mark.parametrize("processes", [False, True], ids=["threads", "processes"])
+def test_two_that_exchange_at_once(names: list[str], processes: bool) -> None:
     """Neither waits for the other for ever, and nothing gets lost."""
     first, second, _ = names
     both = {make(first), make(second)}
+    rounds = race_rounds(100)
+    code = f"import sys, shmctl\nfor _ in range({rounds}): shmctl.rename(*sys.argv[1:], exchange=True)"
 
     def swap(*pair: str) -> None:
-        for _ in range(race_rounds(100)):
-            shmctl.rename(*pair, exchange=True)
+        if processes:
+            assert run_command([sys.executable, "-c", code, *pair]).status == 0
+        else:
+            for _ in range(rounds):
+                shmctl.rename(*pair, exchange=True)
 
-    threads = [threading.Thread(target=swap, args=pair) for pair in ((first, second), (second, first))]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(60)
-        assert not thread.is_alive()
+    with ThreadPoolExecutor(2) as pool:
+        swapping = [pool.submit(swap, first, second), pool.submit(swap, second, first)]
+        for each in swapping:
+            each.result(50)
     assert {inode(first), inode(second)} == both
+
+
+def test_two_names_of_one_object(names: list[str]) -> None:
+    """Its lock is taken once; rename(2) leaves both names as they are."""
+    first, second, _ = names
+    was = make(first)
+    path_of(second).hardlink_to(path_of(first))
+    assert run("mv", "--exchange", first, second) == run("mv", "--replace", first, second)
+    assert inode(first) == inode(second) == was
 
 
 def test_the_library_renames(names: list[str]) -> None:

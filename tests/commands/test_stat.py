@@ -41,17 +41,17 @@ def differences(letters: Sequence[str], name: str, **environment: str) -> list[t
     assert result.status == 0, result
     theirs = by_stat("~".join(texts), name, **environment)
     both = zip(texts, result.out.split(b"~"), theirs.split(b"~"), strict=True)
-    return [(text, our, their) for text, our, their in both if our != their]
+    found = [(text, our, their) for text, our, their in both if our != their]
+    if by_stat("%+s", name) != b"+7000\n":
+        # stat(1) of coreutils 9.7, for one, prints sizes as unsigned and ignores these flags.
+        found = [each for each in found if not (each[0].endswith("s") and {"+", " "} & set(each[0]))]
+    return found
 
 
 @pytest.mark.parametrize("letter", LETTERS)
 def test_letters(target: str, letter: str) -> None:
     """Each as stat(1) prints it, alone and with flags, widths and precisions."""
-    found = differences([letter], target)
-    if letter == "s" and by_stat("%+s", target) != b"+7000\n":
-        # Some versions of stat(1) ignore these flags here.
-        found = [each for each in found if not {"+", " "} & set(each[0])]
-    assert not found
+    assert not differences([letter], target)
 
 
 @pytest.mark.parametrize(

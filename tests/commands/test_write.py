@@ -6,6 +6,7 @@ import struct
 
 import pytest
 
+from shmctl.core.sizes import counted
 from tests.support import done, path_of, run, run_command, shmctl_argv
 
 
@@ -323,4 +324,4 @@ def test_verbose(target: str) -> None:
 def test_verbose_counts_a_byte_once(target: str, assignments: list[str], stored: int) -> None:
     declaration = "int a; int b; unsigned char c: 3, d: 3; union { int both; short half; };"
     shown = done("write", target, "--struct", declaration, *assignments, "-v")
-    assert shown == f"stored {stored} bytes in {target}\n"
+    assert shown == f"stored {counted(stored, 'byte')} in {target}\n"

@@ -14,7 +14,7 @@ from shmctl.core import cgroup, errors
 from shmctl.core.cgroup import Group, check_allowance, find_allowance, find_groups
 from shmctl.core.errors import ShmError
 from shmctl.core.names import parse_name
-from tests.support import in_tiny_shm
+from tests.support import in_tiny_shm, memory_group
 
 MIB = 1 << 20
 INFINITY = float("inf")
@@ -141,23 +141,14 @@ def test_this_process_is_found() -> None:
 
 @pytest.fixture
 def small_group() -> Iterator[Path]:
-    """A memory control group of 100 MiB without swap, of the version that this machine has for memory."""
-    groups = cgroup.own_groups()
-    path = Path(os.fsdecode(groups[-1].path if groups else b"/nowhere")) / f"shmctl-test-{os.getpid()}"
-    try:
-        path.mkdir()
-    except OSError as error:
-        pytest.skip(f"no memory control group can be made here: {error}")
-    limits = {1: ("limit_in_bytes", "memsw.limit_in_bytes"), 2: ("max", "swap.max")}[groups[-1].version]
-    try:
-        if not (path / f"memory.{limits[0]}").exists():
-            pytest.skip("this machine's control groups have no memory controller")
-        (path / f"memory.{limits[0]}").write_text(str(100 * MIB))
-        if (path / f"memory.{limits[1]}").exists():
-            (path / f"memory.{limits[1]}").write_text(str(100 * MIB if groups[-1].version == 1 else 0))
+    """A memory control group of 100 MiB without swap."""
+    with memory_group() as path:
+        v1 = (path / "memory.limit_in_bytes").exists()
+        limit, swap = ("limit_in_bytes", "memsw.limit_in_bytes") if v1 else ("max", "swap.max")
+        (path / f"memory.{limit}").write_text(str(100 * MIB))
+        if (path / f"memory.{swap}").exists():
+            (path / f"memory.{swap}").write_text(str(100 * MIB if v1 else 0))
         yield path
-    finally:
-        path.rmdir()
 
 
 TOO_MUCH = {

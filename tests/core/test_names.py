@@ -1,11 +1,12 @@
 import os
+import subprocess
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shmctl.core.errors import InputError
-from shmctl.core.names import escape, is_semaphore, parse_name, printable
+from shmctl.core.names import escape, is_semaphore, parse_name, printable, shell_words
 
 valid_names = st.binary(min_size=1, max_size=255).filter(
     lambda b: b"/" not in b and b"\0" not in b and b not in (b".", b"..")
@@ -88,3 +89,12 @@ def test_printable_sentences_keep_what_prints(text: str) -> None:
 def test_semaphores_are_known_by_name() -> None:
     assert is_semaphore(parse_name("sem.x"))
     assert not is_semaphore(parse_name("semaphore"))
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(st.binary(min_size=1).map(lambda raw: os.fsdecode(raw.replace(b"\0", b"'"))), max_size=5))
+def test_words_are_the_shells_again(words: list[str]) -> None:
+    quoted = shell_words(words)
+    assert quoted.isprintable()
+    done = subprocess.run(["bash", "-c", f"printf '%s\\0' {quoted}"], capture_output=True, check=True)
+    assert done.stdout.split(b"\0")[:-1] == ([os.fsencode(word) for word in words] or [b""])

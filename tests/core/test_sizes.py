@@ -1,4 +1,5 @@
 import contextlib
+import re
 import subprocess
 from pathlib import Path
 
@@ -10,12 +11,14 @@ from shmctl.core.errors import InputError
 from shmctl.core.sizes import (
     DURATION_MAX,
     OFF_T_MAX,
+    counted,
     human_size,
     parse_duration,
     parse_mode,
     parse_resize,
     parse_size,
 )
+from tests.support import run
 
 
 @pytest.mark.parametrize(
@@ -157,3 +160,30 @@ def test_human_sizes_are_those_of_ls(tmp_path: Path) -> None:
     for size in sizes:
         shown = subprocess.run(["numfmt", "--to=iec", str(size)], capture_output=True, text=True, check=True)
         assert human_size(size) == shown.stdout.strip(), size
+
+
+def test_counts_agree_with_their_nouns(name: str) -> None:
+    """Of everything there is one, in the messages of many commands."""
+    assert [counted(n, "byte") for n in (0, 1, 2)] == ["0 bytes", "1 byte", "2 bytes"]
+    assert counted(1, "directory", "directories") == "1 directory"
+    assert counted(3, "directory", "directories") == "3 directories"
+    copy = f"{name}-copy"
+    lines = [
+        ["create", name],
+        ["truncate", "-v", "-s", "1", name],
+        ["write", "-v", name, "x"],
+        ["write", name, "xy"],
+        ["write", name, "-o", "1", "x"],
+        ["read", name, "-o", "2"],
+        ["read", name, "-o", "1", "--type", "char"],
+        ["read", name, "--type", "int32"],
+        ["read", name, "--struct", "int x"],
+        ["cp", "-v", name, copy],
+        ["write", name, "--struct", "int a[1]", "a={}"],
+        ["gc", "--min-age", "0", copy],
+        ["gc", "--min-age", "0", "--yes", copy],
+    ]
+    shown = "".join(result.text + result.errors for result in (run(*line) for line in lines))
+    assert "0 to 1 byte\n" in shown and "1 of 1 object is an orphan to remove, 4096 bytes\n" in shown
+    assert "1 byte at offset 1 does not fit in its 1 byte" in shown
+    assert not re.findall(r"\b1 (?:bytes|objects|orphans|elements|values|seconds)\b", shown), shown

@@ -366,7 +366,7 @@ def test_replacing_what_has_been_replaced_meanwhile(name: str) -> None:
         path_of(name + "-other").rename(path_of(name))
         _, err = process.communicate(timeout=TIMEOUT)
     assert process.returncode == 1
-    assert f"shmctl: write: {name}: another one has taken this name meanwhile" in err.decode()
+    assert f"shmctl: write: {name}: another object took this name meanwhile" in err.decode()
     assert "(EEXIST)\n" in err.decode()
     assert path_of(name).read_bytes() == b"another's"
 

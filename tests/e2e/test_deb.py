@@ -20,7 +20,8 @@ pytestmark = [
 def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("deb")
     env = environment()
-    env.pop("PYTHONWARNINGS", None)  # pip has its own
+    for name in ("PYTHONWARNINGS", "PYTHONDONTWRITEBYTECODE"):
+        env.pop(name, None)  # pip has warnings of its own
     subprocess.run(
         [sys.executable, ROOT / "packaging/deb.py", "--output", folder],
         env=env,
@@ -60,6 +61,10 @@ def test_it_works_in_its_place(tree: Path) -> None:
     """
     out = installed(tree, script)
     assert out == 'x=7\nc=A\n"verdict": "orphan"\n/usr/share/man/man1/shmctl.1.gz\n'
+
+
+def test_only_postinst_compiles_it(tree: Path) -> None:
+    assert not list(tree.rglob("__pycache__"))
 
 
 def test_each_shell_finds_its_completion(tree: Path) -> None:

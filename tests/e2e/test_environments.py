@@ -54,7 +54,7 @@ ALL: dict[str, Command] = {
     "df": (("df",), 0, "(?s)GROUP .*total .*used .*"),
     "metrics": (("metrics",), 0, "(?s)# HELP .*"),
     "doctor": (("doctor",), 0, "(?s)STATUS .* directory .* remove-ipc .*"),
-    "gc": (("gc", "--min-age", "0", "--yes", "NAME"), 0, r"(?s).*removed 1 of 1 orphans; \d+ bytes freed\n"),
+    "gc": (("gc", "--min-age", "0", "--yes", "NAME"), 0, r"(?s).*removed 1 of 1 orphan; \d+ bytes freed\n"),
     "reserve": (("create", "NAME", "-s", "4096", "--reserve"), 0, ""),
     "rm": (("rm", "NAME"), 0, ""),
     "write --create": (("write", "NAME", "--create"), 0, ""),
@@ -238,9 +238,9 @@ def test_dev_shm_is_a_link() -> None:
     shm += "head -c 9000 /dev/zero >/run/shm/d/x"
     looks = {"df": ALL["df"], "df --all": (("df", "--all"), 0, ""), "doctor": ALL["doctor"]}
     ended = drive(Job(), namespace(shm), commands=looks)
-    assert re.search(r"in directories +12288 ", ended["df"].out), ended
+    assert re.search(r"directory:/d +12288 ", ended["df"].out), ended
     assert re.search(r"unexplained +0 ", ended["df"].out), ended
-    assert re.search(r"in directories +12288 ", ended["df --all"].out), ended
+    assert re.search(r"directory:/d +12288 ", ended["df --all"].out), ended
     assert re.search(r"ok +file-system .* a tmpfs of its own", ended["doctor"].out), ended
 
 
@@ -320,7 +320,7 @@ def test_leases_off() -> None:
     check(ended, NO_ORPHANS)
     assert "leases do not work here (EINVAL)" in ended["leaks"].err
     assert "leases do not work here (EINVAL)" in ended["doctor"].out
-    assert "0 of 1 objects are orphans" in ended["gc"].out
+    assert "0 of 1 object is an orphan" in ended["gc"].out
 
 
 # Streams, locales, terminals

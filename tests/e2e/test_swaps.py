@@ -144,7 +144,7 @@ def test_rm_removes_what_it_asked_about(name: str, make: Callable[[Path], object
     path_of(name).write_bytes(b"shown")
     status, shown = answered(name, rb"remove .*\?", ["rm", "-i"], make)
     assert status == 1
-    assert f"shmctl: rm: {name}: another one has taken this name since; it is left as it is (ESTALE)" in shown
+    assert f"shmctl: rm: {name}: another object has taken this name since; it is left alone (ESTALE)" in shown
 
 
 def test_rm_of_what_went_while_it_asked(name: str) -> None:
@@ -167,7 +167,7 @@ def test_gc_removes_what_it_asked_about(name: str, make: Callable[[Path], object
     path_of(name).write_bytes(b"shown")
     status, shown = answered(name, rb"remove this orphan\?", ["gc", "--min-age", "0"], make)
     assert status == 0
-    assert "left" in shown and "removed 0 of 1 orphans" in shown
+    assert "left" in shown and "removed 0 of 1 orphan" in shown
 
 
 def test_gc_leaves_what_was_written_to_while_it_asked(name: str) -> None:

@@ -13,6 +13,7 @@ from typing import TypeAlias
 
 import pytest
 
+from tests.e2e.terminal import on_terminal, without_styles
 from tests.support import (
     NOBODY,
     Result,
@@ -748,3 +749,21 @@ def test_name_that_needs_escapes(name: str, tmp_path: Path) -> None:
     for command in (["create"], ["stat"], ["read"], ["ls"], ["rm"], ["unlink"]):
         result = run_command(strace_argv(log, shmctl_argv("--trace", *command, odd)))
         assert compare(spelled, log, result), command
+
+
+@pytest.mark.parametrize(
+    "args", [["--raw"], ["--raw", "--lock"], ["--text"], ["--json"], ["--hex"]], ids=" ".join
+)
+def test_output_and_trace_never_share_a_line(name: str, args: list[str]) -> None:
+    """Where both go to one terminal or one pipe, and the data has no newline at its end."""
+    make(name, b"Hello")
+    argv = shmctl_argv("--trace", "read", name, *args)
+    piped = subprocess.run(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=True, timeout=60)
+    for shown in (piped.stdout, without_styles(on_terminal("--trace", "read", name, *args).out)):
+        lines = shown.decode().splitlines()
+        assert sum(TRACE_LINE.fullmatch(line) is not None for line in lines) >= 3
+        assert sum("Hello" in line or "48 65 6c" in line or "48656c" in line for line in lines) == 1
+        assert not [line for line in lines if re.search(r"\) = \S", line) and not TRACE_LINE.fullmatch(line)]
+    apart = run_command(argv)
+    assert b"\n\n" not in apart.err
+    assert apart.err.startswith(b"shm_open(")

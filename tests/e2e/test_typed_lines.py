@@ -233,6 +233,11 @@ def test_typed(
         assert again != 2, complaint
 
 
+def test_a_name_of_digits_is_not_taken_for_the_size(capfd: pytest.CaptureFixture[str]) -> None:
+    assert run(["create", "/9", "100"]) == 2
+    assert capfd.readouterr().err.splitlines()[-1] == HINT + "create /9 --size 100"
+
+
 def typed(line: str, objects: dict[str, str], capfd: pytest.CaptureFixture[str]) -> tuple[int, str]:
     """Run a line in this process; returns its status and what it prints, with the short names."""
     if line.startswith("sem") and not line.startswith(("sem create", "sem_open")):

@@ -12,6 +12,7 @@ import resource
 import shutil
 import sys
 import tempfile
+import traceback
 from typing import Any, Literal, TextIO
 
 from hypothesis import HealthCheck, Phase, given, seed, settings
@@ -93,7 +94,7 @@ def check(args: Words, stdin: bytes, status: int, out: bytes, err: bytes) -> Non
     assert b"Traceback" not in err, shown
     lines = err.decode("utf-8", "surrogateescape").splitlines()
     # What a compiler says of a header is shown as it wrote it.
-    others = any(word.startswith("--h") for word in args) and not {"-h", "--help"} & set(args)
+    others = any(word.startswith(("--h", "--la")) for word in args) and not {"-h", "--help"} & set(args)
     traced = "--trace" in args or "batch" in args or others
     for line in lines:
         assert line.startswith(("shmctl: ", "hint: ", "/")) or traced, shown
@@ -187,8 +188,9 @@ def main() -> int:
     try:
         (seed(int(seed_text))(fuzz) if seed_text else fuzz)()
     except BaseException as problem:
-        shown = f"{type(problem).__name__}: {str(problem)[-4000:] or problem!r}\n"
-        os.write(streams.own_error, shown.encode("utf-8", "backslashreplace"))
+        for each in getattr(problem, "exceptions", [problem]):
+            shown = "".join(traceback.format_exception(each))[-4000:]
+            os.write(streams.own_error, shown.encode("utf-8", "backslashreplace"))
         return 3
     finally:
         shutil.rmtree(folder)

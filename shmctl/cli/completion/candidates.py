@@ -14,6 +14,7 @@ from click.shell_completion import CompletionItem
 
 from shmctl.core.models import DEV_SHM, Directory, Kind, ObjectInfo, user_name
 from shmctl.core.names import SEMAPHORE_PREFIX, SHELL_PREFIX, Name, printable
+from shmctl.core.sizes import counted
 
 PARTIAL = "partial"
 """The type of an item that goes on: no space follows it."""
@@ -98,7 +99,7 @@ def complete_owners(ctx: click.Context, param: click.Parameter, incomplete: str)
         owner = user_name(info.st.st_uid)
         counts[owner] = counts.get(owner, 0) + 1
     return [
-        CompletionItem(owner, help="1 object" if count == 1 else f"{count} objects")
+        CompletionItem(owner, help=counted(count, "object"))
         for owner, count in sorted(counts.items())
         if owner.startswith(incomplete)
     ]
@@ -122,7 +123,7 @@ def complete_types(ctx: click.Context, param: click.Parameter, incomplete: str) 
     from shmctl.core.layouts.scalars import TYPES
 
     return [
-        CompletionItem(name, help="1 byte" if type_.size == 1 else f"{type_.size} bytes")
+        CompletionItem(name, help=counted(type_.size, "byte"))
         for name, type_ in TYPES.items()
         if name.startswith(incomplete)
     ]
@@ -134,7 +135,7 @@ def complete_struct(ctx: click.Context, param: click.Parameter, incomplete: str)
 
     try:
         return [
-            CompletionItem(name, help=f"{size} bytes" if size else None)
+            CompletionItem(name, help=counted(size, "byte") if size else None)
             for name, size in dict(_type_names(ctx)).items()
             if name.startswith(incomplete) and printable(name) == name
         ]
@@ -215,9 +216,13 @@ def complete_command(ctx: click.Context, param: click.Parameter, incomplete: str
 
 def complete_column(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """A column of the listing."""
-    from shmctl.render.listing import ALL_COLUMNS
+    from shmctl.render.listing import MEANINGS
 
-    return _starting(incomplete, ALL_COLUMNS)
+    return [
+        CompletionItem(column, help=meaning)
+        for column, meaning in MEANINGS.items()
+        if column.startswith(incomplete)
+    ]
 
 
 def complete_columns(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:

@@ -38,17 +38,21 @@ class Processes:
             self.listener.close()
 
     def follow(self) -> None:
-        """Take in what the kernel has told of processes since the last call."""
+        """Take in what the kernel has told of processes since the last round, with which this one begins."""
+        self._forget_the_gone()
         if self.listener is None:
             self._known.clear()
-            return
+        else:
+            self._listen(self.listener)
+
+    def _listen(self, listener: socket.socket) -> None:
         try:
-            for event in procevents.read_events(self.listener):
+            for event in procevents.read_events(listener):
                 self._take_in(event)
         except OSError:  # some events were lost: nothing known is sure any more
             self._forget_all()
 
-    def finish_round(self) -> None:
+    def _forget_the_gone(self) -> None:
         """Forget the processes that ended some rounds ago: their PIDs may be used again."""
         for pid, rounds in list(self._gone.items()):
             if rounds:
@@ -67,8 +71,9 @@ class Processes:
             seen = _look(pid)
             if seen is not None and not _has_ended(pidfd):
                 self._known[pid] = known = seen
-        if known is None:
-            known = self._like_parent(pid)
+        if known is None and self.listener is not None and pid in self._parents:
+            self._listen(self.listener)  # the exec comes before what the program did
+            known = self._known.get(pid) or self._like_parent(pid)
         return known or Process(pid)
 
     def _take_in(self, event: procevents.ProcessEvent) -> None:

@@ -16,9 +16,10 @@ from shmctl.core.events.changes import MASKS, NAMES, Changes, EventKind, known
 from shmctl.core.events.processes import Process, Processes
 from shmctl.core.inspect.listing import scan
 from shmctl.core.models import DEV_SHM, Directory
+from shmctl.core.sync.polling import readable_within
 
 _SECONDS_FOR_CAUSES = 0.02
-_MS_FOR_NEW_NAME = 20
+_SECONDS_FOR_NEW_NAME = 0.02
 _LIMITS = {
     errno.EMFILE: "fs.inotify.max_user_instances limits how many watch; sysctl(8) raises it",
     errno.ENOSPC: "fs.inotify.max_user_watches limits what is watched; sysctl(8) raises it",
@@ -53,8 +54,9 @@ class Watch:
         mask = NAMES
         for kind in kinds:
             mask |= MASKS.get(kind, 0)
-        path = directory.path if directory.fd is None else f"/proc/self/fd/{directory.fd}".encode()
+        path = directory.own_path
         self._poll = select.poll()
+        self._looks: dict[bytes, os.stat_result | None] = {}  # of one round, whose events are over
         self._moving: tuple[int, bytes, Process | None] | None = None
         with ExitStack() as stack:
             self._queue = self._open_queue(path, mask | inotify.EXCLUDE_UNLINKED)
@@ -81,13 +83,14 @@ class Watch:
 
     def events(self, seconds: float | None = None) -> list[Event]:
         """The events since the last call; waits for some, at most ``seconds``. Raises ShmError."""
-        if self._moving and not self._poll.poll(_MS_FOR_NEW_NAME):
+        if self._moving and not readable_within(self._queue, _SECONDS_FOR_NEW_NAME):
             return [self._moved_away(time.time_ns())]
-        if not self._poll.poll(None if seconds is None else max(0, seconds * 1000)):
-            return []
+        ready = self._poll.poll(None if seconds is None else max(0, seconds * 1000))
         if self._processes is not None:
             # First, because processes end while events wait.
             self._processes.follow()
+        if all(fd != self._queue for fd, _ in ready):
+            return []
         now = time.time_ns()
         with failing_as("inotify", self._directory.path, ShmError):
             told = list(inotify.read_events(self._queue))
@@ -97,13 +100,11 @@ class Watch:
             raise ShmError(
                 "inotify", self._directory.path, errno.ENODEV, detail="it was unmounted or removed"
             )
+        self._looks.clear()
         told = [each for each in told if each[2] and not each[0] & inotify.IS_DIRECTORY]
         if self._group is not None:
             self._find_causes([(name, mask) for mask, _, name in told])
-        events = [event for mask, cookie, name in told for event in self._made_of(now, mask, cookie, name)]
-        if self._processes is not None:
-            self._processes.finish_round()
-        return events
+        return [event for mask, cookie, name in told for event in self._made_of(now, mask, cookie, name)]
 
     def _open_queue(self, path: bytes, mask: int) -> int:
         try:
@@ -111,13 +112,18 @@ class Watch:
         except OSError as error:
             number = error.errno or errno.EIO
             call = error.strerror or "inotify_init1"
-            raise ShmError(call, self._directory.path, number, hint=_LIMITS.get(number)) from error
+            raise ShmError(call, self._directory.path, number, hint=_LIMITS.get(number)) from None
 
     def _look_at_all(self) -> Changes:
         objects = {info.name[1:]: known(info.st) for info in scan(self._directory) if info.is_object}
         return Changes(self._look, objects)
 
     def _look(self, name: bytes) -> os.stat_result | None:
+        if name not in self._looks:
+            self._looks[name] = self._stat(name)
+        return self._looks[name]
+
+    def _stat(self, name: bytes) -> os.stat_result | None:
         try:
             if self._directory.fd is None:
                 return os.stat(self._directory.path + b"/" + name, follow_symlinks=False)

@@ -1,6 +1,7 @@
 """The container and the pod of a process, by the paths of its control groups."""
 
 import re
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from shmctl.core import proc
@@ -24,10 +25,14 @@ class Place(NamedTuple):
 def place_of(pid: int) -> Place:
     """Where a process runs, as far as its control groups tell."""
     try:
-        groups = sorted(proc.cgroups(pid), key=len, reverse=True)
+        return place_in(proc.cgroups(pid))
     except OSError:
         return Place()
-    for group in groups:
+
+
+def place_in(paths: Iterable[bytes]) -> Place:
+    """The container and the pod that the longest of ``paths`` with an ID names."""
+    for group in sorted(paths, key=len, reverse=True):
         containers, pods = _CONTAINER.findall(group), _POD.findall(group)
         if containers or pods:
             return Place(

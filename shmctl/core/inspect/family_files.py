@@ -66,7 +66,7 @@ def _read_file(path: str) -> str | None:
     except OSError as error:
         number = error.errno or errno.EIO
         hint = _FOREIGN_HOME if number in (errno.EACCES, errno.EPERM) else None
-        raise FileError("open", name, number, hint=hint) from error
+        raise FileError("open", name, number, hint=hint) from None
     with failing_as("read", name):
         try:
             _check_file(path, os.fstat(fd))
@@ -77,7 +77,7 @@ def _read_file(path: str) -> str | None:
     try:
         return data.decode("utf-8")
     except UnicodeDecodeError as error:
-        raise InputError(f"{path}: it is not UTF-8 (at byte {error.start})") from error
+        raise InputError(f"{path}: it is not UTF-8 (at byte {error.start})") from None
 
 
 def _check_file(path: str, st: os.stat_result) -> None:
@@ -109,9 +109,9 @@ def parse_families(text: str, origin: str, *, trusted: bool = False) -> list[Fam
     try:
         return _families(tomllib.loads(text), trusted=trusted)
     except (tomllib.TOMLDecodeError, InputError) as error:
-        raise InputError(f"{origin}: {error}") from error
-    except RecursionError as error:
-        raise InputError(f"{origin}: it is nested too deeply") from error
+        raise InputError(f"{origin}: {error}") from None
+    except RecursionError:
+        raise InputError(f"{origin}: it is nested too deeply") from None
 
 
 _TYPES: Mapping[str, tuple[type, str]] = {
@@ -145,7 +145,7 @@ def _families(document: Mapping[str, Any], *, trusted: bool) -> list[Family]:
                 if software and isinstance(software, str)
                 else f"family {number}"
             )
-            raise InputError(f"{who}: {error}") from error
+            raise InputError(f"{who}: {error}") from None
     return found
 
 
@@ -196,7 +196,7 @@ def _bounded(key: str, text: str) -> re.Pattern[str]:
     try:
         return _compile(text)
     except (re.error, Warning, OverflowError, RecursionError) as error:
-        raise InputError(f"bad pattern '{text}': {error}") from error
+        raise InputError(f"bad pattern '{text}': {error}") from None
 
 
 def _compile(text: str) -> re.Pattern[str]:

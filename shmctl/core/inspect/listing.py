@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from shmctl.core import posix
 from shmctl.core.errors import ShmError, failing_as
 from shmctl.core.models import DEV_SHM, Directory, ObjectInfo
-from shmctl.core.names import Name, parse_name
+from shmctl.core.names import Name, NameLike, parse_name
 
 _GLOB_CHARACTERS = re.compile(rb"[*?\[]")
 
@@ -31,7 +31,7 @@ def scan(directory: Directory = DEV_SHM, matches: Callable[[Name], bool] = any_n
             try:
                 yield ObjectInfo(name, directory, posix.fstatat(name, fd))
             except ShmError as error:
-                if not isinstance(error.__cause__, FileNotFoundError):
+                if error.errno != errno.ENOENT:
                     raise
 
 
@@ -43,12 +43,12 @@ def has_vanished(info: ObjectInfo) -> bool:
         return error.errno == errno.ENOENT
 
 
-def is_pattern(text: str | bytes) -> bool:
+def is_pattern(text: NameLike) -> bool:
     """Whether a name has any of the characters ``*``, ``?`` and ``[``."""
     return bool(_GLOB_CHARACTERS.search(os.fsencode(text)))
 
 
-def matcher(patterns: Sequence[str | bytes]) -> Callable[[Name], bool]:
+def matcher(patterns: Sequence[NameLike]) -> Callable[[Name], bool]:
     """A test for names that equal or match any of ``patterns`` (glob(7); ``*`` also matches a leading dot).
 
     Without a pattern it is `any_name`. Raises InputError for a pattern

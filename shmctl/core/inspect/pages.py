@@ -1,7 +1,7 @@
 """Where an object's bytes are: data and holes, page cache, swap, and what its holders have mapped.
 
-Nothing here touches a page: a hole stays a hole. Time and memory have bounds, whatever the object is like;
-what lies beyond them, or is refused, is named in `Pages.unknown`.
+Nothing here allocates a page or brings one back from swap: a hole stays a hole. Time and memory have bounds,
+whatever the object is like; what lies beyond them, or is refused, is named in `Pages.unknown`.
 """
 
 import errno
@@ -12,10 +12,12 @@ from typing import NamedTuple
 
 from shmctl.core import posix, proc, transfer
 from shmctl.core.errors import ShmError
+from shmctl.core.inspect.charges import MOST, Charge, find_charges
 from shmctl.core.inspect.holders import Holder
 from shmctl.core.models import ObjectInfo
 from shmctl.core.objects.describe import is_same
 from shmctl.core.objects.open import OpenObject, opened
+from shmctl.core.sizes import human_size
 from shmctl.core.transfer import Extent
 
 CELLS = 60
@@ -46,8 +48,8 @@ class Pages(NamedTuple):
 
     ``extents`` are those that are data (SEEK_DATA), in order; ``complete`` is
     false where there may be more. ``cached`` and ``swapped`` are in bytes of
-    whole pages; they, and ``map``, a letter for each of CELLS parts, are None
-    where they are not known. ``unknown`` says what could not, and why.
+    whole pages; they, ``charged`` (to which control groups), and ``map``, a letter for each of CELLS
+    parts, are None where they are not known. ``unknown`` says what could not, and why.
     """
 
     size: int
@@ -57,6 +59,7 @@ class Pages(NamedTuple):
     map: str | None
     cached: int | None
     swapped: int | None
+    charged: list[Charge] | None
     mapped: list[Mapped]
     unknown: list[str]
 
@@ -76,7 +79,7 @@ class Pages(NamedTuple):
 def find_pages(info: ObjectInfo, holders: Sequence[Holder]) -> Pages:
     """Look at an object, and at what ``holders`` have of it."""
     unknown: list[str] = []
-    found = Pages(info.size, info.allocated, [], False, None, None, None, [], unknown)
+    found = Pages(info.size, info.allocated, [], False, None, None, None, None, [], unknown)
     try:
         with opened(info.name, os.O_RDONLY, info.directory) as target:
             st = target.stat()
@@ -104,7 +107,22 @@ def _look(target: OpenObject, st: os.stat_result, unknown: list[str]) -> Pages:
     if cached is None:
         unknown.append("page cache, swap: cachestat(2) and mmap(2) are refused")
     cells = "".join(_cells(target, size, large)) if size else None
-    return Pages(size, allocated, extents, complete, cells, cached, swapped, [], unknown)
+    found = Pages(size, allocated, extents, complete, cells, cached, swapped, None, [], unknown)
+    return found._replace(charged=_charged(target, found))
+
+
+def _charged(target: OpenObject, pages: Pages) -> list[Charge] | None:
+    try:
+        found = find_charges(target, pages.extents, pages.swapped)
+    except OSError as error:
+        symbol = errno.errorcode.get(error.errno or 0)
+        pages.unknown.append(f"who is charged: {os.strerror(error.errno or 0)} ({symbol})")
+        return None
+    left = pages.allocated - sum(each.size for each in found)
+    if left > 0:
+        why = f"it is reserved, in swap, or beyond the first {human_size(MOST)} of data"
+        pages.unknown.append(f"who is charged for {human_size(left)}: {why}")
+    return found
 
 
 def _extents(target: OpenObject, size: int) -> tuple[list[Extent], bool]:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import NamedTuple
 
-from shmctl.core import posix, proc
+from shmctl.core import posix, proc, tracing
 from shmctl.core.errors import InputError, ShmError, failing_as
 from shmctl.core.inspect.holders import Holder, Unlinked
 from shmctl.core.inspect.snapshot import Snapshot
@@ -180,3 +180,4 @@ def _write_all(out_fd: int, data: bytes) -> None:
     while view:
         with failing_as("write", b"standard output"):
             view = view[os.write(out_fd, view) :]
+    tracing.sent_to(out_fd)

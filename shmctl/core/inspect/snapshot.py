@@ -5,7 +5,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Self
 
 from shmctl.core.inspect.listing import any_name, has_vanished, scan
-from shmctl.core.models import DEV_SHM, Directory, Identity, Kind, ObjectInfo
+from shmctl.core.models import DEV_SHM, Directory, Identity, ObjectInfo
 from shmctl.core.names import Name
 
 if TYPE_CHECKING:
@@ -131,6 +131,11 @@ class Snapshot:
         from shmctl.core.inspect.holders import find_holders
 
         return self.processes if self._shared_processes else find_holders([*self.everything, *self.below])
+
+    @property
+    def knows_holders(self) -> bool:
+        """Whether a look through /proc was needed already: for a verdict, say."""
+        return "holders" in self.__dict__
 
     def holders_of(self, info: ObjectInfo) -> "list[Holder]":
         """The holders of an object, by PID. An object of several names has them under each."""

@@ -2,21 +2,24 @@
 
 import errno
 import os
+import resource
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 
 from shmctl.core import proc
 from shmctl.core.errors import FileError
-from shmctl.core.inspect.containers import Place, place_of
+from shmctl.core.inspect.containers import Place, place_in, place_of
 from shmctl.core.inspect.folders import Folder
 from shmctl.core.inspect.holders import Unlinked
 from shmctl.core.inspect.location import Locator
+from shmctl.core.inspect.mounts import read_mounts
 from shmctl.core.models import DEV_SHM, Directory, Kind, ObjectInfo
 from shmctl.core.target import is_mount_point, open_directory_of
 
 INSIDE_DIRECTORIES = "in directories"
+_LEFT_FREE = 20  # descriptors for looking at one directory, and for the output
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,11 +107,12 @@ def measure(
 
 @dataclass(frozen=True, slots=True)
 class Mounted:
-    """A /dev/shm, the PID of a process that sees it, and where that runs."""
+    """A /dev/shm, the PID of a process that sees it, and where that runs; `is_left` if none does any more."""
 
     directory: Directory
     pid: int | None = None
     place: Place = Place()  # noqa: RUF009 - it cannot change
+    is_left: bool = False
 
 
 @contextmanager
@@ -126,22 +130,38 @@ def mounted_everywhere() -> Iterator[tuple[list[Mounted], list[proc.Uninspected]
 def all_mounted() -> tuple[list[Mounted], list[proc.Uninspected]]:
     """Every distinct /dev/shm on the host, through its processes' roots; and who could not be inspected.
 
-    The caller closes the directories' descriptors.
+    Those that no process has there any more come last, out of mount tables. The caller closes the
+    directories' descriptors.
     """
-    roots: set[tuple[bytes, bytes]] = set()
+    roots: dict[tuple[bytes, bytes], int] = {}
     devices: set[int] = set()
     own = _own_root()
-    with ExitStack() as opened:
+    with ExitStack() as opened, _descriptors_left():
 
         def look_at(pid: int) -> list[Mounted]:
             root = proc.namespace(pid, "mnt"), proc.root(pid)
             mounted = None if root in roots else _mounted(pid, devices, opened, is_own=root == own)
-            roots.add(root)
+            roots.setdefault(root, pid)
             return [mounted] if mounted else []
 
-        found = proc.survey(proc.pids(), look_at)
+        found, uninspected = proc.survey(proc.pids(), look_at)
+        left_over, refused = proc.survey(
+            roots.values(), lambda pid: _left_over(pid, pid == roots.get(own), devices, opened)
+        )
         opened.pop_all()
-    return found
+    return found + left_over, uninspected + refused
+
+
+@contextmanager
+def _descriptors_left() -> Iterator[None]:
+    """Take as many descriptors as this process may have, and leave some for what comes after."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    with ExitStack() as taken:
+        with suppress(OSError):
+            for _ in range(_LEFT_FREE):
+                taken.callback(os.close, os.open("/", os.O_PATH | os.O_CLOEXEC))
+        yield
 
 
 def _mounted(pid: int, devices: set[int], opened: ExitStack, *, is_own: bool) -> Mounted | None:
@@ -155,22 +175,43 @@ def _mounted(pid: int, devices: set[int], opened: ExitStack, *, is_own: bool) ->
         if error.errno in (errno.ELOOP, errno.ENOTDIR):
             return None
         raise
+    if _is_kept(path, fd, devices, opened):
+        return Mounted(Directory(path, fd, None if is_own else pid), pid, place_of(pid))
+    return None
+
+
+def _left_over(pid: int, is_own: bool, devices: set[int], opened: ExitStack) -> Iterator[Mounted]:
+    """The same of tmpfs that a process's mount table shows at the place of some container's /dev/shm."""
+    above = b"" if is_own else proc.root_path(pid)
+    for mount in read_mounts(pid):
+        place = place_in([mount.point])
+        is_place = mount.point.endswith(b"/dev/shm" if place.container is None else b"/shm")
+        if is_place and (mount.fstype, mount.root) == ("tmpfs", b"/"):
+            path = above + mount.point
+            with suppress(PermissionError, FileNotFoundError, NotADirectoryError):
+                fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+                # Behind what covers it, and behind a planted link, the device is another.
+                if _is_kept(path, fd, devices, opened, mount.device):
+                    yield Mounted(Directory(path, fd, pid), None, place, is_left=True)
+
+
+def _is_kept(path: bytes, fd: int, devices: set[int], opened: ExitStack, device: int | None = None) -> bool:
+    """Whether ``fd`` is the root of a new device (that ``device``, if given); if not, it is closed."""
     with ExitStack() as closing:
         closing.callback(os.close, fd)
-        device = os.fstat(fd).st_dev
-        if device in devices or not is_mount_point(path, fd):
-            return None
-        devices.add(device)
-        mounted = Mounted(Directory(path, fd, None if is_own else pid), pid, place_of(pid))
+        found = os.fstat(fd).st_dev
+        if found in devices or found != (device or found) or not is_mount_point(path, fd):
+            return False
+        devices.add(found)
         opened.push(closing.pop_all())
-    return mounted
+    return True
 
 
-def _own_root() -> tuple[bytes, bytes] | None:
+def _own_root() -> tuple[bytes, bytes]:
     try:
         return proc.namespace(None, "mnt"), proc.root(None)
     except OSError:
-        return None
+        return b"", b""
 
 
 def _own_directory() -> tuple[bytes, int]:

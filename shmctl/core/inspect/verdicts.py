@@ -18,6 +18,7 @@ from shmctl.core.models import DEV_SHM, Directory, ObjectInfo
 from shmctl.core.names import Name, is_semaphore
 from shmctl.core.objects.describe import removal_command
 from shmctl.core.objects.semaphore_file import may_be_of_musl
+from shmctl.core.sizes import counted
 
 DEFAULT_MIN_AGE = 600.0
 
@@ -265,5 +266,4 @@ def _duration(seconds: float) -> str:
         if seconds >= size:
             amount, unit = seconds / size, larger
             break
-    count = int(amount)
-    return f"{count} {unit}{'' if count == 1 else 's'}"
+    return counted(int(amount), unit)

@@ -109,7 +109,7 @@ def _encode_escape(match: "re.Match[str]", width: int, order: str) -> bytes:
         code = _LETTERS[match["letter"]]
     else:
         raise InputError(
-            f"{quote(match.group())} is not an escape that is known",
+            f"{quote(match.group())} is no known escape",
             r"escapes: \n \t \r \0 \\ \xNN \uNNNN; a backslash is \\",
         )
     if code >= 1 << 8 * width:

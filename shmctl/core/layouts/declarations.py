@@ -285,8 +285,8 @@ def _guarded(read: Callable[[], Layout]) -> Layout:
     """Nesting beyond what recursion can follow becomes InputError, wherever it is met."""
     try:
         return read()
-    except (RecursionError, MemoryError, OverflowError) as error:
-        raise InputError("the declaration is too large or too deeply nested") from error
+    except (RecursionError, MemoryError, OverflowError):
+        raise InputError("the declaration is too large or too deeply nested") from None
 
 
 def _records(type_: Type) -> Iterator[RecordType]:

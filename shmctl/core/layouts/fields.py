@@ -9,6 +9,7 @@ from shmctl.core.layouts import scalars
 from shmctl.core.layouts.model import ScalarType
 from shmctl.core.layouts.values import Enumerator, Value, quote
 from shmctl.core.models import Store
+from shmctl.core.sizes import counted
 
 
 class Field(NamedTuple):
@@ -158,7 +159,7 @@ def _opaque(field: Field, text: str) -> str:
     if len(raw) != field.size or len(digits) != 2 * field.size:
         raise InputError(
             f"a {field.type.name} cannot be written as text",
-            f"its {field.size} bytes can, as {2 * field.size} hexadecimal digits",
+            f"its {counted(field.size, 'byte')} can, as {2 * field.size} hexadecimal digits",
         )
     return digits
 
@@ -168,5 +169,7 @@ def _fitting(field: Field, text: str) -> str:
 
     length = len(char_arrays.encode(text, field.type.width, field.type.endian))
     if length > field.size:
-        raise InputError(f"{quote(text)} takes {length} bytes, and {field.type.name} holds {field.size}")
+        raise InputError(
+            f"{quote(text)} takes {counted(length, 'byte')}, and {field.type.name} holds {field.size}"
+        )
     return text

@@ -20,6 +20,7 @@ from shmctl.core.layouts.model import (
 from shmctl.core.layouts.records import lock_value, text_value
 from shmctl.core.layouts.values import Value, quote, to_json
 from shmctl.core.models import Store
+from shmctl.core.sizes import counted
 
 Load: TypeAlias = Callable[[int, int], bytes]
 Tree: TypeAlias = "dict[str, Tree] | list[Tree] | object"
@@ -274,8 +275,9 @@ class Layout:
     def _raw(data: bytes, field: Field, start: int = 0) -> bytes:
         offset = field.offset - start
         if len(data) < offset + field.size:
+            there = counted(len(data), "byte")
             raise InputError(
-                f"{field.path} ends at byte {field.offset + field.size}, and there are {len(data)} bytes"
+                f"{field.path} ends at byte {field.offset + field.size}, and the data has {there}"
             )
         return data[offset : offset + field.size]
 
@@ -350,7 +352,9 @@ class Layout:
         if not isinstance(item, ScalarType):
             raise InputError(f"{place.path} is not an array of plain values", "name its members one by one")
         if len(values) != length:
-            raise InputError(f"{place.path} has {length} elements, and {len(values)} values are given")
+            raise InputError(
+                f"{place.path} has {counted(length, 'element')} and gets {counted(len(values), 'value')}"
+            )
         pairs = zip(self._leaves(place), values, strict=True)
         return [(target, parse_value(target, value.strip())) for target, value in pairs]
 

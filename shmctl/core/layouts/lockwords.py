@@ -1,7 +1,7 @@
 """What the words of pthread locks and semaphores say: free or held, by which thread, and whether it lives.
 
 The words are the C library's own affair; what is known of them here was seen on
-glibc for x86-64 (2.36), and holds for aarch64 by glibc's sources. An owner is a
+glibc for x86-64 (2.36 and 2.41), and holds for aarch64 by glibc's sources. An owner is a
 thread's ID in its own PID namespace, and such numbers are used again: that its
 thread is alive or dead is a hint.
 """
@@ -14,6 +14,7 @@ from typing import NamedTuple
 from shmctl.core import proc
 from shmctl.core.layouts.model import ScalarType
 from shmctl.core.layouts.values import State
+from shmctl.core.sizes import counted
 
 _TID = 0x3FFFFFFF
 _DIED = 0x40000000
@@ -25,7 +26,7 @@ _NOT_RECOVERABLE = 0x7FFFFFFE  # what the owner of a robust mutex becomes when n
 TABLE: dict[str, Mapping[str, tuple[int, int]]] = {
     "pthread_mutex_t": {"lock": (0, 4), "count": (4, 4), "owner": (8, 4), "kind": (16, 4)},
     "pthread_rwlock_t": {"readers": (0, 4), "writers": (4, 4), "cur_writer": (24, 4), "shared": (28, 4)},
-    "pthread_cond_t": {"wrefs": (36, 4)},
+    "pthread_cond_t": {"wrefs": (36, 4)},  # until glibc 2.40
     "pthread_barrier_t": {"in": (0, 4), "current_round": (4, 4), "count": (8, 4)},
     "pthread_spinlock_t": {"lock": (0, 4)},
     "sem_t": {"value": (0, 4), "nwaiters": (4, 4)},
@@ -35,6 +36,7 @@ _SIZES = {
     "pthread_barrier_t": (32,),
     "pthread_spinlock_t": (4,), "sem_t": (32,),
 }  # fmt: skip
+_CONDITION_SINCE_2_41 = {"wrefs": (28, 4)}
 MACHINES = ("x86_64", "aarch64")
 
 
@@ -68,7 +70,18 @@ def decode(type_: ScalarType, raw: bytes) -> State:
 def _known_words(type_: ScalarType) -> Mapping[str, tuple[int, int]] | None:
     if os.uname().machine not in MACHINES or type_.size not in _SIZES[type_.lock]:
         return None
+    if type_.lock == "pthread_cond_t" and _glibc() >= (2, 41):
+        return _CONDITION_SINCE_2_41
     return TABLE[type_.lock]
+
+
+def _glibc() -> tuple[int, ...]:
+    """The version of this process's glibc; empty for another C library."""
+    try:
+        version = (os.confstr("CS_GNU_LIBC_VERSION") or "").removeprefix("glibc ")
+    except (OSError, ValueError):
+        return ()
+    return tuple(map(int, version.split("."))) if version else ()
 
 
 Said = tuple[str, dict[str, object]]
@@ -114,7 +127,7 @@ def _rwlock(words: Mapping[str, int]) -> Said:
     count = readers >> 3
     if count and not readers & 1:
         facts |= {"state": "read-locked", "readers": count}
-        return f"read-locked by {count} reader{'s' * (count != 1)}", facts
+        return f"read-locked by {counted(count, 'reader')}", facts
     return "unlocked", facts
 
 

@@ -8,6 +8,7 @@ from shmctl.core.errors import InputError
 from shmctl.core.layouts import fields
 from shmctl.core.layouts.fields import Field, parse_value
 from shmctl.core.layouts.values import Char, Value, quote
+from shmctl.core.sizes import counted
 
 if TYPE_CHECKING:
     from shmctl.core.layouts.layout import Layout
@@ -65,7 +66,9 @@ def _elements(
     if not all(index.startswith("[") for index in indices):
         raise InputError(f"{quote(path)} is not an array")
     if length != len(values):
-        raise InputError(f"{quote(path)} has {length} elements, and {len(values)} values are given")
+        raise InputError(
+            f"{quote(path)} has {counted(length, 'element')} and gets {counted(len(values), 'value')}"
+        )
     if all(field.path == f"{path}[{index}]" for index, field in enumerate(found)):
         for field, value in zip(found, values, strict=True):
             yield field, convert(field, value)

@@ -9,6 +9,7 @@ from shmctl.core.layouts.layout import Layout, Load
 from shmctl.core.layouts.pyvalues import pairs
 from shmctl.core.layouts.values import Value, quote
 from shmctl.core.models import Store
+from shmctl.core.sizes import counted
 
 Record = list[tuple[Field, Value]]
 """The fields that a record gives, and their values."""
@@ -41,7 +42,8 @@ def _field(layout: Layout, path: str) -> Field:
 
 def _csv_record(fields: Sequence[Field], row: Sequence[str], line: int) -> Record:
     if len(row) != len(fields):
-        raise InputError(f"line {line} has {len(row)} values, and the first line names {len(fields)} fields")
+        named = counted(len(fields), "field")
+        raise InputError(f"line {line} has {counted(len(row), 'value')}, and the first line names {named}")
     try:
         return [(field, parse_value(field, text)) for field, text in zip(fields, row, strict=True)]
     except InputError as error:

@@ -14,6 +14,7 @@ from typing import Literal
 from shmctl.core.errors import InputError
 from shmctl.core.layouts.model import Endian, Kind, ScalarType
 from shmctl.core.layouts.values import Address, Char, Float32, Spelled, Value, quote
+from shmctl.core.sizes import counted
 
 
 def platform_char_is_signed() -> bool:
@@ -120,7 +121,9 @@ def pack(type: ScalarType, texts: Sequence[str], endian: Endian) -> bytes:
 def unpack(type: ScalarType, data: bytes, endian: Endian) -> list[Value]:
     """The values that ``data`` holds; its length is a multiple of the type's size, or InputError."""
     if len(data) % type.size:
-        raise InputError(f"{len(data)} bytes are not a whole number of {type.name} ({type.size} bytes each)")
+        are = "is" if len(data) == 1 else "are"
+        what = f"a whole number of {type.name} ({type.size} bytes each)"
+        raise InputError(f"{counted(len(data), 'byte')} {are} not {what}")
     return [decode(type, data[at : at + type.size], endian) for at in range(0, len(data), type.size)]
 
 

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from shmctl.core import posix
 from shmctl.core.errors import ShmError
 from shmctl.core.models import DEV_SHM, Directory, ObjectInfo, group_name, type_name, user_name
-from shmctl.core.names import Name
+from shmctl.core.names import Name, shell_words
 from shmctl.core.tracing import call
 
 
@@ -88,29 +88,30 @@ def explained(name: Name, directory: Directory) -> Iterator[None]:
             if (error.errno == errno.EPERM or is_removal) and is_immutable(name, directory):
                 detail = "it is immutable, or append-only"
                 hint = f"chattr -i -a {os.fsdecode(directory.path_of(name))}"
-                raise ShmError(error.call, name, error.errno, detail, hint) from error
+                raise ShmError(error.call, name, error.errno, detail, hint) from None
             hint = f"it is {owner}:{group}'s, with mode {stat.filemode(st.st_mode)}"
             if is_removal and _is_sticky(directory):
                 hint += "; in a sticky directory only its owner, or root, takes its name away"
-            raise ShmError(error.call, name, error.errno, hint=hint) from error
+            raise ShmError(error.call, name, error.errno, hint=hint) from None
         if not (is_removal or stat.S_ISREG(st.st_mode)):
-            raise _wrong_kind(error, st) from error
+            raise _wrong_kind(error, st) from None
         if stat.S_ISDIR(st.st_mode) and error.call in ("unlink", "shm_unlink"):
             hint = f"'{removal_command(name, directory)}' removes it"
-            raise ShmError(error.call, name, error.errno, hint=hint) from error
+            raise ShmError(error.call, name, error.errno, hint=hint) from None
         raise
 
 
 def removal_command(name: Name, directory: Directory) -> str:
     """Return the shell command that removes a subdirectory: rmdir(1), or rm(1) if it is not empty."""
-    import shlex
-
     path = directory.path_of(name)
     try:
-        command = "rm -r" if os.listdir(path) else "rmdir"
+        with posix.closing(
+            os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC), name
+        ) as fd:
+            command = "rm -r" if os.listdir(fd) else "rmdir"
     except OSError:
         command = "rm -r"
-    return f"{command} {shlex.quote(os.fsdecode(path))}"
+    return f"{command} {shell_words([os.fsdecode(path)])}"
 
 
 def is_immutable(name: Name, directory: Directory) -> bool:

@@ -2,8 +2,9 @@
 
 import errno
 import os
+import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 
 from shmctl.core import locking, posix
@@ -46,8 +47,36 @@ def locked(
                 detail = f"timed out after {timeout:g} s: somebody else has the lock"
                 raise ShmError("flock", target.name, errno.ETIMEDOUT, detail=detail)
             if _has_its_name(target):
-                yield target._replace(size=target.stat().st_size)
+                st = target.stat()
+                with _known_to_this_thread(st, target.fd):
+                    yield target._replace(size=st.st_size)
                 return
+
+
+class _Held(threading.local):
+    """Descriptors with locks that the running thread has, by device and inode."""
+
+    def __init__(self) -> None:
+        self.locks: dict[tuple[int, int], int] = {}
+
+
+_held = _Held()
+
+
+@contextmanager
+def _known_to_this_thread(st: os.stat_result, fd: int) -> Iterator[None]:
+    before = dict(_held.locks)
+    _held.locks[st.st_dev, st.st_ino] = fd
+    try:
+        yield
+    finally:
+        _held.locks = before
+
+
+def _own_lock(st: os.stat_result) -> int | None:
+    """A descriptor with a lock that this thread has, or that the process was started with."""
+    fd = _held.locks.get((st.st_dev, st.st_ino))
+    return locking.inherited_lock(st) if fd is None else fd
 
 
 def _has_its_name(target: OpenObject) -> bool:
@@ -61,24 +90,33 @@ def _has_its_name(target: OpenObject) -> bool:
 
 
 @contextmanager
-def lock_of_replaced(name: Name, before: os.stat_result | None, directory: Directory) -> Iterator[None]:
-    """Hold the lock of the object that is replaced: nobody who has it finds another in its place.
+def locks_of_replaced(names: Iterable[Name], directory: Directory) -> Iterator[None]:
+    """Hold the locks of the objects that lose these names: nobody who has one finds another in its place.
 
-    Who waits for it gets it afterwards, and sees by then that the name is
-    another's. Without permission to read the object its lock cannot be had.
+    Who waits for one gets it afterwards, and sees by then that the name is
+    another's. Without permission to read an object its lock cannot be had.
     """
-    if before is None:
-        yield
-        return
-    with ExitStack() as stack:
-        try:
-            old = stack.enter_context(opened(name, os.O_RDONLY, directory))
-        except ShmError as error:
-            if error.errno not in (errno.EACCES, *_GONE):
-                raise
-        else:
-            if not locking.try_flock(old.fd, name, exclusive=True):
-                # Under 'shmctl lock' and flock(1) it is this process's own, by a descriptor it was given.
-                inherited = locking.inherited_lock(old.stat())
-                locking.flock(old.fd if inherited is None else inherited, name, exclusive=True)
-        yield
+    while True:
+        with ExitStack() as stack:
+            found = [target for name in names for target in _opened_if_there(stack, name, directory)]
+            # Each object once, and in one order, so that no two callers wait for each other.
+            by_inode = {target.stat().st_ino: target for target in found}
+            for _, target in sorted(by_inode.items()):
+                _lock(target)
+            if all(map(_has_its_name, found)):
+                yield
+                return
+
+
+def _opened_if_there(stack: ExitStack, name: Name, directory: Directory) -> Iterator[OpenObject]:
+    try:
+        yield stack.enter_context(opened(name, os.O_RDONLY, directory))
+    except ShmError as error:
+        if error.errno not in (errno.EACCES, *_GONE):
+            raise
+
+
+def _lock(target: OpenObject) -> None:
+    if not locking.try_flock(target.fd, target.name, exclusive=True):
+        own = _own_lock(target.stat())
+        locking.flock(target.fd if own is None else own, target.name, exclusive=True)

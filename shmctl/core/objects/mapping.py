@@ -147,7 +147,7 @@ class LiveRange:
         except OSError as error:
             if error.errno == errno.ENXIO:
                 return False
-            raise ShmError("lseek", self._name, error.errno or errno.EIO) from error
+            raise ShmError("lseek", self._name, error.errno or errno.EIO) from None
         self._data = range(start, end - self._offset)
         return end >= begin + length
 

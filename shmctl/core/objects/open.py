@@ -122,6 +122,6 @@ def _open_when_no_lease_stands(name: Name, oflag: int, directory: Directory) -> 
                 raise
             if pause > 1:
                 detail, hint = "another process holds a lease on it", "it has been asked to let go: try again"
-                raise ShmError(error.call, name, errno.EAGAIN, detail=detail, hint=hint) from error
+                raise ShmError(error.call, name, errno.EAGAIN, detail=detail, hint=hint) from None
         time.sleep(pause)
         pause *= 2

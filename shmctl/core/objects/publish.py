@@ -10,7 +10,7 @@ from shmctl.core.errors import ShmError
 from shmctl.core.models import DEV_SHM, Directory
 from shmctl.core.names import Name, parse_name
 from shmctl.core.objects.describe import describe_any, explained, is_same, refuse_other_kinds
-from shmctl.core.objects.lock import lock_of_replaced
+from shmctl.core.objects.lock import locks_of_replaced
 from shmctl.core.objects.open import DEFAULT_MODE, OpenObject
 from shmctl.core.signals import signals_blocked
 
@@ -41,7 +41,8 @@ def created_atomically(
         with posix.closing(_open_unnamed(name, mode, here), name) as fd:
             target = OpenObject(name, fd, here, created=True)
             yield target
-            with lock_of_replaced(name, before, here), signals_blocked(), explained(name, here):
+            losers = [] if before is None else [name]
+            with locks_of_replaced(losers, here), signals_blocked(), explained(name, here):
                 if before is not None:
                     _replace(target, before)
                 else:
@@ -66,7 +67,7 @@ def _open_unnamed(name: Name, mode: int, directory: Directory) -> int:
         detail = None
         if number in _UNSUPPORTED:
             detail = "this file system has no objects without a name (O_TMPFILE), which --atomic needs"
-        raise ShmError(error.call, name, number, detail=detail) from error
+        raise ShmError(error.call, name, number, detail=detail) from None
 
 
 def _publish(target: OpenObject, *, replace: bool) -> None:
@@ -74,7 +75,7 @@ def _publish(target: OpenObject, *, replace: bool) -> None:
         _link(target, target.name)
     except ShmError as error:
         if replace and error.errno == errno.EEXIST:
-            raise _overtaken(target.name) from error
+            raise _overtaken(target.name) from None
         raise
 
 
@@ -105,9 +106,9 @@ def _link(target: OpenObject, name: Name) -> None:
 
         no_way = number == errno.ENOENT and not is_mounted()
         detail = "/proc is not there, and a name is given by way of it" if no_way else None
-        raise ShmError(error.call, target.name, number, detail=detail) from error
+        raise ShmError(error.call, target.name, number, detail=detail) from None
 
 
 def _overtaken(name: Name) -> ShmError:
-    detail = "another one has taken this name meanwhile; it is left as it is"
+    detail = "another object took this name meanwhile; it is left alone"
     return ShmError("renameat", name, errno.EEXIST, detail=detail)

@@ -10,6 +10,7 @@ from shmctl.core.errors import ShmError
 from shmctl.core.models import DEV_SHM, Directory
 from shmctl.core.names import Name
 from shmctl.core.objects.open import OpenObject, opened
+from shmctl.core.sizes import counted
 from shmctl.core.transfer import CHUNK
 
 
@@ -30,8 +31,8 @@ def extent(target: OpenObject, offset: int, length: int | None) -> int:
     """How many bytes there are to read at ``offset``, at most ``length``. Raises ShmError past the end."""
     size = target.size
     if offset > size:
-        detail = f"offset {offset} is past its end: it has {size} bytes"
-        raise ShmError("mmap", target.name, errno.EINVAL, detail=detail)
+        detail = f"offset {offset} is past its end: it has {counted(size, 'byte')}"
+        raise ShmError("read", target.name, errno.EINVAL, detail=detail)
     return size - offset if length is None else min(length, size - offset)
 
 
@@ -56,8 +57,9 @@ def check_end(target: OpenObject, offset: int, length: int) -> None:
     """Raise ShmError where an object has not ``length`` bytes at ``offset``."""
     size = target.size
     if offset + length > size:
-        detail = f"{length} bytes at offset {offset} reach past its end: it has {size} bytes"
-        raise ShmError("mmap", target.name, errno.EINVAL, detail=detail)
+        reach = "1 byte at offset {} reaches" if length == 1 else f"{length} bytes at offset {{}} reach"
+        detail = f"{reach.format(offset)} past its end: it has {counted(size, 'byte')}"
+        raise ShmError("read", target.name, errno.EINVAL, detail=detail)
 
 
 def chunks(target: OpenObject, offset: int, length: int) -> Iterator[bytes]:

@@ -23,7 +23,7 @@ def remove(name: Name, directory: Directory = DEV_SHM, *, shown: os.stat_result 
     """
     with explained(name, directory):
         if shown is not None and not is_same(describe_any(name, directory).st, shown):
-            detail = "another one has taken this name since; it is left as it is"
+            detail = "another object has taken this name since; it is left alone"
             raise ShmError("unlink", name, errno.ESTALE, detail=detail)
         posix.unlink(name, directory)
 

@@ -1,14 +1,13 @@
 """Give objects other names: renameat2(2)."""
 
 import os
-from contextlib import ExitStack
 from enum import StrEnum
 
 from shmctl.core import posix
 from shmctl.core.models import DEV_SHM, Directory
 from shmctl.core.names import Name
 from shmctl.core.objects.describe import describe, describe_any, explained, refuse_other_kinds
-from shmctl.core.objects.lock import lock_of_replaced
+from shmctl.core.objects.lock import locks_of_replaced
 
 
 class Existing(StrEnum):
@@ -39,18 +38,12 @@ def rename_object(
     keep what they have open. Raises ShmError; nothing but an object is
     renamed, replaced or exchanged.
     """
-    losers = {old: describe(old, directory).st}
-    if existing is not Existing.KEEP:
-        here = _find(new, directory)
-        if here is not None:
-            refuse_other_kinds("renameat2", new, here)
-            losers[new] = here
-    with ExitStack() as locks:
-        # In one order, so that two renames do not wait for each other.
-        for name, st in sorted(losers.items(), key=lambda loser: loser[1].st_ino):
-            locks.enter_context(lock_of_replaced(name, st, directory))
-        with explained(old, directory), explained(new, directory):
-            posix.rename_with(old, new, _FLAGS[existing], directory)
+    describe(old, directory)
+    if existing is not Existing.KEEP and (here := _find(new, directory)) is not None:
+        refuse_other_kinds("renameat2", new, here)
+    losers = [old] if existing is Existing.KEEP else [old, new]
+    with locks_of_replaced(losers, directory), explained(old, directory), explained(new, directory):
+        posix.rename_with(old, new, _FLAGS[existing], directory)
 
 
 def _find(name: Name, directory: Directory) -> os.stat_result | None:

@@ -16,6 +16,7 @@ from shmctl.core.errors import InputError, ShmError, notify
 from shmctl.core.models import DEV_SHM, Directory
 from shmctl.core.names import Name
 from shmctl.core.objects.open import OpenObject, opened
+from shmctl.core.sizes import counted
 
 if TYPE_CHECKING:
     from shmctl.core.sizes import Resize
@@ -73,7 +74,8 @@ def end_at(target: OpenObject, size: int, end: int) -> None:
         if now == size:
             posix.ftruncate(target.fd, end, target.name)
         elif now > end:
-            detail = f"another process has resized it to {now} bytes meanwhile: it was not cut off at {end}"
+            has = counted(now, "byte")
+            detail = f"another process has resized it to {has} meanwhile: it was not cut off at {end}"
             raise ShmError("ftruncate", target.name, errno.EBUSY, detail=detail)
 
 
@@ -127,7 +129,7 @@ class Growth:
                 return
         if now > self._old:
             why = "others may have it open" if is_ours else "another process has changed it"
-            notify(target.name, f"it stays {now} bytes long, up from {self._old}: {why}")
+            notify(target.name, f"it stays {counted(now, 'byte')} long, up from {self._old}: {why}")
 
     def _is_used_before(self, end: int) -> bool:
         """Whether somebody has stored between the old end and what this process stores."""
@@ -177,7 +179,7 @@ def room(
     """
     end, old = offset + length, target.size
     if end > old and not (grow or exact or target.created):
-        raise does_not_fit(target.name, offset, f"{length} bytes", old)
+        raise does_not_fit(target.name, offset, counted(length, "byte"), old)
     ranges = [(offset, length)] if only is None else only
     with growing(target, offset) as growth:
         if end > old and (only is not None or not length):
@@ -231,8 +233,9 @@ def missing_in(target: OpenObject, ranges: Sequence[Range], amount: int) -> int:
 
 def does_not_fit(name: Name, offset: int, amount: str, size: int) -> ShmError:
     """The error for data that would reach past the end of an object of ``size`` bytes."""
-    detail = f"{amount} at offset {offset} do not fit in its {size} bytes"
-    return ShmError("mmap", name, errno.EFBIG, detail=detail, hint="--grow extends the object to fit")
+    do = "does" if amount == "1 byte" else "do"
+    detail = f"{amount} at offset {offset} {do} not fit in its {counted(size, 'byte')}"
+    return ShmError("write", name, errno.EFBIG, detail=detail, hint="--grow extends the object to fit")
 
 
 def resize(name: Name, change: "Resize", directory: Directory = DEV_SHM) -> tuple[int, int]:
@@ -241,7 +244,7 @@ def resize(name: Name, change: "Resize", directory: Directory = DEV_SHM) -> tupl
         try:
             new = change.apply(target.size)
         except InputError as error:
-            raise ShmError("ftruncate", name, errno.EFBIG, detail=str(error)) from error
+            raise ShmError("ftruncate", name, errno.EFBIG, detail=str(error)) from None
         if new > target.size:
             extend(target, new)
         else:

@@ -10,6 +10,7 @@ from shmctl.core.models import Kind, ObjectInfo
 from shmctl.core.names import Name
 from shmctl.core.objects.open import opened
 from shmctl.core.posix import fstat
+from shmctl.core.sizes import counted
 from shmctl.core.transfer import pread
 
 VALUE_MAX = 2**31 - 1
@@ -51,13 +52,13 @@ def check_size(size: int, name: Name) -> None:
     """Raise ShmError for a file that is no semaphore by its size."""
     if size == SIZE:
         return
-    detail = f"its file is no semaphore: it has {size} bytes, not {SIZE}"
+    detail = f"its file is no semaphore: it has {counted(size, 'byte')}, not {SIZE}"
     if _IS_64_BIT and size == 16:
         detail = "it is a semaphore of 32-bit programs (16 bytes), which this one cannot use"
     elif not _IS_64_BIT and size == 32:
         detail = "it is a semaphore of 64-bit programs (32 bytes), which this one cannot use"
     elif size < SIZE:
-        detail = f"its file is too small to be a semaphore: {size} bytes, not {SIZE}"
+        detail = f"its file is too small to be a semaphore: {counted(size, 'byte')}, not {SIZE}"
     raise ShmError("sem_open", name, errno.EINVAL, detail=detail)
 
 

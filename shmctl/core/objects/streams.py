@@ -7,13 +7,13 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import NamedTuple
 
-from shmctl.core import transfer
+from shmctl.core import tracing, transfer
 from shmctl.core.errors import STANDARD_OUTPUT, FileError, ShmError, failing_as
 from shmctl.core.names import Name
 from shmctl.core.objects.open import OpenObject
 from shmctl.core.objects.resize import Growth, Range, does_not_fit, end_at, growing, missing_in, room
 from shmctl.core.objects.write import Fit, check_range
-from shmctl.core.sizes import OFF_T_MAX
+from shmctl.core.sizes import OFF_T_MAX, counted
 from shmctl.core.transfer import CHUNK, SENDFILE_COUNT, WIDE_PIPE
 
 Progress = Callable[[int], None]
@@ -119,12 +119,12 @@ def _copy_stream(pump: "_Pump", ready: int, fit: Fit) -> int:
     available = (OFF_T_MAX if may_grow else max(target.size, offset)) - offset
     transfer.widen_pipe(source.fd, OFF_T_MAX if source.length is None else source.length)
     if ready > available:
-        raise does_not_fit(target.name, offset, f"at least {ready} bytes", offset + available)
+        raise does_not_fit(target.name, offset, f"at least {counted(ready, 'byte')}", offset + available)
     with growing(target, offset) as pump.growth:
         wanted = available if source.length is None else min(source.length, available)
         stored = pump.run(ready, wanted)
         if stored == available != source.length and source.read_into(pump.buffer[:1]):
-            excess = f"more than {stored} bytes (the first {stored} were stored)"
+            excess = f"more than {counted(stored, 'byte')} (so much was stored)"
             raise does_not_fit(target.name, offset, excess, offset + available)
         if fit.exact and target.size > offset + stored:
             end_at(target, target.size, offset + stored)
@@ -227,8 +227,8 @@ class _Pump:
             return transfer.pwrite(self.target.fd, data, offset, self.target.name)
         except ShmError as error:
             what = "No space left on /dev/shm" if error.errno == errno.ENOSPC else error.strerror
-            detail = f"{what} after {self._stored} bytes"
-            raise ShmError("pwrite", self.target.name, error.errno or errno.EIO, detail=detail) from error
+            detail = f"{what} after {counted(self._stored, 'byte')}"
+            raise ShmError("pwrite", self.target.name, error.errno or errno.EIO, detail=detail) from None
 
 
 def copy_out(
@@ -326,10 +326,10 @@ class _Outlet:
                     # An output opened for appending, or one that is no file, pipe or socket.
                     self._copy_some = _read_and_write
                     continue
-                detail = f"{error.strerror} after {self._copied} of {self._length} bytes"
-                raise FileError("write", STANDARD_OUTPUT, error.errno or errno.EIO, detail=detail) from error
+                detail = f"{error.strerror} after {self._copied} of {counted(self._length, 'byte')}"
+                raise FileError("write", STANDARD_OUTPUT, error.errno or errno.EIO, detail=detail) from None
             if not count:
-                detail = f"another process shrank it: {self._copied} of {self._length} bytes were read"
+                detail = f"another process shrank it after {self._copied} of {counted(self._length, 'byte')}"
                 raise ShmError("sendfile", self._target.name, errno.EIO, detail=detail)
             self._copied += count
             self._progress(self._copied)
@@ -340,4 +340,5 @@ def _read_and_write(out_fd: int, fd: int, offset: int, count: int, name: Name) -
     written = 0
     while written < len(data):
         written += os.write(out_fd, data[written:])
+    tracing.sent_to(out_fd)
     return written

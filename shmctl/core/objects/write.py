@@ -12,7 +12,7 @@ from shmctl.core.models import DEV_SHM, Directory, Store
 from shmctl.core.names import Name
 from shmctl.core.objects.open import DEFAULT_MODE, OpenObject, opened, opened_or_created
 from shmctl.core.objects.resize import room
-from shmctl.core.sizes import OFF_T_MAX
+from shmctl.core.sizes import OFF_T_MAX, counted
 
 
 class Fit(NamedTuple):
@@ -97,5 +97,5 @@ def fill(target: OpenObject, offset: int, length: int | None, byte: int, fit: Fi
 def check_range(name: Name, offset: int, length: int) -> None:
     """Raise ShmError for a range that ends past the largest offset there is."""
     if offset + length > OFF_T_MAX:
-        detail = f"offset {offset} and {length} bytes reach past the largest size there can be"
-        raise ShmError("mmap", name, errno.EFBIG, detail=detail)
+        detail = f"offset {offset} and {counted(length, 'byte')} reach past the largest size there can be"
+        raise ShmError("write", name, errno.EFBIG, detail=detail)

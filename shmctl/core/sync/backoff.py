@@ -1,4 +1,4 @@
-"""Back-off of a wait: spin, then sleep ever longer, until the name changes or the time is up."""
+"""Back-off of a wait: spin, then sleep the longer, the longer nothing has happened."""
 
 import errno
 import os
@@ -14,7 +14,7 @@ from shmctl.core.sync.polling import readable_within
 
 _SPIN_SECONDS = 0.0002
 _FIRST_SLEEP = 0.00005
-_SPINS_BETWEEN_CHECKS = 64
+_SLEEP_PER_WAIT = 1 / 20
 _SECONDS_BETWEEN_LOOKS = 0.01
 _BLIND_SLEEP = 0.01
 _DEAR_LOOK = 0.0005
@@ -55,10 +55,9 @@ class NameWatch:
 
 
 def _open_watch(directory: Directory) -> int | None:
-    path = directory.path if directory.fd is None else f"/proc/self/fd/{directory.fd}".encode()
     mask = inotify.CREATE | inotify.DELETE | inotify.MOVED_FROM | inotify.MOVED_TO
     try:
-        return inotify.open_watch(path, mask)
+        return inotify.open_watch(directory.own_path, mask)
     except OSError:
         return None
 
@@ -66,33 +65,36 @@ def _open_watch(directory: Directory) -> int | None:
 class Pacer:
     """Passes the time between two looks at an object, or at /dev/shm, which has no name to watch.
 
-    It spins for a moment, then sleeps, twice as long each time, up to
-    ``interval`` seconds. With ``spin`` it never sleeps. After ``timeout``
-    seconds it allows one last look, and then raises ShmError (ETIMEDOUT).
+    It spins for a moment, then sleeps, each time a twentieth of what it has
+    waited so far, at most ``interval`` seconds. With ``spin`` it never sleeps.
+    After ``timeout`` seconds it allows one last look, and then raises ShmError
+    (ETIMEDOUT).
     """
 
     def __init__(
         self,
         name: bytes,
         watch: NameWatch | None,
-        timeout: float | None = None,
-        interval: float = 0.001,
+        timeout: float | None,
+        interval: float,
         *,
         spin: bool = False,
     ) -> None:
-        now = time.monotonic()
         self._name = name
         self._watch = watch
         self._timeout = timeout
-        self._deadline = None if timeout is None else now + timeout
+        self._deadline = None if timeout is None else time.monotonic() + timeout
         self._interval = interval
-        self._spin_until = float("inf") if spin else now + _SPIN_SECONDS
-        self._sleep = min(_FIRST_SLEEP, interval)
-        self._spins = 0
-        self._next_check = now + _SPIN_SECONDS
-        self._next_look = now
+        self._spins_forever = spin
         self._expired = False
         self._spent: float | None = None  # the processor's time at the end of the last sleep
+        self.restart()
+
+    def restart(self) -> None:
+        """Look often again: something has happened, and more may follow soon."""
+        self._begun = self._next_look = time.monotonic()
+        self._next_check = self._begun + _SPIN_SECONDS
+        self._spinning = True
 
     def until_the_name_changes(self) -> None:
         """Sleep until something happens to the name: nothing else is worth a look, but for the last one."""
@@ -108,25 +110,23 @@ class Pacer:
 
     def pause(self) -> bool:
         """Pass some time; whether the object should be looked at from outside, too: its name and its size."""
-        self._spins += 1
-        if self._spin_until:
-            now = time.monotonic()
-            # Looks at little are many between two checks; after a look at much the time may be up.
-            if self._spins % _SPINS_BETWEEN_CHECKS and now < self._next_check:
+        now = time.monotonic()
+        if self._spinning:
+            if now < self._next_check:
                 return False
             self._next_check = now + _SPIN_SECONDS
+            self._spinning = self._spins_forever
             self._check_expired()
-            if self._is_late() or now < self._spin_until:
+            if self._is_late() or self._spinning:
                 return True
-            self._spin_until = 0.0
         self._check_expired()
+        sleep = min(max(_FIRST_SLEEP, (now - self._begun) * _SLEEP_PER_WAIT), self._interval)
         # A look at much takes long, and is taken the less often.
         cost = 0.0 if self._spent is None else time.thread_time() - self._spent
         if cost > _DEAR_LOOK:
-            self._sleep = max(self._sleep, min(cost * _SLEEP_PER_COST, _LONGEST_SLEEP))
+            sleep = max(sleep, min(cost * _SLEEP_PER_COST, _LONGEST_SLEEP))
         left = self._left()
-        time.sleep(self._sleep if left is None else min(self._sleep, left))
-        self._sleep = min(self._sleep * 2, self._interval)
+        time.sleep(sleep if left is None else min(sleep, left))
         self._spent = time.thread_time()
         now = time.monotonic()
         if not self._is_late() and now < self._next_look:

@@ -102,12 +102,12 @@ class ForeignSemaphore:
     def _unanswered(self, function: str, status: int | None) -> ShmError:
         """What it means that no answer came, the process having ended with ``status``, or not in time."""
         if os.fstat(self._fd).st_size == 0 or status == -signal.SIGBUS:
-            detail = "its file was shrunk: it is no semaphore any more"
+            detail = "its file was shrunk: it is no longer a semaphore"
             return ShmError(function, self.name, errno.EFAULT, detail=detail)
         how = "did not return" if status is None else "ended its process"
         if status is not None and status < 0:
             how += f" ({signal.Signals(-status).name})"
-        detail = f"its file is no good semaphore: {function} {how}; {_doubt(function)}"
+        detail = f"its file is no valid semaphore: {function} {how}; {_doubt(function)}"
         return ShmError(function, self.name, errno.EINVAL, detail=detail)
 
 

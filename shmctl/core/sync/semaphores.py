@@ -9,7 +9,7 @@ from typing import TypeVar
 from shmctl.core import posix, proc
 from shmctl.core.errors import InputError, ShmError
 from shmctl.core.models import DEV_SHM, Directory, ObjectInfo
-from shmctl.core.names import NAME_MAX, SEMAPHORE_PREFIX, Name, parse_name
+from shmctl.core.names import NAME_MAX, SEMAPHORE_PREFIX, Name, NameLike, parse_name
 from shmctl.core.objects.describe import describe, explained
 from shmctl.core.objects.open import opened
 from shmctl.core.objects.semaphore_file import SIZE, is_foreign, read_value
@@ -20,7 +20,7 @@ from shmctl.core.sync.foreign_semaphore import ForeignSemaphore
 Result = TypeVar("Result")
 
 
-def parse_semaphore_name(text: str | bytes) -> Name:
+def parse_semaphore_name(text: NameLike) -> Name:
     """``/free``, ``free``, and ``/sem.free`` as the listing shows it. Raises InputError."""
     name = parse_name(text)
     if name.startswith(SEMAPHORE_PREFIX):
@@ -70,7 +70,7 @@ class OwnSemaphore:
         with BusGuard(self._address, SIZE) as guard:
             result = action()
         if guard.tripped():
-            detail = "its file was shrunk: it is no semaphore any more"
+            detail = "its file was shrunk: it is no longer a semaphore"
             raise ShmError("sem_open", self.name, errno.EFAULT, detail=detail)
         return result
 
@@ -91,7 +91,7 @@ def take(semaphore: Semaphore, seconds: float | None = None, *, nonblock: bool =
         number, detail = errno.ETIMEDOUT, f"timed out after {seconds or 0:g} s: its value is 0"
         if nonblock:
             number, detail = errno.EAGAIN, "its value is 0"
-        raise ShmError(error.call, semaphore.name, number, detail=detail) from error
+        raise ShmError(error.call, semaphore.name, number, detail=detail) from None
 
 
 @contextmanager
@@ -189,7 +189,7 @@ def _about(name: Name) -> Iterator[None]:
     except ShmError as error:
         call = error.call if error.call.startswith("sem_") else "sem_open"
         number = error.errno or errno.EIO
-        raise ShmError(call, name, number, detail=error.detail, hint=error.hint) from error
+        raise ShmError(call, name, number, detail=error.detail, hint=error.hint) from None
 
 
 def value_of(info: ObjectInfo) -> int | None:

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from shmctl.core.sync.conditions import Conditions
 
 State = Literal["exists", "gone", "unused", "changed"]
+DEFAULT_INTERVAL = 0.05
+"""Seconds. An idle wait takes some 0.2 percent of a processor, and hardly anybody notices the delay."""
 _SHORTEST_INTERVAL = 0.00001
 # A look at the usage may be a scan of /proc.
 _UNUSED_INTERVAL = 0.02
@@ -38,7 +40,7 @@ class Wanted(NamedTuple):
     offset: int = 0
     length: int | None = None
     timeout: float | None = None
-    interval: float = 0.001
+    interval: float = DEFAULT_INTERVAL
     spin: bool = False
     fuller_than: "Fullness | None" = None
 

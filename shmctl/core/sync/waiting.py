@@ -16,7 +16,7 @@ from shmctl.core.objects.describe import describe, is_same
 from shmctl.core.objects.mapping import LiveRange
 from shmctl.core.objects.open import OpenObject, opened
 from shmctl.core.objects.read import chunks
-from shmctl.core.sizes import Fullness
+from shmctl.core.sizes import Fullness, counted
 from shmctl.core.sync.backoff import Pacer
 
 Load = Callable[[int, int], bytes]
@@ -110,6 +110,7 @@ def _wait_in(
 ) -> Found:
     end = offset + length
     _wait_for_size(target, end, pacer)
+    pacer.restart()
     with LiveRange(target.fd, offset, length, target.name) as live:
         return _poll(target, end, lambda: look(live.load), pacer, live.forget)
 
@@ -177,8 +178,8 @@ def _look_from_outside(target: OpenObject, end: int, pacer: Pacer) -> None:
 def _check_size(target: OpenObject, end: int) -> os.stat_result:
     st = _fstat(target)
     if st.st_size < end:
-        detail = f"it was shrunk to {st.st_size} bytes, and the value ends at {end}"
-        raise ShmError("mmap", target.name, errno.EFAULT, detail=detail)
+        detail = f"it was shrunk to {counted(st.st_size, 'byte')}, and the value ends at {end}"
+        raise ShmError("read", target.name, errno.EFAULT, detail=detail)
     return st
 
 

@@ -136,6 +136,7 @@ EXAMPLES: list[tuple[str, str, int | None, str | None]] = [
     ("Ray, Apache Arrow Plasma", "plasmaaB3xYz", None, None),
     ("shmctl --replace", ".shmctl-replace-4711-0123abcd", 4711, None),
     ("shmctl run", "shmctl-run-4711-0123abcd", 4711, None),
+    ("shmctl's library", "shmctl-py-4711-0123abcd", 4711, None),
     ("SGLang", "sgl_shm_mm_4711_0badcafe", 4711, None),
     ("SGLang", "multi_tokenizer_args_4711", 4711, None),
     ("SGLang", "sglang_loads_4c00ec5647f7_b4fb99a3.shm", None, None),

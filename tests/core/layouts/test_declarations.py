@@ -513,7 +513,7 @@ def test_select_names_near_fields() -> None:
         ("sem=1", "sem: a sem_t cannot be written"),
         ("in=3", "in is a struct: name a member"),
         ("a=1", "a is an array"),
-        ("a={1}", "a has 4 elements, and 1 values are given"),
+        ("a={1}", "a has 4 elements and gets 1 value"),
         ("a={1,2,3,x}", r"a\[1\]\[1\]: x is not a whole number"),
         ("n={a,b}", "not an array of plain values"),
         ("arr={1,2}", "not an array of plain values"),
@@ -598,7 +598,7 @@ def test_shifts_of_signed_numbers_wrap_as_gcc_has_it(tmp_path: Path) -> None:
 
 def test_too_few_bytes_are_an_error() -> None:
     layout = parse("int a; int b")
-    with pytest.raises(InputError, match="b ends at byte 8, and there are 7 bytes"):
+    with pytest.raises(InputError, match="b ends at byte 8, and the data has 7 bytes"):
         layout.tree(bytes(7))
 
 

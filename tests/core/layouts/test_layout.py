@@ -261,7 +261,7 @@ def test_any_bytes_read_and_written_back_are_the_same_bytes(seed: int, data: Any
     ("text", "message"),
     [
         ("", "no line with the names of fields"),
-        ("a,b\n1\n", "line 2 has 1 values, and the first line names 2 fields"),
+        ("a,b\n1\n", "line 2 has 1 value, and the first line names 2 fields"),
         ("a,a\n1,1\n", "line 1: a field is named twice"),
         ("a,nope\n1,1\n", "no field is called nope"),
         ("a\n1\n99999999999\n", "line 3: a: 99999999999 is out of range"),

@@ -3,7 +3,6 @@
 import os
 import re
 import subprocess
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,16 +11,13 @@ from tests.e2e.inspect.holding import (
     SIZE,
     UNINSPECTED,
     Holder,
-    Place,
     PrivatePlace,
-    cgroup,
     complaints,
-    private_place,
     records,
     sleeper,
 )
 from tests.e2e.terminal import Terminal, without_styles
-from tests.support import AS_NOBODY, as_nobody, python_for_all, run_command, shmctl_argv
+from tests.support import AS_NOBODY, shmctl_argv
 
 pytestmark = pytest.mark.needs_root
 
@@ -263,114 +259,3 @@ def test_a_bar_on_a_terminal(private: PrivatePlace) -> None:
         assert set(bar) == {"█", "░"}
         assert abs(bar.count("█") - bar.count("░")) <= 2, "half of it is taken"
     assert "8.0M" in "".join(lines).replace(" ", "") or columns < 40
-
-
-# Every /dev/shm
-
-
-def everywhere(place: Place) -> list[dict[str, Any]]:
-    return place.records("df", "--all")
-
-
-def device_seen_by(pid: int) -> int | None:
-    """Processes of others come and go."""
-    try:
-        return os.stat(f"/proc/{pid}/root/dev/shm").st_dev
-    except FileNotFoundError:
-        return None
-
-
-def test_all_sees_other_mount_namespaces(shared: Place, name: str) -> None:
-    with private_place("3m") as other:
-        other.make(name, bytes(5 * PAGE))
-        device = other.path("").stat().st_dev
-        found = [each for each in everywhere(shared) if each["capacity"] == 3 << 20]
-        (there,) = found
-        assert os.stat(f"/proc/{there['pid']}/root/dev/shm").st_dev == device
-        assert there["pid"] == other.pid
-        assert (there["used"], there["unexplained"]) == (5 * PAGE, 0)
-        assert there["by_kind"] == NOTHING | {"shm": 5 * PAGE}
-        assert there["container"] is None
-        text = shared.run("df", "--all").text
-        assert f"seen by PID {other.pid}" in text
-        # And ours, once, however many processes and namespaces see it.
-        here = os.statvfs("/dev/shm")
-        with sleeper(enter=("unshare", "-m")):
-            devices = [device_seen_by(each["pid"]) for each in everywhere(shared)]
-            assert devices.count(os.stat("/dev/shm").st_dev) == 1
-        assert here.f_blocks * here.f_frsize in {each["capacity"] for each in everywhere(shared)}
-    assert 3 << 20 not in {each["capacity"] for each in everywhere(shared)}
-
-
-def test_all_loses_no_descriptor(private: PrivatePlace) -> None:
-    """Of a directory that may be opened and not looked at further."""
-    script = """
-import os
-from shmctl.core.inspect.usage import all_mounted
-before = len(os.listdir("/proc/self/fd"))
-mounted, uninspected = all_mounted()
-print(len(os.listdir("/proc/self/fd")) - before - len(mounted), *[each.pid for each in uninspected])
-"""
-    shut = 'mount -t tmpfs -o mode=0744 tmpfs /dev/shm && exec "$@"'
-    with sleeper(enter=("unshare", "-m", "sh", "-c", shut, "sh", *AS_NOBODY)) as pid:
-        lost, *uninspected = run_command(as_nobody([python_for_all(), "-c", script])).text.split()
-        assert (lost, str(pid) in uninspected) == ("0", True)
-
-
-CONTAINER = "0123456789abcdef" * 4
-POD = "01234567-89ab-cdef-0123-456789abcdef"
-
-
-def test_all_tells_the_container(shared: Place, tmp_path: Path) -> None:
-    with (
-        cgroup(tmp_path, f"kubepods/burstable/pod{POD}/{CONTAINER}") as folder,
-        private_place("5m", setup=f"echo $$ >{folder}/cgroup.procs") as container,
-    ):
-        (there,) = [each for each in everywhere(shared) if each["capacity"] == 5 << 20]
-        assert (there["pid"], there["container"], there["pod"]) == (container.pid, CONTAINER, POD)
-        assert f"container {CONTAINER[:12]}, pod {POD}" in shared.run("df", "--all").text
-
-
-@pytest.mark.parametrize("link", ["dev", "dev/shm"])
-def test_all_follows_no_link(shared: Place, tmp_path: Path, link: str) -> None:
-    """What a process has planted in its root leads nowhere."""
-    root, outside = tmp_path / "root", tmp_path / "outside"
-    (outside / "shm").mkdir(parents=True)
-    (root / link).parent.mkdir(parents=True)
-    target = outside if link == "dev" else outside / "shm"
-    (root / link).symlink_to(target)
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=7m", "tmpfs", outside / "shm"], check=True)
-    try:
-        with sleeper("os.chroot(sys.argv[1])", str(root)) as planter:
-            found = [each for each in everywhere(shared) if each["capacity"] == 7 << 20]
-            assert found == []
-            assert f"PID {planter}" not in shared.run("df", "--all").text
-    finally:
-        subprocess.run(["umount", outside / "shm"], check=True)
-
-
-def test_all_as_an_ordinary_user(shared: Place) -> None:
-    with private_place("3m"):
-        result = shared.run_as_nobody("df", "--all")
-        assert result.status == 0, result
-        assert len([line for line in result.errors.splitlines() if UNINSPECTED.fullmatch(line)]) == 1
-        assert "/dev/shm" in result.text or "seen by" in result.text
-
-
-def test_holders_tell_the_container(private: PrivatePlace, holder: Holder, tmp_path: Path) -> None:
-    """A column each for container and pod, where any holder is in one."""
-    path = private.make("/x")
-    assert "CONTAINER" not in private.run("holders").text
-    with (
-        cgroup(tmp_path, f"kubepods/burstable/pod{POD}/{CONTAINER}") as folder,
-        holder("fd", "/dev/shm/x", private.enter) as holding,
-    ):
-        (folder / "cgroup.procs").write_text(str(holding.pid))
-        (found,) = private.records("holders", "/x")
-        assert (found["container"], found["pod"]) == (CONTAINER, POD)
-        heading, row = private.run("holders").text.splitlines()
-        assert (heading.split()[-2:], row.split()[-2:]) == (["CONTAINER", "POD"], [CONTAINER, POD])
-        path.unlink()
-        (gone,) = private.records("holders", "--unlinked")
-        assert (gone["container"], gone["pod"]) == (CONTAINER, POD)
-        assert private.run("holders", "--unlinked").text.split()[-2:] == [CONTAINER, POD]

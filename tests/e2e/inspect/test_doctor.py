@@ -302,7 +302,7 @@ def test_semaphores(private: PrivatePlace, holder: Holder) -> None:
     # Whether root's are, the kernel does not tell others.
     found = findings(private.run_as_nobody("doctor", "--json"))["semaphores"]
     assert found["status"] == "unknown"
-    assert found["seen"] == "nothing shows whether 1 of 1 semaphores are in use"
+    assert found["seen"] == "nothing shows whether 1 of 1 semaphore is in use"
 
 
 # systemd

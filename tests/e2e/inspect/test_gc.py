@@ -72,7 +72,7 @@ def test_a_name_that_is_missing_keeps_nothing_from_the_others(
     if as_json:
         assert [(each["name"], each["removed"]) for each in json.loads(result.out)] == [(there, True)]
     else:
-        assert result.text.splitlines()[-1].startswith("removed 1 of 1 orphans; ")
+        assert result.text.splitlines()[-1].startswith("removed 1 of 1 orphan; ")
 
 
 def test_a_missing_name_without_yes(names: list[str], shared: Place) -> None:
@@ -105,7 +105,7 @@ def test_young_ones_stay(name: str, shared: Place) -> None:
     for args in ([], ["--min-age", "1h"]):
         result = run("gc", "--yes", *args, name)
         assert result.status == 0
-        assert "0 of 1 objects are orphans to remove" in result.text
+        assert "0 of 1 object is an orphan to remove" in result.text
     assert path.exists()
 
 
@@ -123,7 +123,7 @@ def test_it_asks_on_a_terminal(name: str, shared: Place, answer: bytes, gone: bo
         terminal.until(rb"remove this orphan\?.*")
         shown = without_styles(terminal.shown).decode()
         assert name in shown
-        assert "1 of 1 objects are orphans to remove" in shown
+        assert "1 of 1 object is an orphan to remove" in shown
         assert path.exists(), "it waits for the answer"
         terminal.wait_until_asleep()
         terminal.type(answer)
@@ -189,7 +189,7 @@ def test_keep(names: list[str], shared: Place) -> None:
     result = run("gc", *NOW, "--yes", *names, "--keep", names[0], "--keep", f"*{names[1][-6:]}")
     assert result.status == 0, result
     assert [shared.path(name).exists() for name in names] == [True, True, False]
-    assert "1 of 3 objects are orphans to remove" in result.text
+    assert "1 of 3 objects is an orphan to remove" in result.text
 
 
 def test_bad_patterns(name: str, shared: Place) -> None:

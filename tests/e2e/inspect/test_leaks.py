@@ -307,10 +307,7 @@ def test_totals(private: PrivatePlace, holder: Holder) -> None:
         "held": (1, SIZE), "orphan": (3, 4 * SIZE), "kept": (1, 4096), "unknown": (0, 0),
     }  # fmt: skip
     assert lines[0].split()[0] == "NAME"
-    # The worst first, and of those the largest.
-    verdicts = [line.split()[2] for line in lines[1:6]]
-    assert verdicts == sorted(verdicts, key=["orphan", "unknown", "held", "kept"].index)
-    assert lines[1].split()[0] == "/two"
+    assert [line.split()[0] for line in lines[1:6]] == ["/one", "/sem.three", "/sparse", "/two", "/used"]
     assert "\x1b" not in result.text
     selected = private.run("leaks", "--min-age", "0", "/one", "/sem.*").text.splitlines()
     assert totals(selected)["orphan"] == (1, SIZE)
@@ -422,3 +419,22 @@ def test_no_scan_of_proc_where_the_kernel_answers(
     assert result.status == 0, result
     assert log.stat().st_size, "strace(1) saw nothing"
     assert set(TOUCHED.findall(log.read_text())) == set()
+
+
+def test_what_nobody_could_see_is_not_called_none(private: PrivatePlace, holder: Holder) -> None:
+    """A verdict on a stranger's object takes a look through /proc: it names the holders of others, too."""
+    path = private.make("/own")
+    os.chown(path, 65534, 65534)
+    free = private.make("/free")
+    os.chown(free, 65534, 65534)
+    with holder("fd", "/dev/shm/own", (*private.enter, *AS_NOBODY)) as holding:
+        assert f"PID {holding.pid}" not in private.run_as_nobody("leaks", "/own", "/free").text
+        private.make("/strangers").chmod(0o600)
+        shown = private.run_as_nobody("leaks", "--min-age", "0").text
+        assert f"(kernel lease refused); PID {holding.pid}\n" in shown
+        found = {each["name"]: each["holders"] for each in records(private.run_as_nobody("leaks", "--json"))}
+        assert found == {"/own": [holding.pid], "/free": [], "/strangers": None}
+    (gone,) = [
+        each for each in records(private.run("gc", "--min-age", "0", "--json")) if each["name"] == "/own"
+    ]
+    assert gone["holders"] is None

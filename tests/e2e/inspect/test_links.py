@@ -32,7 +32,7 @@ def test_three_names_count_once(private: PrivatePlace) -> None:
     assert found["reasons"][-1] == "also named /b, /c"
     totals = private.run("leaks", *NOW).text.splitlines()[-4:]
     assert totals[1].split() == ["orphan", "1", str(SIZE)]
-    assert "1 of 1 objects are orphans to remove, 8192 bytes" in private.run("gc", *NOW).text
+    assert "1 of 1 object is an orphan to remove, 8192 bytes" in private.run("gc", *NOW).text
     metrics = samples(private.run("metrics", *NOW).text)
     assert metrics["objects{kind=shm,verdict=orphan}"] == 1
     assert private.records("df")[0]["by_kind"]["shm"] == SIZE

@@ -311,7 +311,7 @@ def test_no_permission(private: PrivatePlace) -> None:
         result = run_as_nobody("--target", str(private.pid), *args)
         assert (result.status, result.out) == (1, b""), result
         assert "EACCES" in result.errors
-        assert "hint: it takes root" in result.errors
+        assert "hint: only root" in result.errors
     assert os.listdir(private.path("")) == ["x"]
 
 

@@ -13,6 +13,7 @@ from shmctl.core.objects.read import read_bytes, readable
 from shmctl.core.objects.write import Fit, writable, write_stores
 from shmctl.core.sync.backoff import NameWatch, Pacer
 from shmctl.core.sync.conditions import parse_struct_conditions
+from shmctl.core.sync.wait_request import DEFAULT_INTERVAL
 from shmctl.core.sync.waiting import wait_for_value
 from tests.e2e.sync.processes import Background
 from tests.support import compile_c, done, race_rounds
@@ -125,7 +126,7 @@ class Shmctl:
     def wait(self, flag: int) -> None:
         conditions = self._conditions[flag]
         with NameWatch(self._name, DEV_SHM) as watch:
-            pacer = Pacer(self._name, watch, timeout=30)
+            pacer = Pacer(self._name, watch, 30, DEFAULT_INTERVAL)
             assert wait_for_value(self._name, 0, conditions.length, conditions.look, pacer) == [flag]
 
     def write(self, *assignments: str) -> None:

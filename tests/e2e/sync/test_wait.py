@@ -477,7 +477,7 @@ def test_no_sleep_is_much_longer_than_the_interval(name: str, tmp_path: Path) ->
         == 124
     )
     slept = [float(seconds) for seconds in re.findall(r"<([0-9.]+)>$", log.read_text(), re.MULTILINE)]
-    assert len(slept) > 30, slept
+    assert 30 < len(slept) < 250, "one a millisecond would be a thousand"
     assert slept[0] < 0.1
     assert statistics.median(slept[:5]) < 0.05, slept[:5]
     assert statistics.median(slept) < 0.02

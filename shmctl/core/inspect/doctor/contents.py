@@ -9,7 +9,7 @@ from shmctl.core.inspect.lease import State
 from shmctl.core.models import Kind, ObjectInfo, login_name
 from shmctl.core.names import escape
 from shmctl.core.proc import uninspected_text
-from shmctl.core.sizes import human_size
+from shmctl.core.sizes import counted, human_size
 
 _SHOWN = 5
 
@@ -47,7 +47,7 @@ def check_unlinked(case: Examination) -> Outcome:
     if usage.elsewhere:
         return unknown(
             "its file system holds more than /dev/shm, and nothing shows where what has no name was: "
-            + ("1 object" if usage.elsewhere == 1 else f"{usage.elsewhere} objects")
+            + counted(usage.elsewhere, "object")
         )
     blind = uninspected_text(usage.uninspected) if usage.uninspected else ""
     if not usage.unlinked:
@@ -57,7 +57,7 @@ def check_unlinked(case: Examination) -> Outcome:
     size = sum(each.allocated or 0 for each in usage.unlinked)
     pids = sorted({holder.pid for each in usage.unlinked for holder in each.holders})
     shown = ", ".join(map(str, pids[:_SHOWN])) + (" ..." if len(pids) > _SHOWN else "")
-    objects = "1 object" if len(usage.unlinked) == 1 else f"{len(usage.unlinked)} objects"
+    objects = counted(len(usage.unlinked), "object")
     return note(
         f"{objects} without a name, {human_size(size)}, held by PID {shown}"
         + (f"; {blind}" if blind else ""),
@@ -79,7 +79,10 @@ def check_semaphores(case: Examination) -> Outcome:
         advice = "if their program is gone for good: 'shmctl gc --semaphores'"
         return replace(note(seen + (f"; {untold} more may be" if untold else ""), advice), objects=free)
     if untold:
-        return unknown(f"nothing shows whether {untold} of {len(semaphores)} semaphores are in use")
+        are = "is" if len(semaphores) == 1 else "are"
+        return unknown(
+            f"nothing shows whether {untold} of {counted(len(semaphores), 'semaphore')} {are} in use"
+        )
     return ok(f"{_count(semaphores, 'semaphore')}, all in use")
 
 
@@ -102,15 +105,16 @@ def check_directories(case: Examination) -> Outcome:
         for folder in folders[:_SHOWN]
     )
     more = len(folders) - _SHOWN
-    count = "1 directory" if len(folders) == 1 else f"{len(folders)} directories"
-    seen = f"{count}: {shown}" + (f"; and {more} more" if more > 0 else "")
+    seen = f"{counted(len(folders), 'directory', 'directories')}: {shown}" + (
+        f"; and {more} more" if more > 0 else ""
+    )
     if not any(folder.creator_alive is False for folder in folders):
         return ok(seen)
     return note(seen, "'shmctl leaks' shows which ones no process uses; 'rm -r /dev/shm/NAME' removes one")
 
 
 def _count(infos: Sequence[ObjectInfo], what: str = "object") -> str:
-    return f"1 {what}" if len(infos) == 1 else f"{len(infos)} {what}s"
+    return counted(len(infos), what)
 
 
 def _names(infos: Sequence[ObjectInfo]) -> str:
