@@ -38,7 +38,6 @@ GRANTED = "no process has it open or mapped (kernel lease granted)"
 REFUSED = "a process has it open or mapped (kernel lease refused)"
 LEASED = "another process holds a lease on it"
 _FREE = Usage(State.FREE, GRANTED)
-_HELD = Usage(State.HELD, REFUSED)
 PAUSES = (0.001, 0.005, 0.025)
 """Seconds before each further look at what is in use.
 
@@ -115,7 +114,7 @@ class UsageTest:
 
     def _ask_open(self, fd: int, info: ObjectInfo) -> Usage | str:
         if not locking.take_lease(fd, info.name):
-            return _HELD
+            return Usage(State.HELD, REFUSED)
         locking.release_lease(fd, info.name)
         if info.st.st_dev not in self._proved:
             problem = self._prove(fd, info)
