@@ -75,7 +75,7 @@ def _show_some(
     found, failed = messages.try_each(names, lambda name: _find(name, session.directory))
     infos = [info for files in found for info in files]
     if globs := list(filter(is_pattern, patterns)):
-        infos += [info for info in scan(session.directory, matcher(globs)) if info.kind.is_object]
+        infos += [info for info in scan(session.directory, matcher(globs)) if info.is_object]
     infos = list({info.name: info for info in infos}.values())
     snapshot = Snapshot.of(infos, session.directory)
     if quiet:

@@ -1,5 +1,6 @@
 """shmctl leaks."""
 
+import gc
 import sys
 
 import click
@@ -35,6 +36,9 @@ def command(
     A verdict for each object: held (in use), orphan (nobody uses it, and nothing says that it
     should stay), kept (nobody uses it, but it is meant to stay) or unknown, with the reasons.
     """
+    # Records make no cycles, and looking for some takes a tenth of the time of very many objects.
+    gc.disable()
+    click.get_current_context().call_on_close(gc.enable)
     snapshot = Snapshot(session.directory, matcher(patterns), Rules(min_age, semaphores, trackers))
     judgements = snapshot.judged_once + snapshot.judged_folders
     messages.no_lease(snapshot.test.lease_problem)

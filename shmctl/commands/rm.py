@@ -72,7 +72,7 @@ def _staying(name: Name, session: Session) -> str:
     except ShmError:
         return ""  # its removal fails in its turn
     snapshot = Snapshot.of([info], session.directory)
-    if not info.kind.is_object or snapshot.test.ask_each([info])[0].state is State.FREE:
+    if not info.is_object or snapshot.test.ask_each([info])[0].state is State.FREE:
         return ""
     pids = dict.fromkeys(holder.pid for holder in snapshot.holders_of(info))
     return f"; PID {', '.join(map(str, pids))} still holds its memory" if pids else ""
@@ -118,6 +118,6 @@ def _expand(text: str, session: Session, before: Set[Name]) -> list[Name]:
         describe_any(name, session.directory)
     except ShmError:
         infos = scan(session.directory, matcher([text]))
-        found = sorted(info.name for info in infos if info.kind.is_object) or [name]
+        found = sorted(info.name for info in infos if info.is_object) or [name]
         return [each for each in found if each not in before]
     return [name]

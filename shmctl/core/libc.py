@@ -9,6 +9,20 @@ class TimeSpec(ctypes.Structure):
     _fields_ = (("tv_sec", ctypes.c_long), ("tv_nsec", ctypes.c_long))
 
 
+class StatX(ctypes.Structure):
+    """struct statx (statx(2)): what of it is read here, each in its place."""
+
+    _fields_ = (
+        ("mask", ctypes.c_uint32),
+        ("_before_inode", ctypes.c_char * 28),
+        ("inode", ctypes.c_uint64),
+        ("_before_btime", ctypes.c_char * 40),
+        ("btime_seconds", ctypes.c_int64),
+        ("btime_nanoseconds", ctypes.c_uint32),
+        ("_rest", ctypes.c_char * 164),
+    )
+
+
 libc = ctypes.CDLL(None, use_errno=True)
 libc.mmap.restype = ctypes.c_void_p
 libc.mmap.argtypes = [
@@ -36,4 +50,4 @@ for _function in (libc.sem_post, libc.sem_wait, libc.sem_trywait, libc.sem_close
     _function.argtypes = [ctypes.c_void_p]
 if hasattr(libc, "statx"):
     # glibc has it since 2.28, musl since 1.2.5.
-    libc.statx.argtypes = [ctypes.c_int, ctypes.c_char_p, ctypes.c_int, ctypes.c_uint, ctypes.c_void_p]
+    libc.statx.argtypes = [ctypes.c_int, ctypes.c_char_p, ctypes.c_int, ctypes.c_uint, ctypes.POINTER(StatX)]

@@ -48,11 +48,6 @@ class Kind(StrEnum):
     SOCKET = "socket"
     OTHER = "other"
 
-    @property
-    def is_object(self) -> bool:
-        """Whether shm_open(3) or sem_open(3) could have created it."""
-        return self in (Kind.SHM, Kind.SEMAPHORE)
-
 
 _KINDS = {stat.S_IFDIR: Kind.DIRECTORY, stat.S_IFLNK: Kind.SYMLINK, stat.S_IFSOCK: Kind.SOCKET}
 _TYPE_NAMES = {
@@ -95,6 +90,16 @@ class ObjectInfo(NamedTuple):
     def path(self) -> bytes:
         """The path of its file."""
         return self.directory.path_of(self.name)
+
+    @property
+    def is_object(self) -> bool:
+        """Whether shm_open(3) or sem_open(3) could have created it."""
+        return stat.S_ISREG(self.st.st_mode)
+
+    @property
+    def is_directory(self) -> bool:
+        """Whether it is a directory."""
+        return stat.S_ISDIR(self.st.st_mode)
 
     @property
     def kind(self) -> Kind:

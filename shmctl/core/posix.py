@@ -235,7 +235,6 @@ _AT_FDCWD = -100
 _AT_EMPTY_PATH = 0x1000
 _AT_SYMLINK_NOFOLLOW = 0x100
 _STATX_BTIME = 0x800
-_STATX_SIZE = 256
 
 
 class Birth(NamedTuple):
@@ -252,29 +251,27 @@ def statx(name: Name, directory: Directory = DEV_SHM, fd: int | None = None) -> 
     """
     if fd is not None:
         where, path, flag = fd, b"", _AT_EMPTY_PATH
-        shown = f'{fd}, "", AT_STATX_SYNC_AS_STAT|AT_EMPTY_PATH'
     else:
         where = _AT_FDCWD if directory.fd is None else directory.fd
         path, flag = _path(name, directory), _AT_SYMLINK_NOFOLLOW
-        shown = "AT_FDCWD, " if directory.fd is None else ""
-        shown += f"{_shown(name, directory)}, AT_STATX_SYNC_AS_STAT|AT_SYMLINK_NOFOLLOW"
+
+    def arguments(_: object) -> str:
+        if fd is not None:
+            return f'{fd}, "", AT_STATX_SYNC_AS_STAT|AT_EMPTY_PATH, STATX_BTIME, {{...}}'
+        shown = ("AT_FDCWD, " if directory.fd is None else "") + _shown(name, directory)
+        return f"{shown}, AT_STATX_SYNC_AS_STAT|AT_SYMLINK_NOFOLLOW, STATX_BTIME, {{...}}"
 
     def call_statx() -> Birth:
-        from ctypes import create_string_buffer
-        from struct import unpack_from
-
-        from shmctl.core.libc import libc
+        from shmctl.core.libc import StatX, libc
 
         if not hasattr(libc, "statx"):
             raise OSError(errno.ENOSYS, "")
-        buffer = create_string_buffer(_STATX_SIZE)
-        _c_call("statx", where, path, flag, _STATX_BTIME, buffer)
-        # struct statx of <linux/stat.h>: stx_mask, stx_ino, and the seconds and nanoseconds of stx_btime.
-        (mask,), (inode,) = unpack_from("=I", buffer, 0), unpack_from("=Q", buffer, 32)
-        seconds, nanoseconds = unpack_from("=qI", buffer, 80)
-        return Birth(inode, seconds * 10**9 + nanoseconds if mask & _STATX_BTIME else None)
+        found = StatX()
+        _c_call("statx", where, path, flag, _STATX_BTIME, found)
+        time_ns = found.btime_seconds * 10**9 + found.btime_nanoseconds
+        return Birth(found.inode, time_ns if found.mask & _STATX_BTIME else None)
 
-    return call("statx", name, call_statx, lambda _: f"{shown}, STATX_BTIME, {{...}}")
+    return call("statx", name, call_statx, arguments)
 
 
 def statvfs(directory: Directory = DEV_SHM) -> os.statvfs_result:
@@ -488,12 +485,12 @@ def map_buffer(fd: int, length: int, writable: bool, name: Name) -> _mmap.mmap:
 
 def _c_call(function: str, *arguments: object, failure: int = -1) -> int:
     """What a function of the C library returns. Raises OSError with its errno for ``failure``."""
-    from ctypes import get_errno
-
     from shmctl.core.libc import libc
 
     result = int(getattr(libc, function)(*arguments) or 0)
     if result == failure:
+        from ctypes import get_errno
+
         raise OSError(get_errno(), "")
     return result
 

@@ -8,7 +8,7 @@ from shmctl.core.inspect.lease import GRANTED, REFUSED
 from shmctl.core.inspect.verdicts import Judgement, Verdict
 from shmctl.core.names import Name, escape, printable
 from shmctl.core.sizes import counted
-from shmctl.render.aligned import write_table
+from shmctl.render.aligned import write_rows, write_table
 from shmctl.render.output import Heading, Output
 from shmctl.render.records import object_record
 
@@ -108,25 +108,32 @@ def _totals(output: Output, judgements: Sequence[Judgement]) -> Iterator[str]:
 
 
 def _write_all(output: Output, judgements: Sequence[Judgement], pids: Mapping[Name, Sequence[int]]) -> None:
-    rows = [_row(output, each) for each in judgements]
-    for row, each in zip(rows, judgements, strict=True):
-        if (found := pids.get(each.info.name)) and REFUSED in each.reasons:
-            row[-1] = f"{row[-1][0]}; PID {', '.join(map(str, found))}", ""
     headings = [Heading("NAME"), Heading("ALLOCATED", right=True), Heading("VERDICT"), Heading("REASONS")]
-    write_table(output, headings, rows)
+    # Most objects share their reasons with many others.
+    texts = {each.reasons: _reasons(each) for each in judgements}
+    rows = []
+    for each in judgements:
+        reasons = texts[each.reasons]
+        if (found := pids.get(each.info.name)) and REFUSED in each.reasons:
+            reasons += f"; PID {', '.join(map(str, found))}"
+        rows.append((escape(each.info.name), output.size(each.allocated), each.verdict.value, reasons))
+    write_rows(output, headings, rows, ())
     if output.headings:
         output.stream.write("\n")
         write_totals(output, judgements)
 
 
 def _row(output: Output, judgement: Judgement) -> list[tuple[str, str]]:
-    reasons = "; ".join(map(printable, judgement.reasons))
     return [
         (escape(judgement.info.name), "bold"),
         (output.size(judgement.allocated), "green"),
         (judgement.verdict.value, VERDICT_STYLES[judgement.verdict]),
-        (reasons, ""),
+        (_reasons(judgement), ""),
     ]
+
+
+def _reasons(judgement: Judgement) -> str:
+    return "; ".join(map(printable, judgement.reasons))
 
 
 def write_totals(output: Output, judgements: Sequence[Judgement]) -> None:

@@ -43,7 +43,7 @@ def complete_names(ctx: click.Context, incomplete: str, kind: Kind | None = None
     words = [
         (prefix + os.fsdecode(info.name.removeprefix(head)), f"{info.kind.value}, {human_size(info.size)}")
         for info in _scan(ctx, begun)
-        if (info.kind.is_object if kind is None else info.kind is kind)
+        if (info.is_object if kind is None else info.kind is kind)
     ]
     return [CompletionItem(word, help=text) for word, text in sorted(words)]
 

@@ -115,7 +115,7 @@ class Watch:
             raise ShmError(call, self._directory.path, number, hint=_LIMITS.get(number)) from None
 
     def _look_at_all(self) -> Changes:
-        objects = {info.name[1:]: known(info.st) for info in scan(self._directory) if info.kind.is_object}
+        objects = {info.name[1:]: known(info.st) for info in scan(self._directory) if info.is_object}
         return Changes(self._look, objects)
 
     def _look(self, name: bytes) -> os.stat_result | None:

@@ -23,6 +23,8 @@ def age_of(info: ObjectInfo, now_ns: int, enough: float) -> float:
 
 
 def _age_ns(info: ObjectInfo, now_ns: int) -> int:
-    times = (info.st.st_mtime_ns, info.st.st_ctime_ns, info.btime_ns)
-    ages = [now_ns - time_ns for time_ns in times if time_ns is not None]
-    return max(0, min((age for age in ages if age >= -CLOCK_SKEW_NS), default=0))
+    times = [info.st.st_mtime_ns, info.st.st_ctime_ns]
+    if info.btime_ns is not None:
+        times.append(info.btime_ns)
+    newest = max([time_ns for time_ns in times if time_ns <= now_ns + CLOCK_SKEW_NS], default=now_ns)
+    return max(0, now_ns - newest)

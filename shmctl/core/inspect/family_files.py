@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from shmctl.core.errors import FileError, InputError, failing_as
-from shmctl.core.inspect.families import Families, Family, Lifetime
+from shmctl.core.inspect.families import Families, Family, Lifetime, compiled
 from shmctl.core.models import type_name, user_name
 
 FILE_NAME = "families.toml"
@@ -33,7 +33,7 @@ def load_families() -> Families:
         text = _read_file(path)
         if text is not None:
             found += parse_families(text, path)
-    return Families(found + parse_families(_read_built_in(), BUILT_IN))
+    return Families(found + parse_families(_read_built_in(), BUILT_IN, trusted=True))
 
 
 def _read_built_in() -> str:
@@ -98,15 +98,16 @@ def _check_file(path: str, st: os.stat_result) -> None:
         )
 
 
-def parse_families(text: str, origin: str) -> list[Family]:
+def parse_families(text: str, origin: str, *, trusted: bool = False) -> list[Family]:
     """The families in the TOML document ``text``, which was read from the file ``origin``.
 
-    Raises InputError with the file, and the line or the family and its key.
+    Raises InputError with the file, and the line or the family and its key. The
+    patterns of a ``trusted`` file are not checked, which takes as long as compiling them.
     """
     import tomllib
 
     try:
-        return _families(tomllib.loads(text))
+        return _families(tomllib.loads(text), trusted=trusted)
     except (tomllib.TOMLDecodeError, InputError) as error:
         raise InputError(f"{origin}: {error}") from None
     except RecursionError:
@@ -126,7 +127,7 @@ _REQUIRED = ("software", "match", "lifetime")
 _GROUPS = ("pid", "uid", "set")
 
 
-def _families(document: Mapping[str, Any]) -> list[Family]:
+def _families(document: Mapping[str, Any], *, trusted: bool) -> list[Family]:
     for key in document:
         if key != "family":
             raise InputError(_unknown("key", key, ["family"]))
@@ -136,7 +137,7 @@ def _families(document: Mapping[str, Any]) -> list[Family]:
     found = []
     for number, table in enumerate(tables, 1):
         try:
-            found.append(_family(table))
+            found.append(_family(table, trusted=trusted))
         except InputError as error:
             software = table.get("software")
             who = (
@@ -148,7 +149,7 @@ def _families(document: Mapping[str, Any]) -> list[Family]:
     return found
 
 
-def _family(table: Mapping[str, Any]) -> Family:
+def _family(table: Mapping[str, Any], *, trusted: bool) -> Family:
     for key, value in table.items():
         if key not in _TYPES:
             raise InputError(_unknown("key", key, _TYPES))
@@ -161,8 +162,10 @@ def _family(table: Mapping[str, Any]) -> Family:
     if table["lifetime"] not in list(Lifetime):
         raise InputError(_unknown("lifetime", table["lifetime"], list(Lifetime)))
     lifetime = Lifetime(table["lifetime"])
-    patterns = tuple(_pattern(text, lifetime) for text in table["match"])
-    return Family(table["software"], patterns, lifetime, _tracker(table.get("tracker")))
+    if not trusted:
+        for text in table["match"]:
+            _check_pattern(text, lifetime)
+    return Family(table["software"], tuple(table["match"]), lifetime, _tracker(table.get("tracker")))
 
 
 def _tracker(text: str | None) -> re.Pattern[str] | None:
@@ -174,7 +177,7 @@ def _tracker(text: str | None) -> re.Pattern[str] | None:
     return pattern
 
 
-def _pattern(text: object, lifetime: Lifetime) -> re.Pattern[str]:
+def _check_pattern(text: object, lifetime: Lifetime) -> None:
     if not isinstance(text, str):
         raise InputError("'match' must be a list of strings")
     pattern = _bounded("match", text)
@@ -185,7 +188,6 @@ def _pattern(text: object, lifetime: Lifetime) -> re.Pattern[str]:
             raise InputError(f"{_unknown('group', group, _GROUPS)}, in the pattern '{text}'")
     if lifetime is Lifetime.CREATOR and "pid" not in pattern.groupindex:
         raise InputError(f"lifetime 'creator' needs a group (?P<pid>...) in the pattern '{text}'")
-    return pattern
 
 
 def _bounded(key: str, text: str) -> re.Pattern[str]:
@@ -202,8 +204,7 @@ def _compile(text: str) -> re.Pattern[str]:
 
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        # A name may have any byte in it, line feeds as well: '.' has to mean that.
-        return re.compile(text, re.DOTALL)
+        return compiled(text)
 
 
 def _unknown(what: str, given: str, known: Iterable[str]) -> str:

@@ -1,7 +1,6 @@
 """Objects of several names (hard links): one verdict for all of them."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from shmctl.core.inspect.verdicts import Judgement, Verdict
 from shmctl.core.models import Identity
@@ -12,12 +11,13 @@ def agreeing(judgements: Sequence[Judgement]) -> list[Judgement]:
     """The judgements, each with the other names of its object: it is an orphan only if it is one by all."""
     by_object: dict[Identity, list[Judgement]] = {}
     for each in judgements:
-        by_object.setdefault(each.info.identity, []).append(each)
-    return [_agreeing(each, by_object[each.info.identity]) for each in judgements]
+        if each.info.st.st_nlink > 1:
+            by_object.setdefault(each.info.identity, []).append(each)
+    return [_agreeing(each, by_object.get(each.info.identity, ())) for each in judgements]
 
 
 def _agreeing(judgement: Judgement, same: Sequence[Judgement]) -> Judgement:
-    if len(same) == 1:
+    if len(same) < 2:
         return judgement
     names = tuple(each.info.name for each in same if each is not judgement)
     reasons = [*judgement.reasons, f"also named {', '.join(map(escape, names))}"]
@@ -27,7 +27,7 @@ def _agreeing(judgement: Judgement, same: Sequence[Judgement]) -> Judgement:
         verdict = staying.verdict
         if staying is not judgement:
             reasons.append(f"as {escape(staying.info.name)} it is {verdict}")
-    return replace(judgement, verdict=verdict, reasons=tuple(reasons), names=names)
+    return judgement._replace(verdict=verdict, reasons=tuple(reasons), names=names)
 
 
 def once_each(judgements: Sequence[Judgement]) -> list[Judgement]:

@@ -86,7 +86,7 @@ def select(
     for info in infos:
         if kinds and info.kind not in kinds:
             continue
-        if not (everything or kinds or info.kind.is_object):
+        if not (everything or kinds or info.is_object):
             continue
         if uid is not None and info.st.st_uid != uid:
             continue

@@ -5,7 +5,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Self
 
 from shmctl.core.inspect.listing import any_name, has_vanished, scan
-from shmctl.core.models import DEV_SHM, Directory, Identity, Kind, ObjectInfo
+from shmctl.core.models import DEV_SHM, Directory, Identity, ObjectInfo
 from shmctl.core.names import Name
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ class Snapshot:
     @cached_property
     def objects(self) -> list[ObjectInfo]:
         """The objects that match, by name."""
-        return sorted((info for info in self.entries if info.kind.is_object), key=lambda info: info.name)
+        return sorted((info for info in self.entries if info.is_object), key=lambda info: info.name)
 
     @cached_property
     def distinct(self) -> list[ObjectInfo]:
@@ -83,7 +83,7 @@ class Snapshot:
     @cached_property
     def folders(self) -> "list[Folder]":
         """The directories by name, and what is in them on the same file system; whether they match or not."""
-        found = [info for info in self.everything if info.kind is Kind.DIRECTORY]
+        found = [info for info in self.everything if info.is_directory]
         if not found:
             return []
         from shmctl.core.inspect.family_files import load_families

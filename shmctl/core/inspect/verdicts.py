@@ -3,8 +3,9 @@
 import os
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import lru_cache
 from typing import NamedTuple
 
 from shmctl.core.inspect.age import age_of
@@ -13,8 +14,8 @@ from shmctl.core.inspect.folders import Folder, ask_files
 from shmctl.core.inspect.lease import State, Usage, UsageTest
 from shmctl.core.inspect.pids import PidTable
 from shmctl.core.inspect.trackers import Trackers
-from shmctl.core.models import DEV_SHM, Directory, Kind, ObjectInfo
-from shmctl.core.names import Name
+from shmctl.core.models import DEV_SHM, Directory, ObjectInfo
+from shmctl.core.names import Name, is_semaphore
 from shmctl.core.objects.describe import removal_command
 from shmctl.core.objects.semaphore_file import may_be_of_musl
 from shmctl.core.sizes import counted
@@ -31,8 +32,7 @@ class Verdict(StrEnum):
     UNKNOWN = "unknown"
 
 
-@dataclass(frozen=True, slots=True)
-class Judgement:
+class Judgement(NamedTuple):
     """The verdict on an object, with its reasons in words.
 
     The name says which ``software`` created the object and with which
@@ -112,7 +112,7 @@ def judge(
     ``everything`` is all that ``directory`` contains: a set is judged as a whole.
     """
     evidence = _Evidence(rules, PidTable(), Trackers(directory), time.time_ns())
-    cases = {info.name: _Case(info, families.match(info.name)) for info in everything if info.kind.is_object}
+    cases = {info.name: _Case(info, families.match(info.name)) for info in everything if info.is_object}
     wanted = {info.name for info in infos}
     wanted_sets = {_set_of(cases[name]) for name in wanted if name in cases} - {None}
     chosen = [case for name, case in cases.items() if name in wanted or _set_of(case) in wanted_sets]
@@ -150,7 +150,7 @@ def _judge_folder(folder: Folder, usage: Usage, pids: PidTable, rules: Rules) ->
     if case.verdict is Verdict.ORPHAN:
         command = removal_command(folder.info.name, folder.info.directory)
         case.reasons.append(f"gc removes no directory: '{command}' does")
-    return replace(_judgement(case), content=folder.allocated - folder.info.allocated)
+    return _judgement(case)._replace(content=folder.allocated - folder.info.allocated)
 
 
 def _set_of(case: _Case) -> tuple[str, str] | None:
@@ -227,7 +227,7 @@ def _ask_tracker(case: _Case, match: Match, evidence: _Evidence) -> None:
 def _keep_idle_semaphore(case: _Case) -> None:
     """Keep a semaphore, or what may be one. That it is idle is no reason for the rest of its set to stay."""
     spreads = case.verdict is not Verdict.ORPHAN
-    if case.info.kind is Kind.SEMAPHORE:
+    if is_semaphore(case.info.name):
         case.settle(Verdict.KEPT, "a semaphore is idle between uses by nature (see --semaphores)")
         case.spreads = spreads
     elif case.match is None and may_be_of_musl(case.info):
@@ -258,6 +258,7 @@ def _judgement(case: _Case) -> Judgement:
     )
 
 
+@lru_cache(maxsize=1024)
 def _duration(seconds: float) -> str:
     """``45 seconds``, ``10 minutes``, ``3 hours``, ``12 days``."""
     amount, unit = seconds, "second"

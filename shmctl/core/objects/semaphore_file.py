@@ -30,7 +30,7 @@ def may_be_of_musl(info: ObjectInfo) -> bool:
 
     musl writes the value, how many wait, and 0; what follows is whatever stood on its stack.
     """
-    if info.kind is not Kind.SHM or info.size != _MUSL.size:
+    if info.size != _MUSL.size or info.kind is not Kind.SHM:
         return False
     try:
         with opened(info.name, os.O_RDONLY, info.directory) as target:
