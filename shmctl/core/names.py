@@ -69,9 +69,7 @@ def _problem(bare: bytes) -> str | None:
 
 def random_name(purpose: str) -> Name:
     """A new name that has this process's PID in it, so that `leaks` can tell whose it was."""
-    from secrets import token_hex
-
-    return Name(f"/shmctl-{purpose}-{os.getpid()}-{token_hex(4)}".encode())
+    return Name(f"/shmctl-{purpose}-{os.getpid()}-{os.urandom(4).hex()}".encode())
 
 
 def is_semaphore(name: Name) -> bool:

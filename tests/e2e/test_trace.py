@@ -423,7 +423,7 @@ def test_create_atomic(name: str, truth: Run) -> None:
 
 def test_replace(name: str, truth: Run) -> None:
     make(name)
-    swap = ["openat", "flock", "linkat", "openat", "renameat"]
+    swap = ["openat", "flock", "fstatat", "linkat", "openat", "renameat"]
     assert truth("create", name, "-s", "100", "--atomic", "--replace") == [*ATOMIC, "ftruncate", *swap]
     calls = truth("write", name, "hello", "--create", "--atomic", "--replace")
     assert calls == [*ATOMIC, *MAPPED_WRITE, *swap]

@@ -81,10 +81,8 @@ def _publish(target: OpenObject, *, replace: bool) -> None:
 
 def _replace(target: OpenObject, before: os.stat_result) -> None:
     """linkat(2) never replaces: so by way of a name of its own, and rename(2)."""
-    import secrets
-
     # Names its maker, so that 'shmctl leaks' can tell whose it was if this process is killed just now.
-    temporary = parse_name(f".shmctl-replace-{os.getpid()}-{secrets.token_hex(4)}")
+    temporary = parse_name(f".shmctl-replace-{os.getpid()}-{os.urandom(4).hex()}")
     _link(target, temporary)
     try:
         now = _bearer(target.name, target.directory)

@@ -344,7 +344,9 @@ def cgroup(folder: Path, path: str) -> Iterator[Path]:
     subprocess.run(["mount", "-t", "cgroup2", "none", top], check=True)
     made = top / path
     try:
-        made.mkdir(parents=True, exist_ok=True)
+        while not made.exists():
+            with suppress(FileNotFoundError):  # another test has just removed one above it
+                made.mkdir(parents=True, exist_ok=True)
         yield made
     finally:
         with suppress(OSError):  # another test's may be beside it

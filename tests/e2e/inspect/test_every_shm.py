@@ -14,6 +14,10 @@ pytestmark = pytest.mark.needs_root
 
 PAGE = 4096
 
+# Of the objects' directories here, which no other test has.
+CAPACITY = 3076 << 10
+CAPACITY_OF_CONTAINER = 5124 << 10
+
 
 def everywhere(place: Place) -> list[dict[str, Any]]:
     return place.records("df", "--all")
@@ -28,10 +32,10 @@ def device_seen_by(pid: int) -> int | None:
 
 
 def test_all_sees_other_mount_namespaces(shared: Place, name: str) -> None:
-    with private_place("3m") as other:
+    with private_place(str(CAPACITY)) as other:
         other.make(name, bytes(5 * PAGE))
         device = other.path("").stat().st_dev
-        found = [each for each in everywhere(shared) if each["capacity"] == 3 << 20]
+        found = [each for each in everywhere(shared) if each["capacity"] == CAPACITY]
         (there,) = found
         assert os.stat(f"/proc/{there['pid']}/root/dev/shm").st_dev == device
         assert there["pid"] == other.pid
@@ -46,7 +50,7 @@ def test_all_sees_other_mount_namespaces(shared: Place, name: str) -> None:
             devices = [device_seen_by(each["pid"]) for each in everywhere(shared)]
             assert devices.count(os.stat("/dev/shm").st_dev) == 1
         assert here.f_blocks * here.f_frsize in {each["capacity"] for each in everywhere(shared)}
-    assert 3 << 20 not in {each["capacity"] for each in everywhere(shared)}
+    assert CAPACITY not in {each["capacity"] for each in everywhere(shared)}
 
 
 def test_all_loses_no_descriptor(private: PrivatePlace) -> None:
@@ -71,9 +75,9 @@ POD = "01234567-89ab-cdef-0123-456789abcdef"
 def test_all_tells_the_container(shared: Place, tmp_path: Path) -> None:
     with (
         cgroup(tmp_path, f"kubepods/burstable/pod{POD}/{CONTAINER}") as folder,
-        private_place("5m", setup=f"echo $$ >{folder}/cgroup.procs") as container,
+        private_place(str(CAPACITY_OF_CONTAINER), setup=f"echo $$ >{folder}/cgroup.procs") as container,
     ):
-        (there,) = [each for each in everywhere(shared) if each["capacity"] == 5 << 20]
+        (there,) = [each for each in everywhere(shared) if each["capacity"] == CAPACITY_OF_CONTAINER]
         assert (there["pid"], there["container"], there["pod"]) == (container.pid, CONTAINER, POD)
         assert f"container {CONTAINER[:12]}, pod {POD}" in shared.run("df", "--all").text
 
