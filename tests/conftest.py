@@ -5,6 +5,7 @@ import fcntl
 import itertools
 import os
 import shutil
+import signal
 import subprocess
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
@@ -16,6 +17,10 @@ from tests.support import PREFIX
 
 # Few have it set, and with it the order of what is printed is not what they get.
 os.environ.pop("PYTHONUNBUFFERED", None)
+# Under nohup, or in the background of a script, these are ignored, and so they would be in all that runs here.
+for _number, _handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
+    if signal.getsignal(_number) is signal.SIG_IGN:
+        signal.signal(_number, _handler)
 
 _CLONE_NEWNS = 0x20000
 # As many digits as any, so that names sort as they come.
