@@ -17,7 +17,7 @@ from tests.support import PREFIX
 
 # Few have it set, and with it the order of what is printed is not what they get.
 os.environ.pop("PYTHONUNBUFFERED", None)
-# Under nohup, or in the background of a script, these are ignored, and so they would be in all that runs here.
+# Under nohup, or in the background of a script, these are ignored, and so they would be in what runs here.
 for _number, _handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
     if signal.getsignal(_number) is signal.SIG_IGN:
         signal.signal(_number, _handler)
