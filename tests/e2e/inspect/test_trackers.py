@@ -14,7 +14,7 @@ pytestmark = pytest.mark.needs_root
 
 UNUSED = "orphan" if SEES_ALL else "unknown"
 
-# Closes an object, and opens it again by its name once it is told to; says what it finds.
+# Closes an object, and opens it again by its name once it is told to; removes it, and says what it found.
 JOB = """
 import os, sys
 from multiprocessing.shared_memory import SharedMemory
@@ -24,9 +24,10 @@ memory.close()
 print(os.getpid(), flush=True)
 sys.stdin.readline()
 again = SharedMemory(memory.name)
-print(bytes(again.buf[:5]).decode(), flush=True)
+found = bytes(again.buf[:5]).decode()
 again.close()
 again.unlink()
+print(found, flush=True)
 sys.stdin.read()
 """
 
