@@ -17,7 +17,7 @@ ERRORS = ("ENOSPC", "EIO", "EINTR", "EACCES", "EMFILE", "ENOMEM")
 EMPTY = {"content": "", "mode": 0o600, "uid": 0, "gid": 0}
 MESSAGE = re.compile(r"^shmctl: (line \d+: )?[a-z]+( [a-z]+)?: (?P<what>.+) \((?P<symbol>E[A-Z]+)\)$", re.M)
 NAMED = re.compile(r"/|standard (in|out)put:|ioctl:|waitpid:")
-OUTPUT = re.compile(r"(write|writev)\([12],|sendfile\(1,|ioctl\([12],|newfstatat\(1,|lseek\(1,|poll\(\[\{fd=1,")
+OUTPUT = re.compile(r"(write|writev)\([12],|(sendfile|newfstatat|lseek)\(1,|ioctl\([12],|poll\(\[\{fd=1,")
 # Whether its name is free the C library asks in a way that takes any answer but yes for a no.
 # And posix_ipc has one error for whatever keeps the library from closing a semaphore.
 OTHERWISE_KNOWN = re.compile(r'newfstatat\(AT_FDCWD, "/dev/shm/sem\.|munmap')
