@@ -57,13 +57,13 @@ def pages() -> dict[str, str]:
     """The text of each page that has a source, by its file name."""
     with click.Context(cli, info_name="shmctl", **cli.context_settings) as root:
         made = {"shmctl.1": _page("shmctl", cli, root, "work with POSIX shared memory: objects in /dev/shm")}
-        for name, entry in COMMANDS.items():
+        for name, summary in COMMANDS.items():
             if not (SOURCES / f"{name}.md").exists():
                 continue
             command = cli.get_command(root, name) or sys.exit(f"no command {name}")
             context = click.Context(command, info_name=name, parent=root)
-            summary = entry.summary[:1].lower() + entry.summary[1:].removesuffix(".")
-            made[f"shmctl-{name}.1"] = _page(f"shmctl-{name}", command, context, summary)
+            shown = summary[:1].lower() + summary[1:].removesuffix(".")
+            made[f"shmctl-{name}.1"] = _page(f"shmctl-{name}", command, context, shown)
     return made | {name: _topic(name, summary) for name, summary in TOPICS.items()}
 
 
@@ -205,10 +205,10 @@ def _options(
 
 
 def _commands() -> Iterator[str]:
-    for name, entry in COMMANDS.items():
+    for name, summary in COMMANDS.items():
         yield ".TP"
         yield f"\\fBshmctl\\-{name}\\fR(1)"
-        yield from _text(entry.summary)
+        yield from _text(summary)
 
 
 _ITEM = re.compile(r"(-|[1-9]\.) ")

@@ -150,7 +150,7 @@ def test_every_command_is_in_the_table_and_has_a_file() -> None:
 def test_summaries_are_the_first_line_of_each_help() -> None:
     for name, command in commands():
         assert command.help is not None
-        assert command.help.splitlines()[0] == COMMANDS[name].summary
+        assert command.help.splitlines()[0] == COMMANDS[name]
 
 
 def help_lines(*words: str) -> list[str]:

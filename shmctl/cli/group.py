@@ -1,7 +1,7 @@
 """The command group: global options and the table of commands."""
 
 from importlib import import_module
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import click
 
@@ -14,44 +14,53 @@ if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
 
-class Entry(NamedTuple):
-    """A command's section in the help, and its one-line summary."""
-
-    section: str
-    summary: str
-
-
 # A command NAME lives in shmctl/commands/NAME.py, as ``command``.
-COMMANDS = {
-    "create": Entry("Objects", "Create shared memory objects (shm_open, ftruncate)."),
-    "truncate": Entry("Objects", "Set the size of objects (ftruncate)."),
-    "write": Entry("Objects", "Store data in an object (mmap)."),
-    "read": Entry("Objects", "Show what an object holds (mmap)."),
-    "stat": Entry("Objects", "Show the metadata of objects (fstat)."),
-    "ls": Entry("Objects", "List objects (readdir, fstatat)."),
-    "unlink": Entry("Objects", "Remove one object (shm_unlink)."),
-    "rm": Entry("Names and owners", "Remove objects by name or pattern (unlink)."),
-    "mv": Entry("Names and owners", "Rename an object (renameat2)."),
-    "cp": Entry("Names and owners", "Copy an object (copy_file_range)."),
-    "chmod": Entry("Names and owners", "Change the permissions of objects (fchmod)."),
-    "chown": Entry("Names and owners", "Change the owner and group of objects (fchown)."),
-    "holders": Entry("Look", "Show the processes that have objects open or mapped (/proc)."),
-    "locks": Entry("Look", "Show the locks on and in objects: who has them, who waits (/proc/locks)."),
-    "events": Entry("Look", "Show what happens to objects as it happens (inotify, fanotify)."),
-    "layout": Entry("Look", "Show where each field of a structure stands: offset, size, type, holes."),
-    "wait": Entry("Synchronise", "Wait until an object is there, gone, unused, changed, or holds a value."),
-    "lock": Entry("Synchronise", "Run CMD holding the lock of an object (flock)."),
-    "sem": Entry("Synchronise", "Use POSIX named semaphores (sem_open)."),
-    "leaks": Entry("Look after", "Show which objects are leaked, and why (the kernel's write lease)."),
-    "gc": Entry("Look after", "Remove orphans: objects that nobody uses and nothing says to keep."),
-    "df": Entry("Look after", "Show what fills /dev/shm (statvfs, /proc)."),
-    "metrics": Entry("Look after", "Show the totals of /dev/shm as Prometheus metrics (statvfs, /proc)."),
-    "doctor": Entry("Look after", "Check what makes shared memory unsafe or fragile on this host."),
-    "rescue": Entry("Look after", "Copy what an object holds that has no name any more (/proc)."),
-    "run": Entry("Compose", "Run CMD with an object that lives exactly as long (shm_open, shm_unlink)."),
-    "batch": Entry("Compose", "Run commands from a file, a pipe or a prompt, one a line, in one process."),
-    "completion": Entry("Set up", "Print the script that makes a shell complete shmctl: bash, zsh or fish."),
+_SECTIONS = {
+    "Objects": {
+        "create": "Create shared memory objects (shm_open, ftruncate).",
+        "truncate": "Set the size of objects (ftruncate).",
+        "write": "Store data in an object (mmap).",
+        "read": "Show what an object holds (mmap).",
+        "stat": "Show the metadata of objects (fstat).",
+        "ls": "List objects (readdir, fstatat).",
+        "unlink": "Remove one object (shm_unlink).",
+    },
+    "Names and owners": {
+        "rm": "Remove objects by name or pattern (unlink).",
+        "mv": "Rename an object (renameat2).",
+        "cp": "Copy an object (copy_file_range).",
+        "chmod": "Change the permissions of objects (fchmod).",
+        "chown": "Change the owner and group of objects (fchown).",
+    },
+    "Look": {
+        "holders": "Show the processes that have objects open or mapped (/proc).",
+        "locks": "Show the locks on and in objects: who has them, who waits (/proc/locks).",
+        "events": "Show what happens to objects as it happens (inotify, fanotify).",
+        "layout": "Show where each field of a structure stands: offset, size, type, holes.",
+    },
+    "Synchronise": {
+        "wait": "Wait until an object is there, gone, unused, changed, or holds a value.",
+        "lock": "Run CMD holding the lock of an object (flock).",
+        "sem": "Use POSIX named semaphores (sem_open).",
+    },
+    "Look after": {
+        "leaks": "Show which objects are leaked, and why (the kernel's write lease).",
+        "gc": "Remove orphans: objects that nobody uses and nothing says to keep.",
+        "df": "Show what fills /dev/shm (statvfs, /proc).",
+        "metrics": "Show the totals of /dev/shm as Prometheus metrics (statvfs, /proc).",
+        "doctor": "Check what makes shared memory unsafe or fragile on this host.",
+        "rescue": "Copy what an object holds that has no name any more (/proc).",
+    },
+    "Compose": {
+        "run": "Run CMD with an object that lives exactly as long (shm_open, shm_unlink).",
+        "batch": "Run commands from a file, a pipe or a prompt, one a line, in one process.",
+    },
+    "Set up": {
+        "completion": "Print the script that makes a shell complete shmctl: bash, zsh or fish.",
+    },
 }
+COMMANDS = {name: summary for commands in _SECTIONS.values() for name, summary in commands.items()}
+"""What each command does, in the order of the help."""
 
 
 class LazyGroup(Group):
@@ -76,20 +85,17 @@ class LazyGroup(Group):
         from click.shell_completion import CompletionItem
 
         return [
-            CompletionItem(name, help=entry.summary)
-            for name, entry in COMMANDS.items()
+            CompletionItem(name, help=summary)
+            for name, summary in COMMANDS.items()
             if name.startswith(incomplete)
         ]
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the commands, section by section."""
-        sections: dict[str, list[tuple[str, str]]] = {}
-        for name, entry in COMMANDS.items():
-            sections.setdefault(entry.section, []).append((name, entry.summary))
         width = max(map(len, COMMANDS))
-        for section, rows in sections.items():
+        for section, commands in _SECTIONS.items():
             with formatter.section(section):
-                formatter.write_dl([(name.ljust(width), summary) for name, summary in rows])
+                formatter.write_dl([(name.ljust(width), summary) for name, summary in commands.items()])
 
 
 def _show_version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:

@@ -18,8 +18,8 @@ from shmctl.core.errors import InputError
 COMMAND_PATH = "shmctl.command_path"
 """The key of a context's ``meta`` for the command that was found last: ``sem create``."""
 
-_NEGATIVE_NUMBER = re.compile(r"-(0[xX]|[0-9.])")
-_TAKEN_MODE = re.compile(r"-[rwxXst0-7ugo][rwxXst0-7ugoa,=+-]*\Z")
+_NEGATIVE_NUMBER = r"-(0[xX]|[0-9.])"
+_TAKEN_MODE = r"-[rwxXst0-7ugo][rwxXst0-7ugoa,=+-]*\Z"
 
 
 class Helped(click.Command):
@@ -170,8 +170,8 @@ class Command(Helped):
     ``finish`` has the last word on the parameters of a line: see `options.Combine`.
     """
 
-    values: re.Pattern[str] | None = None
-    """Words that begin with ``-`` and are values rather than options."""
+    values: str | None = None
+    """The pattern of words that begin with ``-`` and are values rather than options."""
     takes_program = False
     """Whether the last argument is a command line, whose options are not shmctl's."""
 
@@ -242,7 +242,7 @@ class Command(Helped):
             if word == "--":
                 line.operands += words
                 break
-            if not _looks_like_option(word) or (self.values and self.values.match(word)):
+            if not _looks_like_option(word) or (self.values and re.match(self.values, word)):
                 line.operands.append(word)
                 if len(line.operands) == self._operands_end:
                     line.operands += words

@@ -2,6 +2,7 @@
 
 import os
 import sys
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, NamedTuple
 
 import click
@@ -11,7 +12,7 @@ from shmctl.core.models import DEV_SHM, Directory
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
-    from shmctl.core.objects.streams import Progress
+    from shmctl.core.transfer import Progress
     from shmctl.render.output import Output
 
 
@@ -63,8 +64,13 @@ pass_session = click.make_pass_decorator(Session, ensure=True)
 def progress_on(
     description: str, total: int | None, *, wanted: bool = True
 ) -> "AbstractContextManager[Progress]":
-    """Return a progress bar for a copy of ``total`` bytes; see `progress_bar`."""
+    """Return a progress bar for a copy of ``total`` bytes; see `progress_bar`.
+
+    There is none unless it is ``wanted``, and standard error is a terminal that can move its cursor.
+    """
+    if not (wanted and sys.stderr.isatty() and os.environ.get("TERM") != "dumb"):
+        return nullcontext(lambda _: None)
     from shmctl.render.progress import progress_bar
 
     session = click.get_current_context().find_object(Session)
-    return progress_bar(description, total, wanted=wanted, color=not session or session.color != "never")
+    return progress_bar(description, total, color=not session or session.color != "never")

@@ -19,7 +19,7 @@ from shmctl.core.rules import exclude, go_with, need
 if TYPE_CHECKING:
     from shmctl.core.layouts.layout import Layout
     from shmctl.core.layouts.model import Endian
-    from shmctl.core.objects.streams import Source
+    from shmctl.core.objects.copy_in import Source
 
 _STANDARD_INPUT = b"standard input"
 Writer = Callable[[OpenObject], int]
@@ -180,7 +180,7 @@ def _count_bytes(stores: Sequence[Store]) -> int:
 
 def _stream_writer(path: str, offset: int, length: int | None, fit: Fit) -> Writer:
     def write(target: OpenObject) -> int:
-        from shmctl.core.objects.streams import copy_in
+        from shmctl.core.objects.copy_in import copy_in
 
         with (
             opened_input(path, length) as source,
@@ -194,7 +194,7 @@ def _stream_writer(path: str, offset: int, length: int | None, fit: Fit) -> Writ
 @contextmanager
 def opened_input(path: str, length: int | None = None) -> "Iterator[Source]":
     """A file, or standard input for ``-``, to take ``length`` bytes from at most. Raises FileError."""
-    from shmctl.core.objects.streams import Source
+    from shmctl.core.objects.copy_in import Source
 
     if path == "-":
         if click.get_current_context().ensure_object(Session).script_is_input:

@@ -176,7 +176,7 @@ def while_wanted(parts: Iterator[bytes | int]) -> Iterator[bytes | int]:
 
 
 def _copy_raw(target: OpenObject, offset: int, length: int, *, locked: bool) -> None:
-    from shmctl.core.objects.streams import copy_out
+    from shmctl.core.objects.copy_out import copy_out
 
     fd = sys.stdout.fileno()
     with progress_on(escape(target.name), length, wanted=not sys.stdout.isatty()) as progress:

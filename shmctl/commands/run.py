@@ -13,10 +13,10 @@ from shmctl.cli.sources import opened_input
 from shmctl.cli.types import FILE, NAME, SIZE, completed_by
 from shmctl.core.errors import ShmError
 from shmctl.core.names import Name, random_name
+from shmctl.core.objects.copy_in import copy_in
 from shmctl.core.objects.create import TemporaryObject, temporary_object
 from shmctl.core.objects.open import DEFAULT_MODE
 from shmctl.core.objects.resize import set_size
-from shmctl.core.objects.streams import copy_in
 from shmctl.core.objects.write import Fit
 from shmctl.core.sizes import counted
 

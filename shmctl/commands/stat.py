@@ -15,17 +15,17 @@ from shmctl.core.models import Kind, ObjectInfo
 from shmctl.core.names import Name
 from shmctl.core.objects.describe import describe
 from shmctl.core.rules import exclude
-from shmctl.render.statformat import (
-    check_format,
-    format_for_program,
-    format_for_terminal,
-    needs_birth_time,
-)
 
 if TYPE_CHECKING:
     from shmctl.core.inspect.holders import Holder
     from shmctl.core.inspect.pages import Pages
     from shmctl.core.proc import Uninspected
+
+
+def _format(text: str) -> str:
+    from shmctl.render.statformat import check_format
+
+    return check_format(text)
 
 
 @click.command(
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     "-c",
     "--format",
     "format_text",
-    type=Parsed("format", check_format),
+    type=Parsed("format", _format),
     metavar="FORMAT",
     help="Print FORMAT, with the letters of stat(1): %n name, %s size, %a mode, %U owner ...",
 )
@@ -69,11 +69,10 @@ def command(
     Works on an object that you may not open. On a terminal a panel each; elsewhere 'field value'
     lines; --json adds every st_ field as a number.
     """
-    birth = format_text is None or needs_birth_time(format_text)
-    infos, failed = messages.try_each(names, lambda name: describe(name, session.directory, birth=birth))
     if format_text is not None:
-        _show_formatted(format_text, infos)
+        failed = _show_formatted(session, names, format_text)
     else:
+        infos, failed = messages.try_each(names, lambda name: describe(name, session.directory, birth=True))
         _show(
             session,
             infos,
@@ -86,12 +85,17 @@ def command(
         messages.fail()
 
 
-def _show_formatted(text: str, infos: Sequence[ObjectInfo]) -> None:
-    """Names reach a program as they are, a terminal escaped."""
+def _show_formatted(session: Session, names: Sequence[Name], text: str) -> bool:
+    """Names reach a program as they are, a terminal escaped. Returns whether one failed."""
+    from shmctl.render.statformat import format_for_program, format_for_terminal, needs_birth_time
+
+    birth = needs_birth_time(text)
+    infos, failed = messages.try_each(names, lambda name: describe(name, session.directory, birth=birth))
     if sys.stdout.isatty():
         sys.stdout.writelines(format_for_terminal(text, info) + "\n" for info in infos)
     else:
         sys.stdout.buffer.writelines(format_for_program(text, info) + b"\n" for info in infos)
+    return failed
 
 
 def _show(

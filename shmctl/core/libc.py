@@ -1,6 +1,7 @@
 """The C library: the one ctypes.CDLL, and the signatures of its functions."""
 
 import ctypes
+from typing import NamedTuple
 
 
 class TimeSpec(ctypes.Structure):
@@ -21,6 +22,20 @@ class StatX(ctypes.Structure):
         ("btime_nanoseconds", ctypes.c_uint32),
         ("_rest", ctypes.c_char * 164),
     )
+
+
+class Birth(NamedTuple):
+    """An inode and its creation time in nanoseconds since the epoch; None if its file system records none."""
+
+    inode: int
+    time_ns: int | None
+
+
+class CacheStat(NamedTuple):
+    """Bytes of whole pages of an object in the page cache, and of pages that were there and left it."""
+
+    cached: int
+    evicted: int
 
 
 libc = ctypes.CDLL(None, use_errno=True)

@@ -1,7 +1,6 @@
 """Object names: bytes with one leading slash, and their escaped form."""
 
 import os
-import re
 from collections.abc import Iterable
 from typing import NewType
 
@@ -17,9 +16,9 @@ NAME_MAX = 255
 SHELL_PREFIX = "/dev/shm/"
 SEMAPHORE_PREFIX = b"/sem."
 # Printable to Python, and they show as nothing: Hangul fillers, the empty Braille pattern and so on.
-_BLANK = "\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180d\u180f\u2800\u3164\ufe00-\ufe0f\uffa0"
-_BLANK += "\U00016fe4\U0001d159\U000e0100-\U000e01ef"
-_SPECIAL = re.compile(rf"[ '\"\\{_BLANK}]")
+_BLANK = "\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180f\u2800\u3164\uffa0\U00016fe4\U0001d159"
+_VARIATION_SELECTORS = (*range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0))
+_SPECIAL = frozenset((*" '\"\\", *_BLANK, *map(chr, _VARIATION_SELECTORS)))
 _LETTER_ESCAPES = {"\n": r"\n", "\t": r"\t", "\r": r"\r", "\\": r"\\"}
 
 
@@ -84,7 +83,7 @@ def escape(data: bytes | str, keep: str = "") -> str:
     become ``\\n``, ``\\x20`` and so on; characters in ``keep`` stay.
     """
     text = data if isinstance(data, str) else data.decode("utf-8", "surrogateescape")
-    if text.isprintable() and not _SPECIAL.search(text):
+    if text.isprintable() and _SPECIAL.isdisjoint(text):
         return text
     return "".join(c if c in keep or _is_plain(c) else _escape_character(c) for c in text)
 
@@ -106,7 +105,7 @@ def shell_words(words: Iterable[str]) -> str:
 
 
 def _is_plain(character: str) -> bool:
-    return character.isprintable() and not _SPECIAL.match(character)
+    return character.isprintable() and character not in _SPECIAL
 
 
 def _escape_character(character: str) -> str:

@@ -13,7 +13,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import NamedTuple
+from typing import TYPE_CHECKING
 
 import posix_ipc
 
@@ -21,6 +21,9 @@ from shmctl.core.errors import ShmError
 from shmctl.core.models import DEV_SHM, Directory
 from shmctl.core.names import SEMAPHORE_PREFIX, Name
 from shmctl.core.tracing import c_string, call, open_flags, stat_struct
+
+if TYPE_CHECKING:
+    from shmctl.core.libc import Birth, CacheStat
 
 PAGE_SIZE = _mmap.PAGESIZE
 MappedBuffer = _mmap.mmap
@@ -237,14 +240,7 @@ _AT_SYMLINK_NOFOLLOW = 0x100
 _STATX_BTIME = 0x800
 
 
-class Birth(NamedTuple):
-    """An inode and its creation time in nanoseconds since the epoch; None if its file system records none."""
-
-    inode: int
-    time_ns: int | None
-
-
-def statx(name: Name, directory: Directory = DEV_SHM, fd: int | None = None) -> Birth:
+def statx(name: Name, directory: Directory = DEV_SHM, fd: int | None = None) -> "Birth":
     """Return a file's creation time: statx(2). ``fd`` is its descriptor; None looks it up by name.
 
     No link is followed. ENOSYS if the C library has no such function.
@@ -261,8 +257,8 @@ def statx(name: Name, directory: Directory = DEV_SHM, fd: int | None = None) -> 
         shown = ("AT_FDCWD, " if directory.fd is None else "") + _shown(name, directory)
         return f"{shown}, AT_STATX_SYNC_AS_STAT|AT_SYMLINK_NOFOLLOW, STATX_BTIME, {{...}}"
 
-    def call_statx() -> Birth:
-        from shmctl.core.libc import StatX, libc
+    def call_statx() -> "Birth":
+        from shmctl.core.libc import Birth, StatX, libc
 
         if not hasattr(libc, "statx"):
             raise OSError(errno.ENOSYS, "")
@@ -440,21 +436,16 @@ def populate(address: int, length: int, name: Name) -> None:
 _CACHESTAT = 451  # the same on every architecture but Alpha
 
 
-class CacheStat(NamedTuple):
-    """Bytes of whole pages of an object in the page cache, and of pages that were there and left it."""
-
-    cached: int
-    evicted: int
-
-
-def cachestat(fd: int, name: Name, offset: int = 0, length: int = 0) -> CacheStat:
+def cachestat(fd: int, name: Name, offset: int = 0, length: int = 0) -> "CacheStat":
     """Where an object's pages are, to its end where ``length`` is 0: cachestat(2), Linux 6.5.
 
     EPERM for who may not write to it.
     """
 
-    def ask() -> CacheStat:
+    def ask() -> "CacheStat":
         from ctypes import c_uint64
+
+        from shmctl.core.libc import CacheStat
 
         part, found = (c_uint64 * 2)(offset, length), (c_uint64 * 5)()
         _c_call("syscall", _CACHESTAT, fd, part, found, 0)

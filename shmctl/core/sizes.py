@@ -23,6 +23,8 @@ def parse_size(text: str) -> int:
 
     Raises InputError for anything else, and for more than off_t holds.
     """
+    if text.isascii() and text.isdecimal() and len(text) < len(str(OFF_T_MAX)):
+        return int(text)  # at start-up the pattern takes longer than all else here
     match = re.fullmatch(_SIZE, text, re.IGNORECASE | re.ASCII)
     if not match:
         raise InputError(f"invalid size '{text}'", hint="sizes look like 100, 4K, 4KiB, 4KB or 0x1000")

@@ -3,7 +3,7 @@
 import errno
 import fcntl
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import NamedTuple
 
@@ -21,6 +21,9 @@ SENDFILE_COUNT = 16 << 20
 
 WIDE_PIPE = 1 << 20
 """What a pipe may hold by everybody's wish, unless the administrator says otherwise (pipe(7))."""
+
+Progress = Callable[[int], None]
+"""Is called with the bytes copied so far."""
 
 
 class Extent(NamedTuple):

@@ -1,14 +1,12 @@
 """A progress bar for copies that take more than a second, on a terminal only."""
 
-import os
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
-from shmctl.core.objects.streams import Progress
 from shmctl.core.sizes import human_size
+from shmctl.core.transfer import Progress
 
 if TYPE_CHECKING:
     from rich.progress import Progress as RichProgress
@@ -17,16 +15,12 @@ _DELAY = 1.0
 
 
 @contextmanager
-def progress_bar(description: str, total: int | None, *, wanted: bool, color: bool) -> Iterator[Progress]:
+def progress_bar(description: str, total: int | None, *, color: bool) -> Iterator[Progress]:
     """A function to call with the bytes copied so far, out of ``total`` where that is known.
 
-    Nothing shows unless it is ``wanted``, standard error is a terminal that can
-    move its cursor, and a second has passed. ``color`` allows colour where
-    the environment does.
+    Nothing shows on standard error until a second has passed. ``color`` allows
+    colour where the environment does.
     """
-    if not (wanted and sys.stderr.isatty() and os.environ.get("TERM") != "dumb"):
-        yield lambda _: None
-        return
     with ExitStack() as stack:
         yield _Bar(stack, description, total, color=color).update
 

@@ -1,16 +1,14 @@
 """Names as words of a shell, quoted as ls(1) and the %N of stat(1) quote them."""
 
-import re
-
-# In double quotes these mean themselves; so do letters beyond ASCII.
-_PLAIN_IN_DOUBLE_QUOTES = re.compile(r"[ '%+,\-./0-9:@A-Z\]_a-z\x80-\U0010ffff]*")
+# These mean something in double quotes, or stat(1) takes them for such.
+_SPECIAL_IN_DOUBLE_QUOTES = frozenset('!"#$&()*;<=>?[\\^`{|}~')
 _LETTERS = {"\a": r"\a", "\b": r"\b", "\f": r"\f", "\n": r"\n", "\r": r"\r", "\t": r"\t", "\v": r"\v"}
 
 
 def shell_word(name: bytes) -> str:
     """``name`` in quotes, so that a shell reads its very bytes; what would not print is in ``$'\\n'``."""
     text = name.decode("utf-8", "surrogateescape")
-    if "'" in text and text.isprintable() and _PLAIN_IN_DOUBLE_QUOTES.fullmatch(text):
+    if "'" in text and text.isprintable() and _SPECIAL_IN_DOUBLE_QUOTES.isdisjoint(text):
         return f'"{text}"'
     return "'" + "".join(_pieces(text)) + "'"
 

@@ -1,6 +1,7 @@
 """Our commands parse as click's do: the same values or the same complaint, the first time and ever after."""
 
 import os
+import re
 from copy import copy
 from typing import Any
 
@@ -109,7 +110,7 @@ def marked(command: click.Command, args: list[str]) -> list[str]:
     if values is None:
         return args
     # Also behind "--", where it changes nothing: that word may be the value of an option.
-    return [MARK + arg if values.match(arg) else arg for arg in args]
+    return [MARK + arg if re.match(values, arg) else arg for arg in args]
 
 
 @st.composite

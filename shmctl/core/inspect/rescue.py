@@ -13,8 +13,8 @@ from shmctl.core.inspect.snapshot import Snapshot
 from shmctl.core.models import Directory
 from shmctl.core.names import Name, escape, parse_name
 from shmctl.core.objects.copy import copy_open, create_like
+from shmctl.core.objects.copy_out import copy_out
 from shmctl.core.objects.open import OpenObject
-from shmctl.core.objects.streams import copy_out
 from shmctl.core.transfer import CHUNK
 
 _FROM_MEMORY = "--from-memory copies what is mapped; it reads holes, and so takes memory for them"

@@ -198,13 +198,14 @@ def parse_value(type: ScalarType, text: str) -> Value:
     return parse_int(type.name, text, low, high)
 
 
-_INTEGER = re.compile(r"([+-]?)(0[xX][0-9a-fA-F]+|0[oO][0-7]+|0[bB][01]+|[0-9]+)")
+# Patterns, compiled when there is something to parse: re keeps them then.
+_INTEGER = r"([+-]?)(0[xX][0-9a-fA-F]+|0[oO][0-7]+|0[bB][01]+|[0-9]+)"
 _ANY_RANGE = 1 << 64
 
 
 def parse_int(type_name: str, text: str, low: int, high: int) -> int:
     """A whole number from ``low`` to ``high``: decimal, 0x, 0o or 0b, with an optional sign."""
-    match = _INTEGER.fullmatch(text)
+    match = re.fullmatch(_INTEGER, text)
     if match is None:
         raise InputError(
             f"{quote(text)} is not a whole number, as {type_name} needs",
@@ -226,25 +227,25 @@ def parse_int(type_name: str, text: str, low: int, high: int) -> int:
     return value
 
 
-_FLOAT = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
-_HEX_FLOAT = re.compile(r"[+-]?0[xX](?:[0-9a-fA-F]+\.?[0-9a-fA-F]*|\.[0-9a-fA-F]+)(?:[pP][+-]?[0-9]+)?")
-_BITS = re.compile(r"bits\(0[xX]([0-9a-fA-F]{1,16})\)")
-_NOT_FINITE = re.compile(r"[+-]?(?:inf|infinity|nan)", re.IGNORECASE)
+_FLOAT = r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?"
+_HEX_FLOAT = r"[+-]?0[xX](?:[0-9a-fA-F]+\.?[0-9a-fA-F]*|\.[0-9a-fA-F]+)(?:[pP][+-]?[0-9]+)?"
+_BITS = r"bits\(0[xX]([0-9a-fA-F]{1,16})\)"
+_NOT_FINITE = r"(?i:[+-]?(?:inf|infinity|nan))"
 
 
 def parse_float(type: ScalarType, text: str) -> float:
     """A decimal or hexadecimal floating-point number, ``inf``, ``nan`` or ``bits(0x…)``."""
-    if _NOT_FINITE.fullmatch(text):
+    if re.fullmatch(_NOT_FINITE, text):
         return float(text)
-    match = _BITS.fullmatch(text)
+    match = re.fullmatch(_BITS, text)
     if match:
         raw = int(match[1], 16)
         if raw >= 1 << type.size * 8:
             raise InputError(f"{quote(text)} is out of range for {type.name}")
         return Exact(math.nan, raw.to_bytes(type.size, "little"))
-    if _HEX_FLOAT.fullmatch(text):
+    if re.fullmatch(_HEX_FLOAT, text):
         convert = float.fromhex
-    elif _FLOAT.fullmatch(text):
+    elif re.fullmatch(_FLOAT, text):
         convert = float
     else:
         raise InputError(f"{quote(text)} is not a number, as {type.name} needs")
@@ -277,14 +278,14 @@ def parse_bool(type: ScalarType, text: str, *, strange: bool = False) -> int:
 
 
 _CHAR_ESCAPES = {"\\n": "\n", "\\t": "\t", "\\r": "\r", "\\0": "\0", "\\\\": "\\"}
-_HEX_CHAR = re.compile(r"\\x[0-9a-fA-F]{2}")
+_HEX_CHAR = r"\\x[0-9a-fA-F]{2}"
 
 
 def parse_char(text: str) -> Char:
     r"""One character of one byte, or ``\n``, ``\t``, ``\r``, ``\0``, ``\\``, ``\xNN``."""
     if text in _CHAR_ESCAPES:
         return Char(_CHAR_ESCAPES[text])
-    if _HEX_CHAR.fullmatch(text):
+    if re.fullmatch(_HEX_CHAR, text):
         return Char(chr(int(text[2:], 16)))
     try:
         encoded = text.encode("utf-8", "surrogateescape")

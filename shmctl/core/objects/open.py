@@ -12,7 +12,6 @@ from shmctl.core.errors import ShmError
 from shmctl.core.models import DEV_SHM, Directory
 from shmctl.core.names import Name
 from shmctl.core.objects.describe import explained, refuse_other_kinds
-from shmctl.core.objects.remove import remove_if_same
 from shmctl.core.signals import block_signals, signals_blocked
 
 DEFAULT_MODE = 0o600
@@ -93,6 +92,8 @@ def owned(open_it: Callable[[], OpenObject]) -> Iterator[OpenObject]:
         except BaseException:
             block_signals()
             if target.created:
+                from shmctl.core.objects.remove import remove_if_same
+
                 remove_if_same(target.name, target.stat(), target.directory)
             raise
         finally:

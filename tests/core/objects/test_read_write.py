@@ -12,11 +12,12 @@ from shmctl.core import posix
 from shmctl.core.errors import ShmError
 from shmctl.core.models import DEV_SHM
 from shmctl.core.names import Name, parse_name
+from shmctl.core.objects.copy_in import Source, copy_in
+from shmctl.core.objects.copy_out import copy_out
 from shmctl.core.objects.create import created
 from shmctl.core.objects.mapping import Mapping, windows
 from shmctl.core.objects.open import opened
 from shmctl.core.objects.read import chunks, read_bytes, readable
-from shmctl.core.objects.streams import Source, copy_in, copy_out
 from shmctl.core.objects.write import Fit, fill, writable, write_bytes
 from shmctl.core.transfer import CHUNK
 from tests.support import path_of
