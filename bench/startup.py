@@ -1,13 +1,14 @@
 """Small work, whole processes: shmctl beside a Python that imports the libraries that shmctl stands on.
 
-Bars: 1.15 of 'python -c "import click, posix_ipc, mmap"' for each small work on an object, 1.3 for help,
-version and completion. Ends with status 1 if one is missed by more than the noise.
+Bar: 1.05 of 'python -c "import click, posix_ipc, mmap"'. A work that cannot do without further modules of
+Python's own, such as ctypes for what Python has no function for, is compared with those imported as well: its
+floor. Ends with status 1 if the bar is missed by more than the noise.
 Usage: bench/startup.py [ROUNDS]
 """
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -15,11 +16,11 @@ from pathlib import Path
 from pairs import PYTHON, compare, report, run, shmctl, take_turns
 
 ROUNDS = int(sys.argv[1]) if len(sys.argv) > 1 else 40
-PEER = [PYTHON, "-c", "import click, posix_ipc, mmap"]
-FLOOR = [PYTHON, "-c", "pass"]
+IMPORTS = ("click", "posix_ipc", "mmap")
+NOTHING = [PYTHON, "-c", "pass"]
 NAME = f"/shmctl-bench-{os.getpid()}-startup"
 PATH = Path("/dev/shm" + NAME)
-WORK_BAR, HELP_BAR = 1.15, 1.3
+BAR = 1.05
 # As the script for bash asks: the line up to the cursor, and what ends a word.
 COMPLETION = {"_SHMCTL_COMPLETE": "bash_complete"}
 
@@ -34,26 +35,24 @@ def present() -> None:
 
 @dataclass(frozen=True)
 class Work:
-    """A command, what has to be so before it, and how long it may take for one of the peer."""
+    """A command, what has to be so before it, and which further modules it cannot do without."""
 
     argv: list[str]
     before: Callable[[], None] = present
-    bar: float = WORK_BAR
+    needs: tuple[str, ...] = ()
     variables: dict[str, str] = field(default_factory=dict)
 
 
 WORKS = {
     "create": Work(shmctl("create", NAME, "--size", "64"), absent),
-    "write 8 bytes": Work(shmctl("write", NAME, "12345678")),
+    "write 8 bytes": Work(shmctl("write", NAME, "12345678"), needs=("ctypes",)),
     "read 8 bytes": Work(shmctl("read", NAME, "--length", "8")),
-    "read an int64": Work(shmctl("read", NAME, "--type", "int64")),
-    "stat --json": Work(shmctl("stat", "--json", NAME)),
+    "read an int64": Work(shmctl("read", NAME, "--type", "int64"), needs=("ctypes",)),
+    "stat --json": Work(shmctl("stat", "--json", NAME), needs=("ctypes", "json")),
     "unlink": Work(shmctl("unlink", NAME)),
-    "--help": Work(shmctl("--help"), bar=HELP_BAR),
-    "--version": Work(shmctl("--version"), bar=HELP_BAR),
-    "completion of a name": Work(
-        shmctl(f"shmctl read {NAME[:-2]}", " :="), bar=HELP_BAR, variables=COMPLETION
-    ),
+    "--help": Work(shmctl("--help")),
+    "--version": Work(shmctl("--version")),
+    "completion of a name": Work(shmctl(f"shmctl read {NAME[:-2]}", " :="), variables=COMPLETION),
 }
 
 
@@ -62,15 +61,25 @@ def timed(work: Work) -> float:
     return run(work.argv, variables=work.variables).seconds
 
 
+def importing(more: Sequence[str] = ()) -> Callable[[], float]:
+    """The peer: a Python that imports what shmctl stands on, and ``more``."""
+    argv = [PYTHON, "-c", f"import {', '.join([*IMPORTS, *more])}"]
+    return lambda: run(argv).seconds
+
+
 def main() -> int:
     held = True
     for name, work in WORKS.items():
-        turns = take_turns({name: partial(timed, work), "peer": lambda: run(PEER).seconds}, ROUNDS)
-        ratio = compare(turns[name], turns["peer"])
-        held &= report(name, ratio, work.bar, ("shmctl", turns[name]), ("imports alone", turns["peer"]))
-    floor = take_turns({"peer": lambda: run(PEER).seconds, "floor": lambda: run(FLOOR).seconds}, ROUNDS)
-    ratio = compare(floor["floor"], floor["peer"])
-    report("Python that does nothing", ratio, None, ("it", floor["floor"]), ("imports alone", floor["peer"]))
+        ways: dict[str, Callable[[], float]] = {"shmctl": partial(timed, work), "imports alone": importing()}
+        if work.needs:
+            ways["floor"] = importing(work.needs)
+        turns = take_turns(ways, ROUNDS)
+        held &= report(name, compare(turns["shmctl"], turns["imports alone"]), BAR, *turns.items())
+        if work.needs:
+            report(f"{name}, beside its floor", compare(turns["shmctl"], turns["floor"]), None)
+    turns = take_turns({"it": lambda: run(NOTHING).seconds, "imports alone": importing()}, ROUNDS)
+    ratio = compare(turns["it"], turns["imports alone"])
+    report("Python that does nothing", ratio, None, *turns.items())
     return 0 if held else 1
 
 
