@@ -1,6 +1,6 @@
 """How time and memory of the commands that look at all of /dev/shm grow with its objects and with processes.
 
-Draws bench/growth.svg, or the file given, and prints what it draws. Bar: ten times the objects, or ten times
+Draws docs/growth.svg, or the file given, and prints what it draws. Bar: ten times the objects, or ten times
 the processes, take at most twelve times as long; nothing grows faster than its work. Everything is in a
 /dev/shm and a PID namespace of its own. Needs root and gcc; takes some minutes. Usage: bench/growth.py [FILE]
 """
@@ -196,7 +196,9 @@ if __name__ == "__main__":
         sys.exit("it takes root: namespaces")
     if sys.argv[1:2] == ["inside"]:
         sys.exit(main(sys.argv[2]))
-    picture_file = sys.argv[1] if len(sys.argv) > 1 else str(Path(__file__).with_name("growth.svg"))
+    picture_file = (
+        sys.argv[1] if len(sys.argv) > 1 else str(Path(__file__).parent.with_name("docs") / "growth.svg")
+    )
     script = 'mount -t tmpfs -o size=256m tmpfs /dev/shm && exec "$@"'
     unshare = ["unshare", "-m", "-p", "-f", "--mount-proc", "sh", "-c", script, "sh"]
     sys.exit(

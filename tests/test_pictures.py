@@ -11,7 +11,8 @@ import pytest
 from tests.documents import ROOT
 
 DOCS = ROOT / "docs"
-PICTURES = sorted(path.name for path in DOCS.glob("*.svg"))
+# What is measured is no picture of what the program shows: bench/growth.py draws it.
+PICTURES = sorted(path.name for path in DOCS.glob("*.svg") if path.name != "growth.svg")
 
 
 def words(svg: str) -> list[str]:

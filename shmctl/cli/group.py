@@ -8,7 +8,7 @@ import click
 from shmctl import __version__
 from shmctl.cli.parsing import Group
 from shmctl.cli.session import Session
-from shmctl.cli.types import completed_by
+from shmctl.cli.types import WholeNumber, completed_by
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
@@ -114,7 +114,7 @@ def _show_version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
     "-t",
     "--target",
     "target_pid",
-    type=click.IntRange(min=1),
+    type=WholeNumber(1),
     metavar="PID",
     shell_complete=completed_by("complete_pids"),
     help="Work in the /dev/shm that process PID sees.",

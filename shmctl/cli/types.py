@@ -30,6 +30,30 @@ class Parsed(ParamType):
         return self._parse(value) if isinstance(value, str) else value
 
 
+class WholeNumber(ParamType):
+    """A number from ``low`` to ``high``, in digits; click's own writes ``[x>=1]`` into the help."""
+
+    name = "number"
+
+    def __init__(self, low: int, high: int | None = None) -> None:
+        self.low = low
+        self.high = high
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Parse text; leave a default alone."""
+        if not isinstance(value, str):
+            return value
+        digits = value.removeprefix("-")
+        if not (digits.isascii() and digits.isdecimal() and len(digits) <= 20):
+            self.fail(f"'{value}' is not a whole number", param, ctx)
+        number = int(value)
+        if number < self.low:
+            self.fail(f"{number} is less than {self.low}", param, ctx)
+        if self.high is not None and number > self.high:
+            self.fail(f"{number} is more than {self.high}", param, ctx)
+        return number
+
+
 class NameType(Parsed):
     """An object's name, completed from /dev/shm."""
 

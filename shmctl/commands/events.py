@@ -10,7 +10,7 @@ from shmctl.cli import messages
 from shmctl.cli.options import json_option
 from shmctl.cli.parsing import Command
 from shmctl.cli.session import Session, pass_session
-from shmctl.cli.types import DURATION, PATTERN, Parsed
+from shmctl.cli.types import DURATION, PATTERN, Parsed, WholeNumber
 from shmctl.core.errors import InputError, failing_as
 from shmctl.core.events.changes import EventKind
 from shmctl.core.events.watch import Event, Watch
@@ -36,11 +36,11 @@ def parse_kinds(text: str) -> frozenset[EventKind]:
     show_default=False,
     help="Only these events: create, open, resize, write, close, rename, remove, mode, owner, link.",
 )
-@click.option("--count", type=click.IntRange(min=1), metavar="N", help="End after N events.")
+@click.option("--count", type=WholeNumber(1), metavar="N", help="End after N events.")
 @click.option("--timeout", type=DURATION, metavar="DURATION", help="End after this time, with status 124.")
 @click.option(
     "--ready-fd",
-    type=click.IntRange(min=0),
+    type=WholeNumber(0),
     metavar="FD",
     help="Write a newline to this descriptor, and close it, once events are seen.",
 )

@@ -7,7 +7,7 @@ import click
 from shmctl.cli.options import Combine, source_options
 from shmctl.cli.parsing import Command
 from shmctl.cli.session import Session, pass_session
-from shmctl.cli.types import completed_by
+from shmctl.cli.types import WholeNumber, completed_by
 from shmctl.core.requests import LAYOUT_RULES, LayoutSource
 from shmctl.core.rules import exclude
 
@@ -17,13 +17,11 @@ from shmctl.core.rules import exclude
 )
 @click.argument("declaration", metavar="DECL|TYPE", shell_complete=completed_by("complete_struct"))
 @source_options
-@click.option(
-    "--pid", type=click.IntRange(min=1), metavar="PID", help="Look TYPE up in the program of process PID."
-)
+@click.option("--pid", type=WholeNumber(1), metavar="PID", help="Look TYPE up in the program of process PID.")
 @click.option(
     "--cacheline",
     "cache_line",
-    type=click.IntRange(min=1, max=1 << 20),
+    type=WholeNumber(1, 1 << 20),
     default=64,
     metavar="N",
     help="The bytes of a cache line (64).",

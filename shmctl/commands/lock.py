@@ -10,7 +10,7 @@ from shmctl.cli.exec import run_child
 from shmctl.cli.options import Combine, name_argument
 from shmctl.cli.parsing import CommandWithProgram
 from shmctl.cli.session import Session, pass_session
-from shmctl.cli.types import DURATION, completed_by
+from shmctl.cli.types import DURATION, WholeNumber, completed_by
 from shmctl.core.errors import ShmError
 from shmctl.core.names import Name
 from shmctl.core.objects.lock import locked
@@ -37,7 +37,7 @@ from shmctl.core.rules import exclude
     "-E",
     "--conflict-exit-code",
     "conflict_status",
-    type=click.IntRange(0, 255),
+    type=WholeNumber(0, 255),
     metavar="N",
     help="The exit status if the lock is not acquired (1, 124 after --timeout).",
 )

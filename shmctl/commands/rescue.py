@@ -7,7 +7,7 @@ import click
 from shmctl.cli import messages
 from shmctl.cli.parsing import Command
 from shmctl.cli.session import Session, pass_session
-from shmctl.cli.types import NAME, Parsed, completed_by
+from shmctl.cli.types import NAME, Parsed, WholeNumber, completed_by
 from shmctl.core.errors import InputError
 from shmctl.core.inspect.rescue import find_lost, rescue_into, rescue_to
 from shmctl.core.names import Name, escape, parse_name
@@ -27,7 +27,7 @@ def parse_lost(text: str) -> Name | int:
     shell_complete=completed_by("complete_lost"),
 )
 @click.argument("new", metavar="[NEW]", type=NAME, required=False)
-@click.option("--pid", type=click.IntRange(min=1), metavar="PID", help="Only what this process holds.")
+@click.option("--pid", type=WholeNumber(1), metavar="PID", help="Only what this process holds.")
 @click.option(
     "--from-memory", is_flag=True, help="Copy what a process has mapped, where nothing else is possible."
 )

@@ -10,7 +10,7 @@ from shmctl.cli import messages
 from shmctl.cli.options import Combine, json_option, new_names, new_names_argument, verbose_option
 from shmctl.cli.parsing import Command, Group
 from shmctl.cli.session import Session, pass_session
-from shmctl.cli.types import DURATION, MODE, PATTERN, Parsed
+from shmctl.cli.types import DURATION, MODE, PATTERN, Parsed, WholeNumber
 from shmctl.core.errors import ShmError
 from shmctl.core.inspect.listing import matcher, scan
 from shmctl.core.models import DEV_SHM, Kind
@@ -63,7 +63,7 @@ def command(session: Session, context: click.Context) -> None:
 @new_names_argument
 @click.option(
     "--value",
-    type=click.IntRange(0, VALUE_MAX),
+    type=WholeNumber(0, VALUE_MAX),
     metavar="N",
     help="The initial value (0).",
 )

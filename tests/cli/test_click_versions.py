@@ -102,7 +102,7 @@ ERRORS = [
     ("ls -rz", r"ls: no such option.*-z.*", "shmctl ls"),
     (
         "layout int --pid -1",
-        r"layout: invalid value for '--pid': -1 is not in the range x>=1",
+        r"layout: invalid value for '--pid': -1 is less than 1",
         "shmctl layout",
     ),
     ("read /x -c -1", r"read: invalid count '-1'", None),
