@@ -1,7 +1,7 @@
 """shmctl gc."""
 
 import sys
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 
 import click
 
@@ -15,7 +15,7 @@ from shmctl.core.inspect.listing import matcher, missing_names
 from shmctl.core.inspect.snapshot import Snapshot
 from shmctl.core.inspect.verdicts import Judgement, Rules, Verdict
 from shmctl.core.models import ObjectInfo
-from shmctl.core.names import Name, escape, shell_words
+from shmctl.core.names import escape, shell_words
 from shmctl.core.sizes import counted, human_size
 
 
@@ -65,8 +65,7 @@ def command(
         removals = _look_again(orphans, now, choose_orphans(now, keeps))
     # A timer's daily run is no place for advice.
     if not orphans and not as_json and not (yes and not sys.stdout.isatty()):
-        idle = {each.info.name for each in judgements if each.verdict is not Verdict.HELD}
-        _tell_what_would(session, patterns, idle, rules, keeps)
+        _tell_what_would(snapshot, patterns, rules, keeps)
     if as_json:
         _write_json(removals)
     elif removals:
@@ -76,13 +75,9 @@ def command(
 
 
 def _tell_what_would(
-    session: Session,
-    patterns: Sequence[str],
-    idle: Collection[Name],
-    rules: Rules,
-    keeps: Callable[[ObjectInfo], bool],
+    snapshot: Snapshot, patterns: Sequence[str], rules: Rules, keeps: Callable[[ObjectInfo], bool]
 ) -> None:
-    """Say which options would find orphans among the ``idle`` objects, where there are none."""
+    """Say which options would find orphans where there are none."""
     from dataclasses import replace
 
     for option, others in (
@@ -91,10 +86,7 @@ def _tell_what_would(
         ("--trackers", replace(rules, trackers=True)),
         ("--min-age 0 --semaphores", replace(rules, min_age=0.0, semaphores=True)),
     ):
-        if not idle or others == rules:
-            continue
-        judgements = Snapshot(session.directory, idle.__contains__, others).judged_once
-        if found := choose_orphans(judgements, keeps):
+        if others != rules and (found := choose_orphans(snapshot.judged_by(others), keeps)):
             size = human_size(sum(each.allocated for each in found))
             what = counted(len(found), "object")
             words = f"shmctl gc {option} {shell_words(patterns)}".rstrip()

@@ -210,6 +210,8 @@ def _show(
 
 def _are_free(snapshot: Snapshot, infos: Sequence[ObjectInfo]) -> bool:
     """Whether the kernel's lease says that nobody holds any: then it does not matter who is not seen."""
+    if any(snapshot.holders_of(info) for info in infos):
+        return False
     return all(usage.state is State.FREE for usage in snapshot.test.ask_each(infos))
 
 

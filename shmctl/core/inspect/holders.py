@@ -183,16 +183,12 @@ class _Process:
         ]
 
     def _inspect_descriptors(self, thread: int) -> None:
-        for fd in proc.descriptors(thread):
-            try:
-                self._inspect_descriptor(thread, fd)
-            except (FileNotFoundError, ProcessLookupError):
-                continue
+        for fd, path in proc.descriptor_paths(thread):
+            if path.startswith(b"/"):
+                with suppress(FileNotFoundError, ProcessLookupError):
+                    self._inspect_descriptor(thread, fd, path)
 
-    def _inspect_descriptor(self, thread: int, fd: bytes) -> None:
-        path = proc.descriptor_path(thread, fd)
-        if not path.startswith(b"/"):
-            return
+    def _inspect_descriptor(self, thread: int, fd: bytes, path: bytes) -> None:
         flags, inode = proc.descriptor_info(thread, fd)
         if inode is not None and not self._may_match(inode, path):
             # Asking the file itself could wait for a network file system that is gone.

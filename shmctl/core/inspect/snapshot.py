@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from shmctl.core.inspect.folders import Folder
     from shmctl.core.inspect.holders import Holder, Scan, Unlinked
+    from shmctl.core.inspect.lease import Usage as InUse
     from shmctl.core.inspect.lease import UsageTest
     from shmctl.core.inspect.location import Locator
     from shmctl.core.inspect.usage import Usage
@@ -208,20 +209,27 @@ class Snapshot:
 
         Objects that vanish meanwhile are left out.
         """
-        from shmctl.core.inspect.family_files import load_families
-        from shmctl.core.inspect.links import agreeing
-        from shmctl.core.inspect.verdicts import Rules, judge
+        from shmctl.core.inspect.verdicts import Rules
 
-        linked = {info.identity for info in self.objects if info.st.st_nlink > 1}
-        others = self.everything[len(self.entries) :] if linked else []
-        asked = self.objects + [info for info in others if info.identity in linked]
-        rules, families = self._rules or Rules(), load_families()
-        found = judge(asked, self.everything, self.test, families, rules, directory=self.directory)
-        found = agreeing(found)[: len(self.objects)]
+        found = self._judge(self._rules or Rules(), self.test.ask_each)
         doubtful = [each.info for each in found if each.verdict == "unknown"]
         gone = {info.name for info in doubtful if has_vanished(info)}
         self._leave_out(gone)
         return [each for each in found if each.info.name not in gone]
+
+    def _judge(
+        self, rules: "Rules", ask_each: "Callable[[Sequence[ObjectInfo]], list[InUse]]"
+    ) -> "list[Judgement]":
+        from shmctl.core.inspect.family_files import load_families
+        from shmctl.core.inspect.links import agreeing
+        from shmctl.core.inspect.verdicts import judge
+
+        linked = {info.identity for info in self.objects if info.st.st_nlink > 1}
+        others = self.everything[len(self.entries) :] if linked else []
+        asked = self.objects + [info for info in others if info.identity in linked]
+        families = load_families()
+        found = judge(asked, self.everything, ask_each, families, rules, directory=self.directory)
+        return agreeing(found)[: len(self.objects)]
 
     @property
     def judged_once(self) -> "list[Judgement]":
@@ -229,6 +237,15 @@ class Snapshot:
         from shmctl.core.inspect.links import once_each
 
         return once_each(self.judgements)
+
+    def judged_by(self, rules: "Rules") -> "list[Judgement]":
+        """`judged_once` by other rules, of this same look: only what the lease called free counts as free."""
+        from shmctl.core.inspect.lease import GRANTED, REFUSED, State, Usage
+        from shmctl.core.inspect.links import once_each
+
+        free = {each.info.name for each in self.judgements if GRANTED in each.reasons}
+        answers = {True: Usage(State.FREE, GRANTED), False: Usage(State.HELD, REFUSED)}
+        return once_each(self._judge(rules, lambda infos: [answers[info.name in free] for info in infos]))
 
     def _leave_out(self, gone: set[Name]) -> None:
         """Take names out of the parts that exist, in place: a listing of them may have begun."""

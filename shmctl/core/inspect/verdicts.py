@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import lru_cache
@@ -101,7 +101,7 @@ class _Evidence(NamedTuple):
 def judge(
     infos: Sequence[ObjectInfo],
     everything: Sequence[ObjectInfo],
-    test: UsageTest,
+    ask_each: Callable[[Sequence[ObjectInfo]], list[Usage]],
     families: Families,
     rules: Rules = Rules(),
     *,
@@ -109,14 +109,15 @@ def judge(
 ) -> list[Judgement]:
     """Return the verdict on each of ``infos``, in their order.
 
-    ``everything`` is all that ``directory`` contains: a set is judged as a whole.
+    ``everything`` is all that ``directory`` contains: a set is judged as a whole. ``ask_each`` tells
+    which objects are in use, as `UsageTest.ask_each` does.
     """
     evidence = _Evidence(rules, PidTable(), Trackers(directory), time.time_ns())
     cases = {info.name: _Case(info, families.match(info.name)) for info in everything if info.is_object}
     wanted = {info.name for info in infos}
     wanted_sets = {_set_of(cases[name]) for name in wanted if name in cases} - {None}
     chosen = [case for name, case in cases.items() if name in wanted or _set_of(case) in wanted_sets]
-    usages = test.ask_each([case.info for case in chosen])
+    usages = ask_each([case.info for case in chosen])
     for case, usage in zip(chosen, usages, strict=True):
         _judge_alone(case, usage, evidence)
     _keep_sets_together(chosen)

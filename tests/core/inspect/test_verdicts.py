@@ -5,7 +5,6 @@ import stat
 import subprocess
 import time
 from collections.abc import Sequence
-from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -57,8 +56,6 @@ UNKNOWN = Usage(State.UNKNOWN, "nobody was asked")
 class Told:
     """Stands for the test of usage: it knows what it was told, and counts what it is asked."""
 
-    lease_problem = None
-
     def __init__(self, usages: dict[str, Usage]) -> None:
         self.usages = usages
         self.asked: list[str] = []
@@ -85,8 +82,8 @@ def info(
 def verdicts_on(
     infos: Sequence[ObjectInfo], usages: dict[str, Usage] | None = None, rules: Rules = DEFAULT
 ) -> dict[str, Judgement]:
-    told: Any = Told(usages or {})
-    return {each.info.name.decode(): each for each in judge(infos, infos, told, FAMILIES, rules)}
+    told = Told(usages or {})
+    return {each.info.name.decode(): each for each in judge(infos, infos, told.ask_each, FAMILIES, rules)}
 
 
 def verdict_on(info: ObjectInfo, usage: Usage = FREE, rules: Rules = DEFAULT) -> Judgement:
@@ -257,16 +254,16 @@ def test_a_young_member_keeps_its_set() -> None:
 def test_members_that_were_not_asked_for_count() -> None:
     """Nor are they shown; what belongs to no set that was asked for is not even looked at."""
     everything = [info(name) for name in ("/set-a", "/set-a_el", "/set-b", "/x", "/sem.y")]
-    told: Any = Told({"/set-a_el": HELD})
-    found = judge(everything[:1], everything, told, FAMILIES, NOW)
+    told = Told({"/set-a_el": HELD})
+    found = judge(everything[:1], everything, told.ask_each, FAMILIES, NOW)
     assert [(each.info.name, each.verdict) for each in found] == [(b"/set-a", Verdict.KEPT)]
     assert sorted(told.asked) == ["/set-a", "/set-a_el"]
 
 
 def test_each_is_asked_once_and_the_order_is_kept() -> None:
     everything = [info(name) for name in ("/z", "/set-a", "/a", "/set-a_el")]
-    told: Any = Told({})
-    found = judge(everything, everything, told, FAMILIES, NOW)
+    told = Told({})
+    found = judge(everything, everything, told.ask_each, FAMILIES, NOW)
     assert [each.info.name for each in found] == [each.name for each in everything]
     assert sorted(told.asked) == sorted(each.name.decode() for each in everything)
 
@@ -277,8 +274,8 @@ def test_what_is_no_object_is_not_judged() -> None:
         info("/link", mode=stat.S_IFLNK),
         info("/set-a", mode=stat.S_IFSOCK),
     ]
-    told: Any = Told({})
-    assert judge(everything, everything, told, FAMILIES, NOW) == []
+    told = Told({})
+    assert judge(everything, everything, told.ask_each, FAMILIES, NOW) == []
     assert told.asked == []
 
 
@@ -317,10 +314,12 @@ def test_nothing_that_is_not_known_to_be_free_is_ever_an_orphan(
     asked_for: set[str],
 ) -> None:
     everything = [info(name, age=ages.get(name, OLD), size=0 if name in empty else 1) for name in NAMES]
-    told: Any = Told(usages)
+    told = Told(usages)
     wanted = [each for each in everything if each.name.decode() in asked_for]
     rules = Rules(min_age, semaphores)
-    found = {each.info.name.decode(): each for each in judge(wanted, everything, told, FAMILIES, rules)}
+    found = {
+        each.info.name.decode(): each for each in judge(wanted, everything, told.ask_each, FAMILIES, rules)
+    }
     assert set(found) == asked_for
     sets = [set(MEMBERS), {"/set-b", "/set-b_el"}]
     for name, judgement in found.items():
