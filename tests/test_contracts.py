@@ -301,8 +301,6 @@ def modules_after(script: str, *args: str, stdin: bytes = b"") -> set[str]:
     return set(process.stderr.decode().splitlines()[-1].split())
 
 
-# platformdirs, which knows where the user's families.toml is, imports it.
-FAMILIES = {"tempfile"}
 # Loads and stores through a mapping.
 MAPPING = {"ctypes"}
 # inotify_simple looks for the C library, and ctypes.util is how.
@@ -340,17 +338,17 @@ PATHS = {
     "ls NAME": (["ls", "NAME"], set()),
     "ls --json": (["ls", "--json"], {"json"}),
     "ls PATTERN": (["ls", "NAME*"], set()),
-    "ls with verdicts": (["ls", "--verdict", "kept", "NAME*"], FAMILIES),
+    "ls with verdicts": (["ls", "--verdict", "kept", "NAME*"], set()),
     "stat --holders": (["stat", "--holders", "NAME"], THREADS),
     "holders": (["holders"], THREADS),
     "holders NAME": (["holders", "NAME"], THREADS),
-    "holders --unlinked": (["holders", "--unlinked"], FAMILIES | THREADS),
-    "leaks": (["leaks", "NAME*"], FAMILIES),
-    "leaks --json": (["leaks", "--json", "NAME*"], {"json"} | FAMILIES | THREADS),
-    "gc": (["gc", "--min-age", "0", "NAME*"], FAMILIES),
-    "gc --yes": (["gc", "--min-age", "0", "--yes", "NAME*"], FAMILIES),
-    "df": (["df"], FAMILIES | THREADS),
-    "df --json": (["df", "--json"], {"json"} | FAMILIES | THREADS),
+    "holders --unlinked": (["holders", "--unlinked"], THREADS),
+    "leaks": (["leaks", "NAME*"], set()),
+    "leaks --json": (["leaks", "--json", "NAME*"], {"json"} | THREADS),
+    "gc": (["gc", "--min-age", "0", "NAME*"], set()),
+    "gc --yes": (["gc", "--min-age", "0", "--yes", "NAME*"], set()),
+    "df": (["df"], THREADS),
+    "df --json": (["df", "--json"], {"json"} | THREADS),
     "metrics --help": (["metrics", "--help"], set()),
     "doctor": (["doctor"], THREADS),
     "doctor --json": (["doctor", "--json"], {"json"} | THREADS),

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from glob import escape as glob_escape
 from glob import glob
-from pathlib import Path
 
 import click
 from click.shell_completion import CompletionItem
@@ -15,6 +14,7 @@ from shmctl.cli.batch import split_words
 from shmctl.cli.completion.candidates import PARTIAL
 from shmctl.cli.completion.shells import candidates
 from shmctl.core.errors import InputError
+from shmctl.core.user_files import state_file
 
 _PROMPT = "shmctl> "
 _HISTORY_LENGTH = 1000
@@ -30,9 +30,10 @@ def line_editor(root: click.Context) -> Iterator[Callable[[], str | None]]:
     except ImportError:  # Python may be built without readline
         yield _ask
         return
-    history = _history_file()
-    with suppress(OSError):
-        readline.read_history_file(history)
+    history = state_file("history")
+    if history:
+        with suppress(OSError):
+            readline.read_history_file(history)
     readline.set_history_length(_HISTORY_LENGTH)
     readline.set_completer_delims(" \t\n")
     readline.set_completer(_Completer(root))
@@ -40,9 +41,10 @@ def line_editor(root: click.Context) -> Iterator[Callable[[], str | None]]:
     try:
         yield _ask
     finally:
-        with suppress(OSError):
-            history.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            readline.write_history_file(history)
+        if history:
+            with suppress(OSError):
+                os.makedirs(os.path.dirname(history), mode=0o700, exist_ok=True)
+                readline.write_history_file(history)
 
 
 def _ask() -> str | None:
@@ -52,12 +54,6 @@ def _ask() -> str | None:
         click.echo()
         return None
     return None if line.split() in (["exit"], ["quit"]) else line
-
-
-def _history_file() -> Path:
-    import platformdirs
-
-    return platformdirs.user_state_path("shmctl") / "history"
 
 
 class _Completer:

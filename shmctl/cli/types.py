@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from shmctl.core.names import Name, parse_name, parse_path
-from shmctl.core.sizes import parse_duration, parse_mode, parse_resize, parse_size
+from shmctl.core.sizes import parse_duration, parse_mode, parse_size
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
@@ -152,6 +152,5 @@ PATH = NameType(parse_path)
 PATTERN = PatternType()
 FILE = FileType()
 SIZE = Parsed("size", parse_size)
-RESIZE = Parsed("size", parse_resize)
 DURATION = Parsed("duration", parse_duration)
 MODE = Parsed("mode", parse_mode)

@@ -96,6 +96,9 @@ def command(session: Session, request: Request) -> None:
     A hex dump on a terminal, the raw bytes elsewhere; or values of a --type, or the fields of a
     --struct: a table on a terminal, elsewhere field=value lines, with FIELDs their bare values.
     """
+    if _is_raw(request):
+        _copy_raw(session, request)
+        return
     wanted = _wanted(session, request)
     if request.watch_seconds:
         from shmctl.render.watch import watch
@@ -110,6 +113,25 @@ def command(session: Session, request: Request) -> None:
         )
     else:
         _show(session, request, wanted, session.output())
+
+
+def _is_raw(request: Request) -> bool:
+    """Whether the bytes go out as they are: nothing that lays out or colours is loaded for that."""
+    if request.form is not None:
+        return request.form == "raw"
+    in_another_form = request.as_json or request.type_name or request.layout or request.watch_seconds
+    return not in_another_form and not sys.stdout.isatty()
+
+
+def _copy_raw(session: Session, request: Request) -> None:
+    from shmctl.core.objects.copy_out import copy_out
+
+    with readable(request.name, session.directory, lock=request.lock) as target:
+        length = extent(target, request.offset, request.length)
+        with progress_on(escape(target.name), length, wanted=not sys.stdout.isatty()) as progress:
+            # What a lock protected must not change in the pipe when the lock is gone.
+            by_reference = not request.lock
+            copy_out(target, request.offset, length, sys.stdout.fileno(), progress, by_reference=by_reference)
 
 
 def _wanted(session: Session, request: Request) -> "Wanted | None":
@@ -147,20 +169,17 @@ def _show(session: Session, request: Request, wanted: "Wanted | None", output: "
 
 
 def _read_range(target: OpenObject, request: Request, output: "Output") -> None:
-    offset, form = request.offset, request.form
+    offset = request.offset
     length = extent(target, offset, request.length)
     if request.as_json:
         _write_json_range(target, offset, length, request, output.stream)
-    elif form == "text":
+    elif request.form == "text":
         _write_text(target, offset, length, output)
-    elif form == "hex" or (form is None and sys.stdout.isatty()):
+    elif request.length != 0:
         from shmctl.render.hexdump import write_hexdump
 
-        if request.length != 0:
-            parts = while_wanted(pieces(target, offset, length))
-            write_hexdump(output.stream, parts, offset, color=output.color)
-    else:
-        _copy_raw(target, offset, length, locked=request.lock)
+        parts = while_wanted(pieces(target, offset, length))
+        write_hexdump(output.stream, parts, offset, color=output.color)
 
 
 def while_wanted(parts: Iterator[bytes | int]) -> Iterator[bytes | int]:
@@ -173,15 +192,6 @@ def while_wanted(parts: Iterator[bytes | int]) -> Iterator[bytes | int]:
         if output.poll(0):
             raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE))
         yield part
-
-
-def _copy_raw(target: OpenObject, offset: int, length: int, *, locked: bool) -> None:
-    from shmctl.core.objects.copy_out import copy_out
-
-    fd = sys.stdout.fileno()
-    with progress_on(escape(target.name), length, wanted=not sys.stdout.isatty()) as progress:
-        # What a lock protected must not change in the pipe when the lock is gone.
-        copy_out(target, offset, length, fd, progress, by_reference=not locked)
 
 
 def _write_text(target: OpenObject, offset: int, length: int, output: "Output") -> None:

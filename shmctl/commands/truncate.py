@@ -6,10 +6,11 @@ from shmctl.cli import messages
 from shmctl.cli.options import names_argument, verbose_option
 from shmctl.cli.parsing import Command
 from shmctl.cli.session import Session, pass_session
-from shmctl.cli.types import RESIZE
+from shmctl.cli.types import Parsed
 from shmctl.core.names import Name, escape
 from shmctl.core.objects.resize import resize
-from shmctl.core.sizes import Resize, counted
+from shmctl.core.size_change import Resize, parse_resize
+from shmctl.core.sizes import counted
 
 
 @click.command(cls=Command)
@@ -18,7 +19,7 @@ from shmctl.core.sizes import Resize, counted
     "-s",
     "--size",
     "change",
-    type=RESIZE,
+    type=Parsed("size", parse_resize),
     required=True,
     metavar="[+|-|<|>|/|%]SIZE",
     help="The new size; by how much to grow (+) or shrink (-); at most (<), at least (>); "

@@ -11,7 +11,7 @@ from shmctl.cli.types import DURATION, NAME, SIZE, Parsed
 from shmctl.core.names import Name
 from shmctl.core.requests import LayoutSource
 from shmctl.core.rules import go_with
-from shmctl.core.sizes import parse_fullness
+from shmctl.core.sync.fullness import parse_fullness
 from shmctl.core.sync.wait_request import (
     DEFAULT_INTERVAL,
     WAIT_RULES,

@@ -1,7 +1,6 @@
 """Parse sizes, durations and modes; format sizes for people."""
 
 import re
-from typing import NamedTuple
 
 from shmctl.core.errors import InputError
 
@@ -42,23 +41,6 @@ def parse_size(text: str) -> int:
     return size
 
 
-class Fullness(NamedTuple):
-    """A use of /dev/shm: ``size`` bytes, or ``percent`` of its capacity."""
-
-    size: int | None
-    percent: float | None
-
-
-def parse_fullness(text: str) -> Fullness:
-    """Parse ``90%``, ``99.5%`` or a size. Raises InputError."""
-    if not text.endswith("%"):
-        return Fullness(parse_size(text), None)
-    match = re.fullmatch(r"([0-9]{1,2}(?:\.[0-9]*)?)%", text, re.ASCII)
-    if not match:
-        raise InputError(f"invalid use '{text}'", hint="it is a size, or 0% to 99.9%: nothing is over 100%")
-    return Fullness(None, float(match[1]))
-
-
 def looks_like_size(text: str) -> bool:
     """Whether a word is a number of bytes, with a unit or without."""
     return re.fullmatch(_SIZE, text, re.IGNORECASE | re.ASCII) is not None
@@ -91,48 +73,6 @@ def parse_mode(text: str) -> int:
     if not match or int(match[1], 8) > _MODE_MAX:
         raise InputError(f"invalid mode '{text}'", hint="modes are octal, as in chmod(1): 600, 0644, 0o666")
     return int(match[1], 8)
-
-
-class Resize(NamedTuple):
-    """A new size, absolute or relative to the old one, with the prefixes of truncate(1)."""
-
-    operator: str
-    size: int
-
-    def apply(self, old: int) -> int:
-        """The size in bytes that an object of ``old`` bytes gets. Raises InputError out of off_t's range."""
-        new = {
-            "": lambda: self.size,
-            "+": lambda: old + self.size,
-            "-": lambda: max(0, old - self.size),
-            "<": lambda: min(old, self.size),
-            ">": lambda: max(old, self.size),
-            "/": lambda: old // self.size * self.size,
-            "%": lambda: -(-old // self.size) * self.size,
-        }[self.operator]()
-        if new > OFF_T_MAX:
-            raise InputError(f"the new size would be {new} bytes, and {OFF_T_MAX} is the most there can be")
-        return new
-
-
-def parse_resize(text: str) -> Resize:
-    """``100``, ``+4K``, ``-10``, ``<1M`` (at most), ``>1M`` (at least), ``/4K``, ``%4K`` (rounded down, up).
-
-    As in truncate(1) white space may stand before, and ``K`` is ``1K``.
-
-    Raises InputError, also for rounding to a multiple of 0.
-    """
-    stripped = text.lstrip()
-    operator = stripped[:1] if stripped[:1] in "+-<>/%" else ""
-    amount = stripped[len(operator) :]
-    if operator not in ("+", "-"):
-        amount = amount.lstrip()
-        # A unit alone is one of it.
-        amount = "1" + amount if looks_like_unit(amount) else amount
-    resize = Resize(operator, parse_size(amount))
-    if resize.size == 0 and operator and operator in "/%":
-        raise InputError(f"invalid size '{text}': nothing is a multiple of 0")
-    return resize
 
 
 def human_size(size: int) -> str:

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shmctl.core.errors import InputError
+from shmctl.core.size_change import parse_resize
 from shmctl.core.sizes import (
     DURATION_MAX,
     OFF_T_MAX,
@@ -15,7 +16,6 @@ from shmctl.core.sizes import (
     human_size,
     parse_duration,
     parse_mode,
-    parse_resize,
     parse_size,
 )
 from tests.support import run

@@ -17,7 +17,16 @@ import pytest
 
 from tests.e2e.inspect.holding import UNINSPECTED
 from tests.e2e.terminal import Terminal, without_styles
-from tests.support import AS_NOBODY, PREFIX, TIMEOUT, environment, path_of, python_for_all, shmctl_argv
+from tests.support import (
+    AS_NOBODY,
+    PREFIX,
+    TIMEOUT,
+    environment,
+    let_all_in,
+    path_of,
+    python_for_all,
+    shmctl_argv,
+)
 
 pytestmark = pytest.mark.long
 
@@ -519,11 +528,18 @@ def test_no_process_may_be_made() -> None:
 
 
 @pytest.mark.needs_root
-def test_no_home() -> None:
-    """A user that no database knows, without HOME: as containers with numbers for users have it."""
+def test_no_home(tmp_path: Path) -> None:
+    """A user that no database knows, without HOME: as containers with numbers for users have it.
+
+    A folder that is called ``~`` is no home: what another user put there has no say.
+    """
     enter = ["setpriv", "--reuid=54321", "--regid=54321", "--clear-groups"]
     unset = {"HOME": None, "XDG_CONFIG_HOME": None, "USER": None, "LOGNAME": None}
-    check(drive(Job(), enter, python=python_for_all(), env=unset))
+    trap = tmp_path / "~/.config/shmctl/families.toml"
+    trap.parent.mkdir(parents=True)
+    trap.write_text("nonsense")
+    let_all_in(tmp_path)
+    check(drive(Job(), enter, python=python_for_all(), env=unset, cwd=str(tmp_path)))
 
 
 def test_no_variables() -> None:

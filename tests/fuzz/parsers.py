@@ -23,7 +23,8 @@ with atheris.instrument_imports(include=["shmctl"]):
     from shmctl.core.layouts.layout import Layout
     from shmctl.core.layouts.values import to_text
     from shmctl.core.names import escape, parse_name
-    from shmctl.core.sizes import parse_duration, parse_mode, parse_resize, parse_size
+    from shmctl.core.size_change import parse_resize
+    from shmctl.core.sizes import parse_duration, parse_mode, parse_size
     from shmctl.core.sync.conditions import parse_scalar_conditions, parse_struct_conditions
     from shmctl.render.statformat import check_format
 

@@ -5,11 +5,15 @@ import os
 import re
 import stat
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 from shmctl.core.errors import FileError, InputError, failing_as
 from shmctl.core.inspect.families import Families, Family, Lifetime, compiled
 from shmctl.core.models import type_name, user_name
+from shmctl.core.user_files import config_file
+
+if TYPE_CHECKING:
+    from importlib.abc import ResourceLoader
 
 FILE_NAME = "families.toml"
 BUILT_IN = os.path.join(os.path.dirname(__file__), FILE_NAME)
@@ -29,7 +33,7 @@ def load_families() -> Families:
     may be removed.
     """
     found: list[Family] = []
-    for path in (*_user_file(), SYSTEM):
+    for path in filter(None, (config_file(FILE_NAME), SYSTEM)):
         text = _read_file(path)
         if text is not None:
             found += parse_families(text, path)
@@ -38,22 +42,8 @@ def load_families() -> Families:
 
 def _read_built_in() -> str:
     """Through what has loaded this module: it may be in an archive."""
-    import pkgutil
-
     with failing_as("read", os.fsencode(BUILT_IN)):
-        data = pkgutil.get_data(__name__, FILE_NAME)
-    assert data is not None  # noqa: S101 - for the type checker: every loader of ours can read
-    return data.decode()
-
-
-def _user_file() -> list[str]:
-    """Its path; none without a home: in a container HOME may be unset, and the user in no database."""
-    import platformdirs
-
-    try:
-        return [os.path.join(platformdirs.user_config_dir("shmctl", appauthor=False), FILE_NAME)]
-    except RuntimeError:
-        return []
+        return cast("ResourceLoader", __spec__.loader).get_data(BUILT_IN).decode()
 
 
 def _read_file(path: str) -> str | None:

@@ -19,7 +19,7 @@ from shmctl.core.objects.open import OpenObject, opened
 from shmctl.core.sizes import counted
 
 if TYPE_CHECKING:
-    from shmctl.core.sizes import Resize
+    from shmctl.core.size_change import Resize
 _LONG = 1 << 20
 Range = tuple[int, int]
 """Bytes of an object: offset and length."""

@@ -11,9 +11,9 @@ if TYPE_CHECKING:
     from shmctl.core.layouts.layout import Layout
     from shmctl.core.layouts.model import Endian
     from shmctl.core.layouts.values import Value
-    from shmctl.core.sizes import Fullness
     from shmctl.core.sync.backoff import Pacer
     from shmctl.core.sync.conditions import Conditions
+    from shmctl.core.sync.fullness import Fullness
 
 State = Literal["exists", "gone", "unused", "changed"]
 DEFAULT_INTERVAL = 0.05

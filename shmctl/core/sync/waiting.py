@@ -16,8 +16,9 @@ from shmctl.core.objects.describe import describe, is_same
 from shmctl.core.objects.mapping import LiveRange
 from shmctl.core.objects.open import OpenObject, opened
 from shmctl.core.objects.read import chunks
-from shmctl.core.sizes import Fullness, counted
+from shmctl.core.sizes import counted
 from shmctl.core.sync.backoff import Pacer
+from shmctl.core.sync.fullness import Fullness
 
 Load = Callable[[int, int], bytes]
 """Gives (start, length) bytes of the range that is waited on."""
