@@ -50,9 +50,9 @@ class Info:
             nlink=st.st_nlink,
             inode=st.st_ino,
             device=st.st_dev,
-            atime=st.st_atime,
-            mtime=st.st_mtime,
-            ctime=st.st_ctime,
+            atime=st.st_atime_ns / 10**9,
+            mtime=st.st_mtime_ns / 10**9,
+            ctime=st.st_ctime_ns / 10**9,
         )
 
     @property

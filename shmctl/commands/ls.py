@@ -4,7 +4,7 @@ import gc
 import re
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -192,20 +192,12 @@ def command(  # noqa: C901 - a few lines for each of many options
             infos = [info for info in infos if available["verdict"].value(info) in verdict]
         return infos, available, snapshot.entries
 
-    def records(infos: list[ObjectInfo], available: dict[str, Column]) -> Iterator[dict[str, Any]]:
-        from shmctl.render.records import object_record
-
-        extra = {column: available[column] for column in columns if column in GATHERED_COLUMNS}
-        for info in infos:
-            allocated = {"allocated": available["allocated"].value(info)}
-            yield object_record(info) | allocated | {key: extra[key].json_value(info) for key in extra}
-
     def draw(output: "Output") -> None:
         infos, available, _ = look()
         if as_json:
             from shmctl.render.jsonlines import write_line
 
-            write_line(output.stream, records(infos, available))
+            write_line(output.stream, _records(infos, available, columns))
         else:
             write_listing(output, infos, [available[column] for column in columns])
 
@@ -225,12 +217,26 @@ def command(  # noqa: C901 - a few lines for each of many options
     elif as_json:
         from shmctl.render.jsonlines import write_array
 
-        write_array(sys.stdout, records(infos, available))
+        write_array(sys.stdout, _records(infos, available, columns))
     elif infos or not missing:
         with session.paged(output) as paged:
             write_listing(paged, infos, [available[column] for column in columns])
     if messages.missing(missing):
         messages.fail()
+
+
+def _records(
+    infos: Iterable[ObjectInfo], available: Mapping[str, Column], columns: Iterable[str]
+) -> Iterator[dict[str, Any]]:
+    from shmctl.render.records import object_record
+
+    allocated = available["allocated"].value
+    extra = [(column, available[column].json_value) for column in columns if column in GATHERED_COLUMNS]
+    for info in infos:
+        record = object_record(info)
+        record["allocated"] = allocated(info)
+        record.update((column, value(info)) for column, value in extra)
+        yield record
 
 
 def _gather_columns(snapshot: Snapshot, wanted: set[str]) -> dict[str, Column]:

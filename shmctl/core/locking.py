@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 from shmctl.core.errors import ShmError
+from shmctl.core.models import FileStat
 from shmctl.core.names import Name
 from shmctl.core.tracing import call
 
@@ -50,7 +51,7 @@ def flock_until(fd: int, name: Name, deadline: float, *, exclusive: bool) -> boo
     return True
 
 
-def inherited_lock(st: os.stat_result) -> int | None:
+def inherited_lock(st: FileStat) -> int | None:
     """A descriptor that this process was started with and that has the lock of the object ``st`` is of.
 
     'shmctl lock' and flock(1) leave one to their CMD. Other threads' descriptors are close-on-exec.
@@ -60,7 +61,8 @@ def inherited_lock(st: os.stat_result) -> int | None:
     with suppress(FileNotFoundError):  # without /proc
         for fd in map(int, proc.descriptors(None)):
             with suppress(OSError):  # the one that reads the directory is closed by now
-                if os.get_inheritable(fd) and os.path.samestat(os.fstat(fd), st) and proc.has_flock(fd):
+                is_its = FileStat.of(os.fstat(fd)).identity == st.identity
+                if is_its and os.get_inheritable(fd) and proc.has_flock(fd):
                     return fd
     return None
 

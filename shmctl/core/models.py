@@ -8,6 +8,7 @@ import os
 import stat
 from enum import StrEnum
 from functools import cache
+from operator import attrgetter
 from typing import NamedTuple
 
 from shmctl.core.names import Name, is_semaphore
@@ -48,6 +49,8 @@ class Kind(StrEnum):
     SOCKET = "socket"
     OTHER = "other"
 
+    __hash__ = str.__hash__  # an Enum's own is written in Python, and a listing asks it for each object
+
 
 _KINDS = {stat.S_IFDIR: Kind.DIRECTORY, stat.S_IFLNK: Kind.SYMLINK, stat.S_IFSOCK: Kind.SOCKET}
 _TYPE_NAMES = {
@@ -68,6 +71,45 @@ def type_name(st_mode: int) -> str:
 Identity = tuple[int, int]
 """(st_dev, st_ino)."""
 
+# Files share most of these numbers with others, and a number takes four times the memory of a reference.
+_shared: dict[int, int] = {}
+_behind_them = attrgetter("st_blocks", "st_blksize", "st_rdev", "st_atime_ns", "st_mtime_ns", "st_ctime_ns")
+
+
+class FileStat(NamedTuple):
+    """What fstat(2) tells about a file, in less than half the memory of an os.stat_result."""
+
+    st_mode: int
+    st_ino: int
+    st_dev: int
+    st_nlink: int
+    st_uid: int
+    st_gid: int
+    st_size: int
+    st_blocks: int
+    st_blksize: int
+    st_rdev: int
+    st_atime_ns: int
+    st_mtime_ns: int
+    st_ctime_ns: int
+
+    @classmethod
+    def of(cls, st: os.stat_result) -> "FileStat":
+        """The same in this form."""
+        share = _shared.setdefault
+        mode, ino, dev, nlink, uid, gid, size = st[:7]
+        blocks, blksize, rdev, atime, mtime, ctime = _behind_them(st)
+        mode, dev, uid, gid = share(mode, mode), share(dev, dev), share(uid, uid), share(gid, gid)
+        blksize = share(blksize, blksize)
+        atime, ctime = mtime if atime == mtime else atime, mtime if ctime == mtime else ctime
+        fields = (mode, ino, dev, nlink, uid, gid, size, blocks, blksize, rdev, atime, mtime, ctime)
+        return tuple.__new__(cls, fields)  # half the time that its own constructor takes
+
+    @property
+    def identity(self) -> Identity:
+        """Its device and inode, which no other file has while there is this one."""
+        return self.st_dev, self.st_ino
+
 
 class ObjectInfo(NamedTuple):
     """A directory entry and its metadata (fstat(2)).
@@ -78,13 +120,13 @@ class ObjectInfo(NamedTuple):
 
     name: Name
     directory: Directory
-    st: os.stat_result
+    st: FileStat
     btime_ns: int | None = None
 
     @property
     def identity(self) -> Identity:
         """The device and inode of its file."""
-        return self.st.st_dev, self.st.st_ino
+        return self.st.identity
 
     @property
     def path(self) -> bytes:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import posix_ipc
 
 from shmctl.core.errors import ShmError
-from shmctl.core.models import DEV_SHM, Directory
+from shmctl.core.models import DEV_SHM, Directory, FileStat
 from shmctl.core.names import SEMAPHORE_PREFIX, Name
 from shmctl.core.tracing import c_string, call, open_flags, stat_struct
 
@@ -199,36 +199,41 @@ def closing(fd: int, name: Name | bytes) -> Iterator[int]:
         close(fd, name)
 
 
-def fstat(fd: int, name: Name) -> os.stat_result:
+def fstat(fd: int, name: Name) -> FileStat:
     """What the system knows about an open object: fstat(2)."""
-    return call("fstat", name, lambda: os.fstat(fd), lambda st: f"{fd}, {stat_struct(st)}")
+    return call("fstat", name, lambda: FileStat.of(os.fstat(fd)), lambda st: f"{fd}, {stat_struct(st)}")
 
 
-def fstatat(name: Name, directory_fd: int) -> os.stat_result:
+def fstatat(name: Name, directory_fd: int) -> FileStat:
     """fstat(2) by name, below an open directory, following no link: fstatat(2)."""
     return call(
         "fstatat",
         name,
-        lambda: os.stat(name[1:], dir_fd=directory_fd, follow_symlinks=False),
+        lambda: FileStat.of(os.stat(name[1:], dir_fd=directory_fd, follow_symlinks=False)),
         lambda st: f"{directory_fd}, {c_string(name[1:])}, {stat_struct(st)}, AT_SYMLINK_NOFOLLOW",
     )
 
 
-def stat_directory(directory: Directory = DEV_SHM) -> os.stat_result:
+def stat_directory(directory: Directory = DEV_SHM) -> FileStat:
     """What the system knows about the directory, through a link if it is one: stat(2)."""
     where: bytes | int = directory.path if directory.fd is None else directory.fd
     shown = c_string(directory.path) if directory.fd is None else str(directory.fd)
     function = "stat" if directory.fd is None else "fstat"
-    return call(function, directory.path, lambda: os.stat(where), lambda st: f"{shown}, {stat_struct(st)}")
+    return call(
+        function,
+        directory.path,
+        lambda: FileStat.of(os.stat(where)),
+        lambda st: f"{shown}, {stat_struct(st)}",
+    )
 
 
-def lstat(name: Name, directory: Directory = DEV_SHM) -> os.stat_result:
+def lstat(name: Name, directory: Directory = DEV_SHM) -> FileStat:
     """fstat(2) by name, following no link, and without a descriptor: lstat(2)."""
     flag = "" if directory.fd is None else ", AT_SYMLINK_NOFOLLOW"
     return call(
         "lstat",
         name,
-        lambda: os.stat(_path(name, directory), dir_fd=directory.fd, follow_symlinks=False),
+        lambda: FileStat.of(os.stat(_path(name, directory), dir_fd=directory.fd, follow_symlinks=False)),
         lambda st: f"{_shown(name, directory)}, {stat_struct(st)}{flag}",
         shown_as=_in_directory("fstatat", directory),
     )

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from shmctl.core.errors import ShmError
+from shmctl.core.models import FileStat
 
 Result = TypeVar("Result")
 LineWriter = Callable[[str], None]
@@ -119,7 +120,7 @@ def open_flags(oflag: int) -> str:
     return "|".join(names)
 
 
-def stat_struct(st: os.stat_result | None) -> str:
+def stat_struct(st: FileStat | None) -> str:
     """``{st_mode=S_IFREG|0600, st_size=100, ...}``, or ``{...}`` where nothing was filled in."""
     if st is None:
         return "{...}"

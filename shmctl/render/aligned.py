@@ -1,6 +1,7 @@
 """Rows of cells: a Rich table on a terminal, elsewhere aligned columns that are never cut or wrapped."""
 
 from collections.abc import Iterable, Sequence
+from operator import itemgetter
 
 from shmctl.render.output import Cell, Heading, Output, Row
 
@@ -28,7 +29,8 @@ def _write_columns(output: Output, headings: Sequence[Heading], rows: Sequence[R
     lines = [tuple(heading.text for heading in headings), *rows] if output.headings else rows
     if not lines:
         return
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    # Not zip(*lines), whose iterators take 64 bytes for each of very many lines.
+    widths = [max(map(len, map(itemgetter(at), lines))) for at in range(len(headings))]
     pads = [
         f"%{width}s" if heading.right else f"%-{width}s"
         for width, heading in zip(widths, headings, strict=True)

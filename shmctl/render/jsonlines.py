@@ -7,9 +7,10 @@ from typing import Any, TextIO
 
 def write_array(out: TextIO, records: Iterable[Mapping[str, Any]]) -> None:
     """Write ``records`` as one JSON array, each on a line of its own."""
+    encode = json.JSONEncoder().encode  # json.dumps looks for its encoder anew each time
     separator = "[\n"
     for record in records:
-        out.write(separator + json.dumps(record))
+        out.write(separator + encode(record))
         separator = ",\n"
     out.write("[]\n" if separator == "[\n" else "\n]\n")
 

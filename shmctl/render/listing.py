@@ -30,7 +30,7 @@ class Column(NamedTuple):
     """One column: its value of an object, which it sorts by, and how that is written.
 
     ``writer`` gives the function that turns a value into text. JSON has the
-    value, unless ``json`` gives another.
+    value, unless ``json`` gives another. ``unique``: no two objects share one.
     """
 
     heading: str
@@ -39,11 +39,14 @@ class Column(NamedTuple):
     right: bool = False
     style: str = ""
     json: Callable[[ObjectInfo], Any] | None = None
+    unique: bool = False
 
     def texts(self, infos: Sequence[ObjectInfo], output: Output) -> list[str]:
-        """The column's text of each object. Many share a value: each is written once."""
+        """The column's text of each object. What many share is written once."""
         values = list(map(self.value, infos))
         write = self.writer(output)
+        if self.unique:
+            return list(map(write, values))
         written = {value: write(value) for value in set(values)}
         return [written[value] for value in values]
 
@@ -60,8 +63,8 @@ def _size(heading: str, attribute: str) -> Column:
     return Column(heading, attrgetter(attribute), lambda output: output.size, right=True, style="green")
 
 
-def _text(heading: str, attribute: str, style: str = "") -> Column:
-    return Column(heading, attrgetter(attribute), lambda _: escape, style=style)
+def _text(heading: str, attribute: str, style: str = "", *, unique: bool = False) -> Column:
+    return Column(heading, attrgetter(attribute), lambda _: escape, style=style, unique=unique)
 
 
 def _time(heading: str, attribute: str) -> Column:
@@ -82,7 +85,7 @@ def _birth_time_json(info: ObjectInfo) -> str | None:
 
 
 COLUMNS = {
-    "name": _text("NAME", "name", style="bold"),
+    "name": _text("NAME", "name", style="bold", unique=True),
     "size": _size("SIZE", "st.st_size"),
     "allocated": _size("ALLOCATED", "allocated"),
     "mode": Column("MODE", attrgetter("st.st_mode"), lambda _: mode_text, style="yellow"),

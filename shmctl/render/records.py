@@ -23,8 +23,7 @@ def command_text(command: str) -> str:
 def object_record(info: ObjectInfo) -> dict[str, Any]:
     """An object by the keys that scripts rely on."""
     st = info.st
-    return {
-        **name_fields(info.name),
+    return name_fields(info.name) | {
         "path": info.path.decode("utf-8", "replace"),
         "kind": info.kind.value,
         "size": info.size,

@@ -8,6 +8,8 @@ import time
 from functools import cache, lru_cache
 
 
+# The three times of an object are mostly one.
+@lru_cache(maxsize=4)
 def iso_time(nanoseconds: int) -> str:
     """ISO 8601 with zone and nanoseconds: ``2026-11-23T14:22:05.123456789+00:00``."""
     seconds, fraction = divmod(nanoseconds, 10**9)
@@ -17,7 +19,13 @@ def iso_time(nanoseconds: int) -> str:
 
 def short_time(nanoseconds: int, *, human: bool) -> str:
     """For people to the minute; for programs to the second, with the zone and without spaces."""
-    moment, zone = _local(nanoseconds // 10**9)
+    return _short(nanoseconds // 10**9, human)
+
+
+# Objects that were made together share it, and so one text.
+@lru_cache(maxsize=1024)
+def _short(seconds: int, human: bool) -> str:
+    moment, zone = _local(seconds)
     return moment[:-3].replace("T", " ") if human and zone else moment + zone
 
 
@@ -30,7 +38,6 @@ def stat_time(nanoseconds: int) -> str:
     return f"{moment.replace('T', ' ')}.{fraction:09d} {zone.replace(':', '')}"
 
 
-# The three times of an object are mostly one, and objects that were made together share it.
 @lru_cache(maxsize=1024)
 def _local(seconds: int) -> tuple[str, str]:
     """Local time and its zone (localtime(3)): ``("2026-11-23T14:22:05", "+00:00")``; or no zone."""

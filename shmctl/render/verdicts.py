@@ -111,12 +111,13 @@ def _write_all(output: Output, judgements: Sequence[Judgement], pids: Mapping[Na
     headings = [Heading("NAME"), Heading("ALLOCATED", right=True), Heading("VERDICT"), Heading("REASONS")]
     # Most objects share their reasons with many others.
     texts = {each.reasons: _reasons(each) for each in judgements}
+    sizes = {size: output.size(size) for size in {each.allocated for each in judgements}}
     rows = []
     for each in judgements:
         reasons = texts[each.reasons]
         if (found := pids.get(each.info.name)) and REFUSED in each.reasons:
             reasons += f"; PID {', '.join(map(str, found))}"
-        rows.append((escape(each.info.name), output.size(each.allocated), each.verdict.value, reasons))
+        rows.append((escape(each.info.name), sizes[each.allocated], each.verdict.value, reasons))
     write_rows(output, headings, rows, ())
     if output.headings:
         output.stream.write("\n")

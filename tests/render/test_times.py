@@ -15,17 +15,22 @@ ZONES = ["UTC", "Europe/Berlin", "Asia/Kolkata", "Asia/Kathmandu", "Australia/Lo
          "Europe/Amsterdam"]  # fmt: skip
 
 
+def forget() -> None:
+    """What was known of the zone before."""
+    time.tzset()
+    for cached in (times.iso_time, times._short, times._local):
+        cached.cache_clear()
+
+
 @pytest.fixture
 def in_zone(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], None]]:
     def change(zone: str) -> None:
         monkeypatch.setenv("TZ", zone)
-        time.tzset()
-        times._local.cache_clear()
+        forget()
 
     yield change
     monkeypatch.undo()
-    time.tzset()
-    times._local.cache_clear()
+    forget()
 
 
 @pytest.mark.parametrize("zone", ZONES)

@@ -1,12 +1,12 @@
 """What an event did to an object: a look at it before and after (stat(2)) tells a resize from a write."""
 
-import os
 import stat
 from collections.abc import Callable
 from enum import StrEnum
 from typing import NamedTuple
 
 from shmctl.core import inotify
+from shmctl.core.models import FileStat
 
 
 class EventKind(StrEnum):
@@ -50,7 +50,7 @@ class Known(NamedTuple):
     gid: int
 
 
-def known(st: os.stat_result) -> Known:
+def known(st: FileStat) -> Known:
     """What is remembered of an object."""
     return Known(st.st_ino, st.st_size, st.st_blocks, st.st_mode, st.st_uid, st.st_gid)
 
@@ -58,7 +58,7 @@ def known(st: os.stat_result) -> Known:
 class Changes:
     """The objects of a directory by name, followed from event to event."""
 
-    def __init__(self, look: Callable[[bytes], os.stat_result | None], objects: dict[bytes, Known]) -> None:
+    def __init__(self, look: Callable[[bytes], FileStat | None], objects: dict[bytes, Known]) -> None:
         self._look = look
         self._objects = objects
 
@@ -92,7 +92,7 @@ class Changes:
             self._objects[new] = moved
         return moved.size if moved else None
 
-    def _came(self, name: bytes, st: os.stat_result | None) -> EventKind:
+    def _came(self, name: bytes, st: FileStat | None) -> EventKind:
         if st is None:
             return EventKind.CREATE
         if st.st_nlink > 1 and any(each.inode == st.st_ino for each in self._objects.values()):

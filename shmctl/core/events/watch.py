@@ -15,7 +15,7 @@ from shmctl.core.events.causes import Causes
 from shmctl.core.events.changes import MASKS, NAMES, Changes, EventKind, known
 from shmctl.core.events.processes import Process, Processes
 from shmctl.core.inspect.listing import scan
-from shmctl.core.models import DEV_SHM, Directory
+from shmctl.core.models import DEV_SHM, Directory, FileStat
 from shmctl.core.sync.polling import readable_within
 
 _SECONDS_FOR_CAUSES = 0.02
@@ -56,7 +56,7 @@ class Watch:
             mask |= MASKS.get(kind, 0)
         path = directory.own_path
         self._poll = select.poll()
-        self._looks: dict[bytes, os.stat_result | None] = {}  # of one round, whose events are over
+        self._looks: dict[bytes, FileStat | None] = {}  # of one round, whose events are over
         self._moving: tuple[int, bytes, Process | None] | None = None
         with ExitStack() as stack:
             self._queue = self._open_queue(path, mask | inotify.EXCLUDE_UNLINKED)
@@ -118,16 +118,16 @@ class Watch:
         objects = {info.name[1:]: known(info.st) for info in scan(self._directory) if info.is_object}
         return Changes(self._look, objects)
 
-    def _look(self, name: bytes) -> os.stat_result | None:
+    def _look(self, name: bytes) -> FileStat | None:
         if name not in self._looks:
             self._looks[name] = self._stat(name)
         return self._looks[name]
 
-    def _stat(self, name: bytes) -> os.stat_result | None:
+    def _stat(self, name: bytes) -> FileStat | None:
         try:
             if self._directory.fd is None:
-                return os.stat(self._directory.path + b"/" + name, follow_symlinks=False)
-            return os.stat(name, dir_fd=self._directory.fd, follow_symlinks=False)
+                return FileStat.of(os.stat(self._directory.path + b"/" + name, follow_symlinks=False))
+            return FileStat.of(os.stat(name, dir_fd=self._directory.fd, follow_symlinks=False))
         except OSError:
             return None
 

@@ -10,7 +10,7 @@ from shmctl.core.errors import failing_as
 from shmctl.core.inspect.families import Families, Match
 from shmctl.core.inspect.lease import GRANTED, State, Usage, UsageTest
 from shmctl.core.inspect.pids import PidTable, life_text
-from shmctl.core.models import Directory, Kind, ObjectInfo
+from shmctl.core.models import Directory, FileStat, Kind, ObjectInfo
 from shmctl.core.names import Name, escape
 
 _DEEPEST = 100
@@ -108,7 +108,7 @@ def _below(above: int, name: bytes, folder: ObjectInfo, levels: int) -> Iterator
     try:
         for entry in map(os.fsencode, os.listdir(fd)):
             try:
-                st = os.stat(entry, dir_fd=fd, follow_symlinks=False)
+                st = FileStat.of(os.stat(entry, dir_fd=fd, follow_symlinks=False))
             except OSError:
                 continue
             if st.st_dev == folder.st.st_dev:

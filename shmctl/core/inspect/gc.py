@@ -11,7 +11,7 @@ from shmctl.core import locking, posix
 from shmctl.core.errors import ShmError
 from shmctl.core.inspect.lease import PAUSES
 from shmctl.core.inspect.verdicts import Judgement, Verdict
-from shmctl.core.models import ObjectInfo
+from shmctl.core.models import FileStat, ObjectInfo
 from shmctl.core.objects.describe import explained, is_same
 
 _USED = "it is now in use"
@@ -105,7 +105,7 @@ def _unlink_under_lease(info: ObjectInfo, named: Sequence[ObjectInfo]) -> str | 
     return None
 
 
-def _difference(now: os.stat_result, judged: os.stat_result, names: int) -> str | None:
+def _difference(now: FileStat, judged: FileStat, names: int) -> str | None:
     """Return why an object is not the one that was judged, or has a name that is not known; or None."""
     if not is_same(now, judged):
         return "another object has taken its name"
@@ -150,12 +150,12 @@ def _opened(info: ObjectInfo) -> Iterator[int]:
             posix.close(fd, info.name)
 
 
-def _stat_name(info: ObjectInfo) -> os.stat_result:
+def _stat_name(info: ObjectInfo) -> FileStat:
     with posix.closing(posix.open_path(info.name, info.directory), info.name) as fd:
         return posix.fstat(fd, info.name)
 
 
-def _last_change(st: os.stat_result) -> tuple[int, int, int]:
+def _last_change(st: FileStat) -> tuple[int, int, int]:
     return st.st_mtime_ns, st.st_ctime_ns, st.st_size
 
 

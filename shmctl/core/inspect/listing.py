@@ -38,7 +38,7 @@ def scan(directory: Directory = DEV_SHM, matches: Callable[[Name], bool] = any_n
 def has_vanished(info: ObjectInfo) -> bool:
     """Return whether an entry's name is gone, or is another entry's by now."""
     try:
-        return not os.path.samestat(posix.lstat(info.name, info.directory), info.st)
+        return posix.lstat(info.name, info.directory).identity != info.identity
     except ShmError as error:
         return error.errno == errno.ENOENT
 
@@ -92,7 +92,7 @@ def select(
             continue
         if larger is not None and info.size <= larger:
             continue
-        if modified_before is not None and info.st.st_mtime >= modified_before:
+        if modified_before is not None and info.st.st_mtime_ns >= modified_before * 10**9:
             continue
         yield info
 

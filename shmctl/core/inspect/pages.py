@@ -14,7 +14,7 @@ from shmctl.core import posix, proc, transfer
 from shmctl.core.errors import ShmError
 from shmctl.core.inspect.charges import MOST, Charge, find_charges
 from shmctl.core.inspect.holders import Holder
-from shmctl.core.models import ObjectInfo
+from shmctl.core.models import FileStat, ObjectInfo
 from shmctl.core.objects.describe import is_same
 from shmctl.core.objects.open import OpenObject, opened
 from shmctl.core.sizes import human_size
@@ -92,7 +92,7 @@ def find_pages(info: ObjectInfo, holders: Sequence[Holder]) -> Pages:
     return found._replace(mapped=_mapped(info, holders, unknown))
 
 
-def _look(target: OpenObject, st: os.stat_result, unknown: list[str]) -> Pages:
+def _look(target: OpenObject, st: FileStat, unknown: list[str]) -> Pages:
     size, allocated = st.st_size, st.st_blocks * 512
     large = allocated > _MOST_PAGED
     extents: list[Extent] = []
@@ -151,7 +151,7 @@ def _cells(target: OpenObject, size: int, large: bool) -> Iterator[str]:
         yield DATA if data == start and hole >= end else PARTLY
 
 
-def _cached_and_swapped(target: OpenObject, st: os.stat_result, large: bool) -> tuple[int | None, int | None]:
+def _cached_and_swapped(target: OpenObject, st: FileStat, large: bool) -> tuple[int | None, int | None]:
     """Bytes in page cache and in swap.
 
     A mapping of our own shows the swap without a load from it. Without

@@ -3,7 +3,7 @@
 import os
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
 from typing import NamedTuple
@@ -68,11 +68,20 @@ class _Case:
     age: float = 0.0
     verdict: Verdict = Verdict.ORPHAN
     spreads: bool = True
-    reasons: list[str] = field(default_factory=list)
+    reasons: tuple[str, ...] = ()
 
     def settle(self, verdict: Verdict, reason: str) -> None:
         self.verdict = verdict
-        self.reasons.append(reason)
+        self.add(reason)
+
+    def add(self, reason: str) -> None:
+        self.reasons = _shared((*self.reasons, reason))
+
+
+@lru_cache(maxsize=1024)
+def _shared(reasons: tuple[str, ...]) -> tuple[str, ...]:
+    """One copy for all objects that have the same reasons, as most do."""
+    return reasons
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +130,8 @@ def judge(
     for case, usage in zip(chosen, usages, strict=True):
         _judge_alone(case, usage, evidence)
     _keep_sets_together(chosen)
-    return [_judgement(cases[info.name]) for info in infos if info.name in cases]
+    chosen.clear()  # so that each case goes when its judgement comes
+    return [_judgement(cases.pop(info.name)) for info in infos if info.name in cases]
 
 
 def judge_folders(folders: Sequence[Folder], test: UsageTest, rules: Rules) -> list[Judgement]:
@@ -137,7 +147,7 @@ def _judge_folder(folder: Folder, usage: Usage, pids: PidTable, rules: Rules) ->
     if usage.state is not State.FREE:
         case.settle(Verdict(usage.state.value), usage.evidence)
     else:
-        case.reasons.append(usage.evidence)
+        case.add(usage.evidence)
         if match is not None and match.family.lifetime is Lifetime.PERSISTENT:
             case.settle(Verdict.KEPT, f"{match.family.software} keeps it by design")
         elif case.age < rules.min_age:
@@ -147,10 +157,10 @@ def _judge_folder(folder: Folder, usage: Usage, pids: PidTable, rules: Rules) ->
         else:
             case.settle(Verdict.UNKNOWN, "a program may need it, and its name does not say which")
     if match is not None:
-        case.reasons.append(f"made by {match.family.software}, going by its name")
+        case.add(f"made by {match.family.software}, going by its name")
     if case.verdict is Verdict.ORPHAN:
         command = removal_command(folder.info.name, folder.info.directory)
-        case.reasons.append(f"gc removes no directory: '{command}' does")
+        case.add(f"gc removes no directory: '{command}' does")
     return _judgement(case)._replace(content=folder.allocated - folder.info.allocated)
 
 
@@ -166,12 +176,12 @@ def _judge_alone(case: _Case, usage: Usage, evidence: _Evidence) -> None:
     elif usage.state is State.UNKNOWN:
         case.settle(Verdict.UNKNOWN, usage.evidence)
     else:
-        case.reasons.append(usage.evidence)
+        case.add(usage.evidence)
         _find_reason_to_stay(case, evidence)
         if case.verdict is not Verdict.KEPT and not evidence.rules.semaphores:
             _keep_idle_semaphore(case)
     if case.match is not None:
-        case.reasons.append(f"made by {case.match.family.software}, going by its name")
+        case.add(f"made by {case.match.family.software}, going by its name")
 
 
 def _find_reason_to_stay(case: _Case, evidence: _Evidence) -> None:
@@ -200,15 +210,15 @@ def _ask_creator(case: _Case, match: Match, pids: PidTable) -> None:
         return
     started = pids.started(match.pid)
     if started is not None:
-        later = started > case.info.st.st_ctime + 2
+        later = started > case.info.st.st_ctime_ns / 10**9 + 2
         doubt = ", or another process that has its PID by now" if later else ""
         case.settle(Verdict.KEPT, f"its creator, PID {match.pid}{doubt}, is alive")
     elif pids.blind_spot is None:
-        case.reasons.append(f"its creator, PID {match.pid}, is dead")
+        case.add(f"its creator, PID {match.pid}, is dead")
     elif needed:
         case.settle(Verdict.UNKNOWN, f"its creator, PID {match.pid}, is not visible, but {pids.blind_spot}")
     else:
-        case.reasons.append(f"its creator, PID {match.pid}, is not visible from here")
+        case.add(f"its creator, PID {match.pid}, is not visible from here")
 
 
 def _ask_tracker(case: _Case, match: Match, evidence: _Evidence) -> None:
@@ -248,11 +258,11 @@ def _keep_sets_together(cases: Sequence[_Case]) -> None:
 
 def _judgement(case: _Case) -> Judgement:
     if case.verdict is Verdict.ORPHAN:
-        case.reasons.append(f"last changed {_duration(case.age)} ago")
+        case.add(f"last changed {_duration(int(case.age))} ago")
     return Judgement(
         case.info,
         case.verdict,
-        tuple(case.reasons),
+        case.reasons,
         case.match.family.software if case.match else None,
         case.match.pid if case.match else None,
         _set_of(case),

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 from shmctl.core import posix
 from shmctl.core.errors import ShmError
-from shmctl.core.models import DEV_SHM, Directory, ObjectInfo, group_name, type_name, user_name
+from shmctl.core.models import DEV_SHM, Directory, FileStat, ObjectInfo, group_name, type_name, user_name
 from shmctl.core.names import Name, shell_words
 from shmctl.core.tracing import call
 
@@ -51,12 +51,12 @@ def with_birth_time(info: ObjectInfo, fd: int | None = None) -> ObjectInfo:
     return info._replace(btime_ns=birth.time_ns if birth.inode == info.st.st_ino else None)
 
 
-def is_same(one: os.stat_result, other: os.stat_result) -> bool:
+def is_same(one: FileStat, other: FileStat) -> bool:
     """Whether both are of the same file."""
-    return (one.st_dev, one.st_ino) == (other.st_dev, other.st_ino)
+    return one.identity == other.identity
 
 
-def refuse_other_kinds(call: str, name: Name, st: os.stat_result) -> None:
+def refuse_other_kinds(call: str, name: Name, st: FileStat) -> None:
     """Raise ShmError unless ``st`` is of a regular file."""
     if not stat.S_ISREG(st.st_mode):
         raise _wrong_kind(ShmError(call, name, errno.EINVAL), st)
@@ -137,6 +137,6 @@ def _is_sticky(directory: Directory) -> bool:
     return bool(os.stat(where).st_mode & stat.S_ISVTX)
 
 
-def _wrong_kind(error: ShmError, st: os.stat_result) -> ShmError:
+def _wrong_kind(error: ShmError, st: FileStat) -> ShmError:
     detail = f"it is {type_name(st.st_mode)}, not a shared-memory object"
     return ShmError(error.call, error.name, error.errno or errno.EINVAL, detail=detail)

@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 
 from shmctl.core import locking, posix
 from shmctl.core.errors import ShmError
-from shmctl.core.models import Directory
+from shmctl.core.models import Directory, FileStat
 from shmctl.core.names import Name
 from shmctl.core.objects.describe import is_same
 from shmctl.core.objects.open import OpenObject, opened
@@ -64,7 +64,7 @@ _held = _Held()
 
 
 @contextmanager
-def _known_to_this_thread(st: os.stat_result, fd: int) -> Iterator[None]:
+def _known_to_this_thread(st: FileStat, fd: int) -> Iterator[None]:
     before = dict(_held.locks)
     _held.locks[st.st_dev, st.st_ino] = fd
     try:
@@ -73,7 +73,7 @@ def _known_to_this_thread(st: os.stat_result, fd: int) -> Iterator[None]:
         _held.locks = before
 
 
-def _own_lock(st: os.stat_result) -> int | None:
+def _own_lock(st: FileStat) -> int | None:
     """A descriptor with a lock that this thread has, or that the process was started with."""
     fd = _held.locks.get((st.st_dev, st.st_ino))
     return locking.inherited_lock(st) if fd is None else fd

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from shmctl.core import posix
 from shmctl.core.errors import ShmError
-from shmctl.core.models import DEV_SHM, Directory
+from shmctl.core.models import DEV_SHM, Directory, FileStat
 from shmctl.core.names import Name
 from shmctl.core.objects.describe import explained, refuse_other_kinds
 from shmctl.core.signals import block_signals, signals_blocked
@@ -26,7 +26,7 @@ class OpenObject(NamedTuple):
     size: int = 0
     created: bool = False
 
-    def stat(self) -> os.stat_result:
+    def stat(self) -> FileStat:
         """fstat(2), now."""
         return posix.fstat(self.fd, self.name)
 

@@ -7,7 +7,7 @@ from contextlib import contextmanager, suppress
 
 from shmctl.core import posix
 from shmctl.core.errors import ShmError
-from shmctl.core.models import DEV_SHM, Directory
+from shmctl.core.models import DEV_SHM, Directory, FileStat
 from shmctl.core.names import Name, parse_name
 from shmctl.core.objects.describe import describe_any, explained, is_same, refuse_other_kinds
 from shmctl.core.objects.lock import locks_of_replaced
@@ -49,7 +49,7 @@ def created_atomically(
                     _publish(target, replace=replace)
 
 
-def _bearer(name: Name, directory: Directory) -> os.stat_result | None:
+def _bearer(name: Name, directory: Directory) -> FileStat | None:
     """What has the name now, if anything has."""
     try:
         return describe_any(name, directory).st
@@ -79,7 +79,7 @@ def _publish(target: OpenObject, *, replace: bool) -> None:
         raise
 
 
-def _replace(target: OpenObject, before: os.stat_result) -> None:
+def _replace(target: OpenObject, before: FileStat) -> None:
     """linkat(2) never replaces: so by way of a name of its own, and rename(2)."""
     # Names its maker, so that 'shmctl leaks' can tell whose it was if this process is killed just now.
     temporary = parse_name(f".shmctl-replace-{os.getpid()}-{os.urandom(4).hex()}")

@@ -1,11 +1,10 @@
 """Remove names: shm_unlink(3) and unlink(2)."""
 
 import errno
-import os
 
 from shmctl.core import posix
 from shmctl.core.errors import ShmError
-from shmctl.core.models import DEV_SHM, Directory
+from shmctl.core.models import DEV_SHM, Directory, FileStat
 from shmctl.core.names import Name
 from shmctl.core.objects.describe import describe_any, explained, is_same
 
@@ -16,7 +15,7 @@ def unlink_object(name: Name, directory: Directory = DEV_SHM) -> None:
         posix.shm_unlink(name, directory)
 
 
-def remove(name: Name, directory: Directory = DEV_SHM, *, shown: os.stat_result | None = None) -> None:
+def remove(name: Name, directory: Directory = DEV_SHM, *, shown: FileStat | None = None) -> None:
     """Remove a name and whatever stands under it, except a directory: unlink(2).
 
     Where it was ``shown`` to somebody, it has to be the same still: ESTALE.
@@ -28,7 +27,7 @@ def remove(name: Name, directory: Directory = DEV_SHM, *, shown: os.stat_result 
         posix.unlink(name, directory)
 
 
-def remove_if_same(name: Name, ours: os.stat_result, directory: Directory = DEV_SHM) -> None:
+def remove_if_same(name: Name, ours: FileStat, directory: Directory = DEV_SHM) -> None:
     """Unlink a name, unless it belongs to another object than ``ours`` by now.
 
     That takes no descriptor: there may be none left to be had.

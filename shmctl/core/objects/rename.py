@@ -1,10 +1,9 @@
 """Give objects other names: renameat2(2)."""
 
-import os
 from enum import StrEnum
 
 from shmctl.core import posix
-from shmctl.core.models import DEV_SHM, Directory
+from shmctl.core.models import DEV_SHM, Directory, FileStat
 from shmctl.core.names import Name
 from shmctl.core.objects.describe import describe, describe_any, explained, refuse_other_kinds
 from shmctl.core.objects.lock import locks_of_replaced
@@ -46,7 +45,7 @@ def rename_object(
         posix.rename_with(old, new, _FLAGS[existing], directory)
 
 
-def _find(name: Name, directory: Directory) -> os.stat_result | None:
+def _find(name: Name, directory: Directory) -> FileStat | None:
     try:
         return describe_any(name, directory).st
     except FileNotFoundError:

@@ -6,7 +6,7 @@ import struct
 from typing import NamedTuple
 
 from shmctl.core.errors import ShmError
-from shmctl.core.models import Kind, ObjectInfo
+from shmctl.core.models import FileStat, Kind, ObjectInfo
 from shmctl.core.names import Name
 from shmctl.core.objects.open import opened
 from shmctl.core.posix import fstat
@@ -43,7 +43,7 @@ def may_be_of_musl(info: ObjectInfo) -> bool:
     return bool(waiting <= _PID_MAX and private == 0)
 
 
-def is_foreign(st: os.stat_result) -> bool:
+def is_foreign(st: FileStat) -> bool:
     """Whether somebody else than root and this process's user may write to the file."""
     return st.st_uid not in (0, os.geteuid()) or bool(st.st_mode & 0o022)
 

@@ -10,7 +10,7 @@ from typing import TypeVar
 from shmctl.core import posix
 from shmctl.core.errors import FileError, ShmError, failing_as
 from shmctl.core.inspect.lease import State, UsageTest
-from shmctl.core.models import DEV_SHM, Directory
+from shmctl.core.models import DEV_SHM, Directory, FileStat
 from shmctl.core.names import Name
 from shmctl.core.objects.describe import describe, is_same
 from shmctl.core.objects.mapping import LiveRange
@@ -176,7 +176,7 @@ def _look_from_outside(target: OpenObject, end: int, pacer: Pacer) -> None:
                 raise _ReplacedError
 
 
-def _check_size(target: OpenObject, end: int) -> os.stat_result:
+def _check_size(target: OpenObject, end: int) -> FileStat:
     st = _fstat(target)
     if st.st_size < end:
         detail = f"it was shrunk to {counted(st.st_size, 'byte')}, and the value ends at {end}"
@@ -184,10 +184,10 @@ def _check_size(target: OpenObject, end: int) -> os.stat_result:
     return st
 
 
-def _fstat(target: OpenObject) -> os.stat_result:
+def _fstat(target: OpenObject) -> FileStat:
     """fstat(2), which is no news to a trace as often as it is asked here."""
     with failing_as("fstat", target.name, ShmError):
-        return os.fstat(target.fd)
+        return FileStat.of(os.fstat(target.fd))
 
 
 def _fingerprint(target: OpenObject, offset: int, length: int | None) -> tuple[int, bytes]:

@@ -14,7 +14,7 @@ from shmctl.core.inspect.families import Families
 from shmctl.core.inspect.family_files import parse_families
 from shmctl.core.inspect.lease import GRANTED, REFUSED, State, Usage
 from shmctl.core.inspect.verdicts import DEFAULT_MIN_AGE, Judgement, Rules, Verdict, judge
-from shmctl.core.models import DEV_SHM, ObjectInfo
+from shmctl.core.models import DEV_SHM, FileStat, ObjectInfo
 from shmctl.core.names import Name
 
 FAMILIES = Families(
@@ -70,13 +70,11 @@ def info(
     name: str, *, age: float = OLD, size: int = 4096, mode: int = stat.S_IFREG, mtime_age: float | None = None
 ) -> ObjectInfo:
     """An object that was last changed ``age`` seconds ago."""
-    changed = time.time() - age
-    modified = changed if mtime_age is None else time.time() - mtime_age
-    inode = abs(hash(name)) % 2**31
-    fields = (mode | 0o600, inode, 1, 1, 0, 0, size, changed, modified, changed)
-    extra = {"st_blocks": -(-size // 512), "st_mtime": modified, "st_ctime": changed, "st_atime": changed}
-    extra |= {"st_mtime_ns": int(modified * 10**9), "st_ctime_ns": int(changed * 10**9)}
-    return ObjectInfo(Name(name.encode()), DEV_SHM, os.stat_result(fields, extra))
+    changed = time.time_ns() - int(age * 10**9)
+    modified = changed if mtime_age is None else time.time_ns() - int(mtime_age * 10**9)
+    inode, blocks = abs(hash(name)) % 2**31, -(-size // 512)
+    st = FileStat(mode | 0o600, inode, 1, 1, 0, 0, size, blocks, 4096, 0, changed, modified, changed)
+    return ObjectInfo(Name(name.encode()), DEV_SHM, st)
 
 
 def verdicts_on(
