@@ -312,7 +312,7 @@ def descriptor_paths(pid: int) -> Iterator[tuple[bytes, bytes]]:
     # From its directory on the kernel looks for no process: a fifth of the time.
     directory = os.open(_path(pid, "fd"), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        for fd in map(os.fsencode, os.listdir(directory)):
+        for fd in map(str.encode, os.listdir(directory)):
             try:
                 path = os.readlink(fd, dir_fd=directory)
             except (FileNotFoundError, ProcessLookupError):
