@@ -35,6 +35,8 @@ _PROCMAP_QUERY = 0xC0686611
 _QUERY = struct.Struct("=9Q2I2I2Q")
 _ANSWER = (0,) * 12
 _OR_NEXT, _WITH_FILE = 0x10, 0x20
+# A line of /proc/PID/maps; the path behind it may hold anything but a newline.
+_MAPPING = rb"([0-9a-f]+)-([0-9a-f]+) (\S+) ([0-9a-f]+) (%s) (\d+)"
 # Bytes of text up to which reading a process's mappings is faster than asking for them one by one.
 _SHORT = 1 << 14
 # A path cannot forge these: its spaces are escaped.
@@ -391,8 +393,12 @@ def mappings(pid: int | None, devices: Collection[int]) -> list[Mapping]:
             text = _read_up_to(fd, None) or b""
     finally:
         os.close(fd)
-    wanted = [b" %02x:%02x " % (os.major(device), os.minor(device)) for device in devices]
-    return [_parse_mapping(line) for line in _lines_with_any(wanted, text)]
+    found = []
+    for start, end, permissions, _, device, inode in _mappings_in(text, devices):
+        major, minor = device.split(b":")
+        access = "".join(letter for letter in "rwx" if letter.encode() in permissions)
+        found.append((int(start, 16), int(end, 16), access, int(major, 16), int(minor, 16), int(inode)))
+    return found
 
 
 def mapped_file(pid: int, start: int, end: int) -> tuple[os.stat_result, bytes]:
@@ -426,13 +432,11 @@ class MappedPart(NamedTuple):
 
 def mapped_parts(pid: int, device: int, inode: int) -> list[MappedPart]:
     """Where a process can read a file in its own memory, by offset. Raises OSError."""
-    file = b" %02x:%02x %d" % (os.major(device), os.minor(device), inode)
-    parts = []
-    for line in _lines_with_any([file], _read(pid, "maps")):
-        addresses, permissions, offset, dev, number, *_ = line.split(maxsplit=5)
-        if b" " + dev + b" " + number == file and b"r" in permissions:
-            start, _, end = addresses.partition(b"-")
-            parts.append(MappedPart(int(start, 16), int(end, 16), int(offset, 16)))
+    parts = [
+        MappedPart(int(start, 16), int(end, 16), int(offset, 16))
+        for start, end, permissions, offset, _, number in _mappings_in(_read(pid, "maps"), [device])
+        if int(number) == inode and b"r" in permissions
+    ]
     return sorted(parts, key=lambda part: part.offset)
 
 
@@ -594,20 +598,11 @@ def _query(fd: int, address: int, wanted: int) -> Mapping | None:
     return start, end, _ACCESS[flags & 7], major, minor, inode
 
 
-def _lines_with_any(parts: Collection[bytes], text: bytes) -> list[bytes]:
-    """Most often none; then nothing is split."""
-    if not any(part in text for part in parts):
-        return []
-    return [line for line in _lines(text) if any(part in line for part in parts)]
-
-
-def _parse_mapping(line: bytes) -> Mapping:
-    """A mapping out of the text (proc_pid_maps(5))."""
-    addresses, permissions, _, device, inode, *_ = line.split(maxsplit=5)
-    start, _, end = addresses.partition(b"-")
-    major, _, minor = device.partition(b":")
-    access = "".join(letter for letter in "rwx" if letter.encode() in permissions)
-    return int(start, 16), int(end, 16), access, int(major, 16), int(minor, 16), int(inode)
+def _mappings_in(text: bytes, devices: Iterable[int]) -> list[tuple[bytes, ...]]:
+    """Start, end, permissions, offset, device and inode of mappings on ``devices``, from proc_pid_maps(5)."""
+    wanted = [b"%02x:%02x" % (os.major(device), os.minor(device)) for device in devices]
+    found: list[tuple[bytes, ...]] = re.findall(b"^" + _MAPPING % b"|".join(wanted), text, re.MULTILINE)
+    return found
 
 
 # What the host has

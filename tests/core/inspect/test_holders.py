@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
@@ -141,6 +142,18 @@ def test_names_that_look_like_other_columns(names: list[str]) -> None:
     with mapper(odd, f"keep({READ})") as pid:
         found = scan_processes({st.st_dev, st.st_dev + 1}, {path_of(odd).stat().st_ino}).holders
         assert [(each.pid, each.mapped) for each in found] == [(pid, PAGE)]
+
+
+def test_a_path_that_looks_like_a_line(name: str, tmp_path: Path, without_ioctl: Callable[[], None]) -> None:
+    """Of a file elsewhere: it says nothing about the object that it names."""
+    path_of(name).write_bytes(bytes(PAGE))
+    st = path_of(name).stat()
+    device = f"{os.major(st.st_dev):02x}:{os.minor(st.st_dev):02x}"
+    odd = tmp_path / f"7f0000000000-7f0000001000 rw-s 00000000 {device} {st.st_ino} "
+    odd.write_bytes(bytes(PAGE))
+    without_ioctl()
+    with mapper(name, f"sys.argv[1] = {str(odd)!r}\nkeep({READ})"):
+        assert holders(name) == []
 
 
 @pytest.mark.parametrize("odd", [" ", "\n", "\r", " (deleted)", "\\012", "\x1b[31m", "a" * 100])
