@@ -38,7 +38,6 @@ def stat_time(nanoseconds: int) -> str:
     return f"{moment.replace('T', ' ')}.{fraction:09d} {zone.replace(':', '')}"
 
 
-@lru_cache(maxsize=1024)
 def _local(seconds: int) -> tuple[str, str]:
     """Local time and its zone (localtime(3)): ``("2026-11-23T14:22:05", "+00:00")``; or no zone."""
     try:

@@ -18,7 +18,7 @@ ZONES = ["UTC", "Europe/Berlin", "Asia/Kolkata", "Asia/Kathmandu", "Australia/Lo
 def forget() -> None:
     """What was known of the zone before."""
     time.tzset()
-    for cached in (times.iso_time, times._short, times._local):
+    for cached in (times.iso_time, times._short):
         cached.cache_clear()
 
 
