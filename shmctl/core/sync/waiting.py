@@ -4,7 +4,6 @@ import errno
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from hashlib import blake2b
 from typing import TypeVar
 
 from shmctl.core import posix
@@ -15,9 +14,9 @@ from shmctl.core.names import Name
 from shmctl.core.objects.describe import describe, is_same
 from shmctl.core.objects.mapping import LiveRange
 from shmctl.core.objects.open import OpenObject, opened
-from shmctl.core.objects.read import chunks
 from shmctl.core.sizes import counted
 from shmctl.core.sync.backoff import Pacer
+from shmctl.core.sync.fingerprint import fingerprint
 from shmctl.core.sync.fullness import Fullness
 
 Load = Callable[[int, int], bytes]
@@ -125,8 +124,8 @@ def wait_for_change(
     does one that is shrunk while it is looked at.
     """
     with opened(name, os.O_RDONLY, directory) as target, suppress(_ReplacedError), _shrinking_suppressed():
-        before = _fingerprint(target, offset, length)
-        _poll(target, 0, lambda: _fingerprint(target, offset, length) != before or None, pacer)
+        before = _content(target, offset, length)
+        _poll(target, 0, lambda: _content(target, offset, length) != before or None, pacer)
 
 
 @contextmanager
@@ -190,11 +189,8 @@ def _fstat(target: OpenObject) -> FileStat:
         return FileStat.of(os.fstat(target.fd))
 
 
-def _fingerprint(target: OpenObject, offset: int, length: int | None) -> tuple[int, bytes]:
+def _content(target: OpenObject, offset: int, length: int | None) -> tuple[int, bytes]:
     """How many bytes of the range there are, and a hash of them."""
     size = _fstat(target).st_size
     there = max(0, size - offset if length is None else min(length, size - offset))
-    digest = blake2b()
-    for chunk in chunks(target, offset, there):
-        digest.update(chunk)
-    return there, digest.digest()
+    return there, fingerprint(target, offset, there)

@@ -213,13 +213,15 @@ def test_changes_outside_the_range_do_not_matter(name: str, offset: int, c: Serv
         succeeded(waiter.end())
 
 
-def test_a_large_hole_that_changes_far_behind(name: str) -> None:
+@pytest.mark.parametrize("size", [4 << 20, 1 << 62], ids=["4 MiB", "4 EiB"])
+def test_a_large_hole_that_changes_far_behind(name: str, size: int) -> None:
     path_of(name).touch()
-    os.truncate(path_of(name), 4 << 20)
+    os.truncate(path_of(name), size)
+    failed(run("wait", name, "--changed", "--timeout", "0.2"), 124, f"{name}: timed out")
     with started("wait", name, "--changed") as waiter:
         waiter.until_in("nanosleep")
         with path_of(name).open("r+b") as file:
-            file.seek(3 << 20)
+            file.seek(size - (1 << 20))
             file.write(b"x")
         succeeded(waiter.end())
     assert path_of(name).stat().st_blocks * 512 < 1 << 20, "looking allocated memory"
