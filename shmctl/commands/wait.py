@@ -56,7 +56,7 @@ if TYPE_CHECKING:
     type=DURATION,
     default=DEFAULT_INTERVAL,
     metavar="DURATION",
-    help="The longest sleep between two looks (0.05).",
+    help="The longest sleep between two looks (0.1).",
 )
 @click.option("--spin", is_flag=True, help="Never sleep: look as often as possible.")
 @click.option("--print", "show", is_flag=True, help="Print the values that were waited for.")

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from shmctl.core.sync.fullness import Fullness
 
 State = Literal["exists", "gone", "unused", "changed"]
-DEFAULT_INTERVAL = 0.05
+DEFAULT_INTERVAL = 0.1
 """Seconds. An idle wait takes some 0.2 percent of a processor, and hardly anybody notices the delay."""
 _SHORTEST_INTERVAL = 0.00001
 # A look at the usage may be a scan of /proc.
