@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from pairs import compare, report, shmctl, take_turns, timed
+from pairs import compare, floor_of, report, shmctl, take_turns, timed
 
 ROUNDS = 15
 SIZE = 4096
@@ -112,9 +112,11 @@ def compare_commands(what: str, path: str, count: int, bar: float) -> bool:
             "lsof": lambda: found(
                 ["lsof", path], count, lambda lines: len({line.split()[1] for line in lines})
             ),
+            "floor": lambda: timed(floor_of("holders"))[0],
         },
         ROUNDS,
     )
+    report(f"floor of {what}", compare(turns["floor"], turns["lsof"]), None, ("it", turns["floor"]))
     return report(what, compare(turns["shmctl"], turns["lsof"]), bar, *turns.items())
 
 

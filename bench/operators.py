@@ -18,7 +18,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from holders import SIZE, compile_crowd, crowd
-from pairs import compare, median, report, run, shmctl, take_turns, timed
+from pairs import compare, floor_of, median, report, run, shmctl, take_turns, timed
 
 FEW, MANY, MOST = 10_000, 100_000, 200_000
 HOLDERS, DESCRIPTORS = 300, 200
@@ -119,6 +119,9 @@ def beside_holders() -> list[bool]:
                 within(f"leaks{around}", shows(FEW, "leaks"), 0.5),
                 within(f"gc{around}", shows(0, "gc"), 0.5),
                 within(f"df{around}", shows(5, "df"), 0.5),
+                within(
+                    f"where the descriptors{around} lead, alone", lambda: timed(floor_of("links"))[0], 0.5
+                ),
                 looks_into_nobody("leaks"),
                 looks_into_nobody("gc"),
             ]

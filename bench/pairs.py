@@ -35,6 +35,11 @@ def shmctl(*args: str) -> list[str]:
     return [str(script), *args]
 
 
+def floor_of(work: str) -> list[str]:
+    """What the work costs Python itself: see floors.py."""
+    return [PYTHON, str(Path(__file__).with_name("floors.py")), work]
+
+
 @dataclass(frozen=True)
 class Run:
     """Processes from start to end: the seconds they took, and the greatest resident set of one, in KiB."""
