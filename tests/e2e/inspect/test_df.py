@@ -86,14 +86,15 @@ def test_what_stands_in_directories(private: PrivatePlace) -> None:
     assert found["unexplained"] == 0
 
 
-def test_another_file_system_below(private: PrivatePlace) -> None:
+@pytest.mark.parametrize("where", ["sub", "sub/deeper"])
+def test_another_file_system_below(private: PrivatePlace, where: str) -> None:
     """What is mounted in a directory there takes nothing of this one."""
-    script = (
-        "mkdir /dev/shm/sub && mount -t tmpfs tmpfs /dev/shm/sub && head -c 99999 /dev/zero >/dev/shm/sub/x"
-    )
-    subprocess.run([*private.enter, "sh", "-c", script], check=True)
+    script = 'mkdir -p "$0" && mount -t tmpfs tmpfs "$0" && head -c 99999 /dev/zero >"$0/x"'
+    subprocess.run([*private.enter, "sh", "-c", script, f"/dev/shm/{where}"], check=True)
     found = measured(private)
     assert (found["used"], found["unexplained"]) == (0, 0)
+    (folder,) = json.loads(private.run("ls", "-a", "--json").text)
+    assert folder["allocated"] == 0
 
 
 WAYS = ["fd", "read-only fd", "mapping", "read-only mapping", "PROT_NONE mapping", "private mapping"]

@@ -415,7 +415,7 @@ def test_a_batch_goes_on_past_bytes_that_are_no_semaphore(names: list[str]) -> N
     plant(names[0], GARBAGE["all ones"])
     done("sem", "create", names[1])
     result = run(
-        "batch", "-k", stdin=f"sem post {names[0]}\nsem post {names[1]}\nsem value {names[1]}\n".encode()
+        "batch", "-k", stdin=f"sem wait {names[0]}\nsem post {names[1]}\nsem value {names[1]}\n".encode()
     )
     assert (result.status, result.text) == (1, "1\n"), result
 
