@@ -1,5 +1,6 @@
 """df: what fills a /dev/shm, to the byte."""
 
+import json
 import os
 import re
 import subprocess
