@@ -8,7 +8,7 @@ import tty
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from shmctl.core.sync.polling import readable_within
+from shmctl.core.polling import readable_within
 from shmctl.render.output import Buffer, Output
 
 _QUIT_KEYS = b"qQ\x03"

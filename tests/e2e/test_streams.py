@@ -520,6 +520,20 @@ def test_interrupted_while_waiting_for_the_first_byte(name: str) -> None:
     assert not path_of(name).exists()
 
 
+@pytest.mark.parametrize("args", [("write", "--create"), ("wait", "--exists"), ("events",)], ids=" ".join)
+def test_no_call_waits_for_ever(name: str, args: tuple[str, ...], tmp_path: Path) -> None:
+    """A signal that comes just before a call is seen when the call ends: within a second."""
+    log = tmp_path / "strace"
+    command, *options = args
+    argv = ["strace", "-f", "-o", str(log), "timeout", "2.5", *shmctl_argv(command, name, *options)]
+    with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL) as process:
+        assert process.wait(60) == 124
+    calls = log.read_text()
+    limits = [int(limit) for limit in re.findall(r" poll\(.*\], \d+, (-?\d+)", calls)]
+    assert 0 <= min(limits) <= max(limits) <= 1000
+    assert "readv(0" not in calls
+
+
 def test_ignored_interrupts_stay_ignored(name: str) -> None:
     """As nohup(1) and the shell's background jobs rely on."""
     argv = ["sh", "-c", 'trap "" INT; exec "$@"', "sh", *shmctl_argv("write", name, "--create")]

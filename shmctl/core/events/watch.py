@@ -16,7 +16,7 @@ from shmctl.core.events.changes import MASKS, NAMES, Changes, EventKind, known
 from shmctl.core.events.processes import Process, Processes
 from shmctl.core.inspect.listing import scan
 from shmctl.core.models import DEV_SHM, Directory, FileStat
-from shmctl.core.sync.polling import readable_within
+from shmctl.core.polling import readable_within, ready_within
 
 _SECONDS_FOR_CAUSES = 0.02
 _SECONDS_FOR_NEW_NAME = 0.02
@@ -85,7 +85,7 @@ class Watch:
         """The events since the last call; waits for some, at most ``seconds``. Raises ShmError."""
         if self._moving and not readable_within(self._queue, _SECONDS_FOR_NEW_NAME):
             return [self._moved_away(time.time_ns())]
-        ready = self._poll.poll(None if seconds is None else max(0, seconds * 1000))
+        ready = ready_within(self._poll, seconds)
         if self._processes is not None:
             # First, because processes end while events wait.
             self._processes.follow()

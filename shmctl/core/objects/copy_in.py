@@ -12,6 +12,7 @@ from shmctl.core.errors import ShmError, failing_as
 from shmctl.core.objects.open import OpenObject
 from shmctl.core.objects.resize import Growth, Range, does_not_fit, end_at, growing, missing_in, room
 from shmctl.core.objects.write import Fit, check_range
+from shmctl.core.polling import readable_within
 from shmctl.core.sizes import OFF_T_MAX, counted
 from shmctl.core.transfer import CHUNK, SENDFILE_COUNT, WIDE_PIPE, Extent, Progress
 
@@ -29,6 +30,7 @@ class Source(NamedTuple):
         """Up to a buffer full: readv(2). Returns the bytes read, 0 at the end."""
         if not buffer:
             return 0
+        readable_within(self.fd, None)  # in a read that waits, a signal just before it would go unseen
         with failing_as("read", self.name):
             return os.readv(self.fd, [buffer])
 

@@ -10,7 +10,7 @@ from shmctl.core import inotify
 from shmctl.core.errors import ShmError, failing_as
 from shmctl.core.models import Directory
 from shmctl.core.names import Name
-from shmctl.core.sync.polling import readable_within
+from shmctl.core.polling import readable_within
 
 _SPIN_SECONDS = 0.0002
 _FIRST_SLEEP = 0.00005

@@ -15,8 +15,8 @@ from shmctl.core import posix
 from shmctl.core.errors import ShmError
 from shmctl.core.names import Name
 from shmctl.core.objects.semaphore_file import read_value
+from shmctl.core.polling import readable_within
 from shmctl.core.signals import signals_blocked
-from shmctl.core.sync.polling import readable_within
 from shmctl.core.tracing import c_string, call
 
 if TYPE_CHECKING:
