@@ -30,8 +30,8 @@ class Source(NamedTuple):
         """Up to a buffer full: readv(2). Returns the bytes read, 0 at the end."""
         if not buffer:
             return 0
-        readable_within(self.fd, None)  # in a read that waits, a signal just before it would go unseen
         with failing_as("read", self.name):
+            readable_within(self.fd, None)  # in a read that waits, a signal just before it would go unseen
             return os.readv(self.fd, [buffer])
 
     def fill(self, buffer: memoryview) -> int:
