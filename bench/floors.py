@@ -1,9 +1,10 @@
 """What a work costs Python itself: the imports that shmctl stands on, the calls, and a line for each object.
 
 The benches run it beside shmctl: nothing written in Python with these libraries can be much faster.
-Usage: bench/floors.py listing|json|holders|links
+Usage: bench/floors.py listing|json|leases|holders|links
 """
 
+import fcntl
 import mmap  # noqa: F401
 import os
 import sys
@@ -43,6 +44,17 @@ def json() -> None:
         sys.stdout.write(encode(record) + "\n")
 
 
+def leases() -> None:
+    """Whether anybody uses each object, as the kernel's write lease tells."""
+    for name, st, moment in looks():
+        fd = os.open(f"{SHM}/{name}", os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
+        os.fstat(fd)
+        fcntl.fcntl(fd, fcntl.F_SETLEASE, fcntl.F_WRLCK)
+        fcntl.fcntl(fd, fcntl.F_SETLEASE, fcntl.F_UNLCK)
+        os.close(fd)
+        sys.stdout.write(f"/{name:20} {st.st_blocks * 512:8} free, changed {moment}\n")
+
+
 def links() -> Iterator[str]:
     """The processes, after a look at where their descriptors lead."""
     for pid in filter(str.isdigit, os.listdir("/proc")):
@@ -72,6 +84,8 @@ def main() -> None:
             list(links())
         case "holders":
             holders()
+        case "leases":
+            leases()
         case "json":
             json()
         case _:

@@ -134,6 +134,8 @@ def main() -> int:
         held = [within(f"metrics --all, {CONTAINERS} containers", shows(lines, "metrics", "--all"), 1.5)]
     fill(0, FEW)
     few = shows(FEW, "leaks")
+    turns = take_turns({"leaks": few, "floor": lambda: timed(floor_of("leases"))[0]}, ROUNDS)
+    report(f"leaks of {FEW:,} objects beside its floor", compare(*turns.values()), None, *turns.items())
     held += [within(f"leaks of {FEW:,} objects", few, 0.3), *beside_holders()]
     alone = take_turns({"few": few}, ROUNDS)["few"]
     fill(FEW, MANY)
