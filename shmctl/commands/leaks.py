@@ -47,10 +47,15 @@ def command(
         from shmctl.render.verdicts import judgement_record
 
         pids = snapshot.pids
-        for each in judgements:
-            if each.verdict is not Verdict.UNKNOWN:
-                pids.setdefault(each.info.name, [])
-        write_array(sys.stdout, (judgement_record(each, pids.get(each.info.name)) for each in judgements))
+        write_array(
+            sys.stdout,
+            (
+                judgement_record(
+                    each, pids.get(each.info.name, None if each.verdict is Verdict.UNKNOWN else ())
+                )
+                for each in judgements
+            ),
+        )
     else:
         from shmctl.render.verdicts import write_judgements
 

@@ -100,7 +100,7 @@ class FileStat(NamedTuple):
         mode, ino, dev, nlink, uid, gid, size = st[:7]
         blocks, blksize, rdev, atime, mtime, ctime = _behind_them(st)
         mode, dev, uid, gid = share(mode, mode), share(dev, dev), share(uid, uid), share(gid, gid)
-        blksize = share(blksize, blksize)
+        size, blocks, blksize = share(size, size), share(blocks, blocks), share(blksize, blksize)
         atime, ctime = mtime if atime == mtime else atime, mtime if ctime == mtime else ctime
         fields = (mode, ino, dev, nlink, uid, gid, size, blocks, blksize, rdev, atime, mtime, ctime)
         return tuple.__new__(cls, fields)  # half the time that its own constructor takes

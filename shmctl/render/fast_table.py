@@ -27,14 +27,14 @@ class Forms:
         self,
         screen: "Console",
         headings: Sequence[Heading],
-        rows: Sequence[Row],
+        columns: Sequence[Sequence[str]],
         render: Callable[[Row, Row], str],
     ) -> None:
         self._screen = screen
         self._headings = headings
-        self._rows = rows
+        self._columns = columns
         self._render = render
-        self._texts = [set(column) for column in zip(*rows, strict=True)]
+        self._texts = list(map(set, columns))
         # Widths rest on headings and longest texts alone: Rich finds for marks what it would for all rows.
         self._marked = tuple(
             chr(_FIRST_MARK + index) * max(map(self._width, texts)) for index, texts in enumerate(self._texts)
@@ -51,11 +51,11 @@ class Forms:
     def filled_in(self, styles: Iterable[Row]) -> Iterator[str]:
         """The lines of the whole table; ``styles`` are those of each row's texts."""
         yield self._head
-        columns = zip(self._texts, self._widths, self._headings, strict=True)
         laid_out = [
-            {text: self._lay_out(text, width, heading) for text in texts} for texts, width, heading in columns
+            {text: self._lay_out(text, width, heading) for text in texts}
+            for texts, width, heading in zip(self._texts, self._widths, self._headings, strict=True)
         ]
-        for row, style in zip(self._rows, styles, strict=True):
+        for row, style in zip(zip(*self._columns, strict=True), styles, strict=True):
             for line in zip_longest(*[column[text] for column, text in zip(laid_out, row, strict=True)]):
                 yield self._fill_in(line, style)
 

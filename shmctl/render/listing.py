@@ -1,14 +1,14 @@
 """The listing of objects: its columns, and how each is written."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from shmctl.core.errors import InputError
 from shmctl.core.models import Kind, ObjectInfo
 from shmctl.core.names import Name, escape
-from shmctl.render.aligned import write_rows
-from shmctl.render.output import Heading, Output, Row
+from shmctl.render.aligned import write_columns
+from shmctl.render.output import Heading, Output
 from shmctl.render.records import mode_text
 from shmctl.render.times import iso_time
 
@@ -214,45 +214,54 @@ def _optional_text(heading: str, value: Callable[[ObjectInfo], str | None]) -> C
 def write_meanings(output: Output) -> None:
     """Write what each column shows."""
     headings = [Heading("COLUMN"), Heading("MEANING")]
-    write_rows(output, headings, list(MEANINGS.items()), (("bold", "") for _ in MEANINGS))
+    write_columns(
+        output, headings, [list(MEANINGS), list(MEANINGS.values())], (("bold", "") for _ in MEANINGS)
+    )
 
 
 def write_listing(output: Output, infos: Sequence[ObjectInfo], chosen: Sequence[Column]) -> None:
     """Write objects, one a row; default columns that a terminal has no room for are left out, GROUP first."""
-    rows = list(_rows(output, infos, chosen))
+    columns = _columns(output, infos, chosen)
     if output.terminal and tuple(chosen) == tuple(COLUMNS[column] for column in DEFAULT_COLUMNS):
-        chosen, rows = _fitted(output, chosen, rows)
+        chosen, columns = _fitted(output, chosen, columns)
     styles = {
         kind: tuple(column.style or kind_style for column in chosen)
         for kind, kind_style in _KIND_STYLES.items()
     }
     headings = [Heading(column.heading, column.right) for column in chosen]
-    write_rows(output, headings, rows, (styles[info.kind] for info in infos))
+    write_columns(output, headings, columns, (styles[info.kind] for info in infos))
 
 
 _GIVEN_UP = ("GROUP", "OWNER", "ALLOCATED", "MODE")
 _GAP = 2  # between the columns of a table for people
 
 
-def _fitted(output: Output, chosen: Sequence[Column], rows: list[Row]) -> tuple[Sequence[Column], list[Row]]:
+def _fitted(
+    output: Output, chosen: Sequence[Column], columns: Sequence[list[str]]
+) -> tuple[Sequence[Column], list[list[str]]]:
     from shmctl.render.table import console
 
     width = console(output).width
-    texts = [(column, [column.heading, *(row[at] for row in rows)]) for at, column in enumerate(chosen)]
-    needs = {column.heading: max(map(len, cells)) for column, cells in texts}
+    needs = {
+        column.heading: max(map(len, (column.heading, *texts)))
+        for column, texts in zip(chosen, columns, strict=True)
+    }
     kept = [column.heading for column in chosen]
     for heading in _GIVEN_UP:
         if sum(needs[each] for each in kept) + _GAP * (len(kept) - 1) > width:
             kept.remove(heading)
     places = [at for at, column in enumerate(chosen) if column.heading in kept]
-    return [chosen[at] for at in places], [tuple(row[at] for at in places) for row in rows]
+    return [chosen[at] for at in places], [columns[at] for at in places]
 
 
-def _rows(output: Output, infos: Sequence[ObjectInfo], chosen: Sequence[Column]) -> Iterator[Row]:
-    """Column by column, but no more objects at a time than a processor's cache holds.
+def _columns(output: Output, infos: Sequence[ObjectInfo], chosen: Sequence[Column]) -> list[list[str]]:
+    """The columns' texts, of no more objects at a time than a processor's cache holds.
 
     Sorted objects lie all over the memory: of 100,000, each column's turn would fetch all anew.
     """
+    columns: list[list[str]] = [[] for _ in chosen]
     for start in range(0, len(infos), _AT_A_TIME):
         some = infos[start : start + _AT_A_TIME]
-        yield from zip(*(column.texts(some, output) for column in chosen), strict=True)
+        for texts, column in zip(columns, chosen, strict=True):
+            texts.extend(column.texts(some, output))
+    return columns

@@ -44,9 +44,12 @@ def _columns(output: "Output") -> int | None:
 
 
 def write_rich_table(
-    output: "Output", headings: Sequence["Heading"], rows: Sequence["Row"], styles: Iterable["Row"]
+    output: "Output",
+    headings: Sequence["Heading"],
+    columns: Sequence[Sequence[str]],
+    styles: Iterable["Row"],
 ) -> None:
-    """Write ``rows``, their texts in ``styles``, as a table; what does not fit its column goes on below."""
+    """Write ``columns``, each row's texts in ``styles``, as a table; what does not fit goes on below."""
     from shmctl.render.fast_table import Forms
 
     screen = console(output)
@@ -56,15 +59,15 @@ def write_rich_table(
             screen.print(_rich_table(output, headings, [row], [style]))
         return capture.get()
 
-    forms = Forms(screen, headings, rows, render) if rows else None
+    forms = Forms(screen, headings, columns, render) if columns[0] else None
     if forms and forms.usable:
         output.stream.write("".join(forms.filled_in(styles)))
     else:
-        screen.print(_rich_table(output, headings, rows, styles))
+        screen.print(_rich_table(output, headings, zip(*columns, strict=True), styles))
 
 
 def _rich_table(
-    output: "Output", headings: Sequence["Heading"], rows: Sequence["Row"], styles: Iterable["Row"]
+    output: "Output", headings: Sequence["Heading"], rows: Iterable["Row"], styles: Iterable["Row"]
 ) -> "Table":
     from rich import box
     from rich.table import Table

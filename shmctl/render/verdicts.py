@@ -8,7 +8,7 @@ from shmctl.core.inspect.lease import GRANTED, REFUSED
 from shmctl.core.inspect.verdicts import Judgement, Verdict
 from shmctl.core.names import Name, escape, printable
 from shmctl.core.sizes import counted
-from shmctl.render.aligned import write_rows, write_table
+from shmctl.render.aligned import write_columns, write_table
 from shmctl.render.output import Heading, Output
 from shmctl.render.records import object_record
 
@@ -112,13 +112,19 @@ def _write_all(output: Output, judgements: Sequence[Judgement], pids: Mapping[Na
     # Most objects share their reasons with many others.
     texts = {each.reasons: _reasons(each) for each in judgements}
     sizes = {size: output.size(size) for size in {each.allocated for each in judgements}}
-    rows = []
-    for each in judgements:
-        reasons = texts[each.reasons]
-        if (found := pids.get(each.info.name)) and REFUSED in each.reasons:
-            reasons += f"; PID {', '.join(map(str, found))}"
-        rows.append((escape(each.info.name), sizes[each.allocated], each.verdict.value, reasons))
-    write_rows(output, headings, rows, ())
+
+    def reasons(judgement: Judgement) -> str:
+        if (found := pids.get(judgement.info.name)) and REFUSED in judgement.reasons:
+            return f"{texts[judgement.reasons]}; PID {', '.join(map(str, found))}"
+        return texts[judgement.reasons]
+
+    columns = [
+        [escape(each.info.name) for each in judgements],
+        [sizes[each.allocated] for each in judgements],
+        [each.verdict.value for each in judgements],
+        list(map(reasons, judgements)),
+    ]
+    write_columns(output, headings, columns, ())
     if output.headings:
         output.stream.write("\n")
         write_totals(output, judgements)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from shmctl.core.inspect.verdicts import Judgement, Verdict
-from shmctl.core.models import Identity
+from shmctl.core.models import FileStat, Identity
 from shmctl.core.names import escape
 
 
@@ -32,7 +32,12 @@ def _agreeing(judgement: Judgement, same: Sequence[Judgement]) -> Judgement:
 
 def once_each(judgements: Sequence[Judgement]) -> list[Judgement]:
     """Each object once, by the first of its names."""
-    first: dict[Identity, Judgement] = {}
-    for each in judgements:
-        first.setdefault(each.info.identity, each)
-    return list(first.values())
+    seen: dict[int, set[int]] = {}  # inodes by device: half the memory of identities
+    return [each for each in judgements if _is_new(each.info.st, seen)]
+
+
+def _is_new(st: FileStat, seen: dict[int, set[int]]) -> bool:
+    inodes = seen.setdefault(st.st_dev, set())
+    known = len(inodes)
+    inodes.add(st.st_ino)
+    return len(inodes) > known

@@ -24,8 +24,8 @@ def scan(directory: Directory = DEV_SHM, matches: Callable[[Name], bool] = any_n
     with posix.closing(posix.open_directory(directory), directory.path) as fd:
         with failing_as("readdir", directory.path):
             entries = os.listdir(fd)
-        for entry in entries:
-            name = Name(b"/" + os.fsencode(entry))
+        while entries:  # each string goes when its entry comes: there may be very many
+            name = Name(b"/" + os.fsencode(entries.pop()))
             if not matches(name):
                 continue
             try:

@@ -225,10 +225,10 @@ class Snapshot:
         from shmctl.core.inspect.verdicts import judge
 
         linked = {info.identity for info in self.objects if info.st.st_nlink > 1}
-        others = self.everything[len(self.entries) :] if linked else []
+        others = self.everything[len(self.entries) :]
         asked = self.objects + [info for info in others if info.identity in linked]
-        families = load_families()
-        found = judge(asked, self.everything, ask_each, families, rules, directory=self.directory)
+        others = [info for info in others if info.identity not in linked]
+        found = judge(asked, others, ask_each, load_families(), rules, directory=self.directory)
         return agreeing(found)[: len(self.objects)]
 
     @property

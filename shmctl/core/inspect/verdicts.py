@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
@@ -108,30 +108,32 @@ class _Evidence(NamedTuple):
 
 
 def judge(
-    infos: Sequence[ObjectInfo],
-    everything: Sequence[ObjectInfo],
+    infos: Iterable[ObjectInfo],
+    others: Iterable[ObjectInfo],
     ask_each: Callable[[Sequence[ObjectInfo]], list[Usage]],
     families: Families,
     rules: Rules = Rules(),
     *,
     directory: Directory = DEV_SHM,
 ) -> list[Judgement]:
-    """Return the verdict on each of ``infos``, in their order.
+    """Return the verdict on each object of ``infos``, in their order.
 
-    ``everything`` is all that ``directory`` contains: a set is judged as a whole. ``ask_each`` tells
+    ``others`` are what else ``directory`` contains: a set is judged as a whole. ``ask_each`` tells
     which objects are in use, as `UsageTest.ask_each` does.
     """
     evidence = _Evidence(rules, PidTable(), Trackers(directory), time.time_ns())
-    cases = {info.name: _Case(info, families.match(info.name)) for info in everything if info.is_object}
-    wanted = {info.name for info in infos}
-    wanted_sets = {_set_of(cases[name]) for name in wanted if name in cases} - {None}
-    chosen = [case for name, case in cases.items() if name in wanted or _set_of(case) in wanted_sets]
-    usages = ask_each([case.info for case in chosen])
-    for case, usage in zip(chosen, usages, strict=True):
+    cases = [_Case(info, families.match(info.name)) for info in infos if info.is_object]
+    wanted = len(cases)
+    if sets := {_set_of(case) for case in cases} - {None}:
+        beside = (_Case(info, families.match(info.name)) for info in others if info.is_object)
+        cases += [case for case in beside if _set_of(case) in sets]
+    usages = ask_each([case.info for case in cases])
+    for case, usage in zip(cases, usages, strict=True):
         _judge_alone(case, usage, evidence)
-    _keep_sets_together(chosen)
-    chosen.clear()  # so that each case goes when its judgement comes
-    return [_judgement(cases.pop(info.name)) for info in infos if info.name in cases]
+    _keep_sets_together(cases)
+    # Each case goes when its judgement comes: of very many objects, both would take much memory.
+    cases[:] = cases[wanted - 1 :: -1] if wanted else []
+    return [_judgement(cases.pop()) for _ in range(wanted)]
 
 
 def judge_folders(folders: Sequence[Folder], test: UsageTest, rules: Rules) -> list[Judgement]:
