@@ -230,4 +230,4 @@ def _show_unlinked(session: Session, as_json: bool, *, verbose: bool) -> None:
     if unknown := snapshot.locator.unknown:
         count = counted(unknown, "object")
         messages.error(f"nothing shows whether {count} without a name had one in /dev/shm", command="holders")
-    messages.uninspected(snapshot.processes.uninspected, by_pid=verbose)
+    messages.uninspected(snapshot.uninspected, by_pid=verbose)

@@ -132,7 +132,7 @@ METRICS = (
     Metric(
         "uninspected_processes",
         "Processes that could not be inspected, and may hold objects unseen.",
-        _one(lambda t: len(t.usage.uninspected)),
+        _one(lambda t: t.uninspected),
     ),
     Metric(
         "lease_usable",

@@ -1,12 +1,37 @@
-"""The names that have used up the inodes of /dev/shm."""
+"""The inodes of /dev/shm: whether each has a name, and which names have used them up."""
 
+import os
 from collections import Counter
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from shmctl.core import posix
+from shmctl.core.errors import failing_as
 from shmctl.core.inspect.listing import scan
-from shmctl.core.models import Directory, Kind
+from shmctl.core.models import Directory, Kind, ObjectInfo
 from shmctl.core.names import Name
+
+
+def all_have_names(directory: Directory, entries: Iterable[ObjectInfo]) -> bool:
+    """Whether no inode of the file system can be without a name: it has those of ``entries`` alone.
+
+    Then no process holds an object without a name, whoever it is. True is proved: the file system
+    counts no more inodes than that, and each entry, listed before it counted, has a name after it.
+    False where that cannot be told: there are directories or hard links, or a tmpfs without a limit
+    of inodes, which counts none.
+    """
+    inodes = {info.st.st_ino for info in entries if not info.is_directory}
+    vfs = posix.statvfs(directory)
+    if vfs.f_files - vfs.f_ffree != 1 + len(inodes):  # with the directory's own
+        return False
+    with (
+        posix.closing(posix.open_directory(directory), directory.path) as fd,
+        failing_as("readdir", directory.path),
+        os.scandir(fd) as found,
+    ):
+        for entry in found:
+            inodes.discard(entry.inode())
+    return not inodes
 
 
 class Shortage(NamedTuple):

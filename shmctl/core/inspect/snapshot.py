@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from shmctl.core.inspect.location import Locator
     from shmctl.core.inspect.usage import Usage
     from shmctl.core.inspect.verdicts import Judgement, Rules
+    from shmctl.core.proc import Uninspected
 
 
 class Snapshot:
@@ -154,8 +155,22 @@ class Snapshot:
         """The objects of the file system that have no name any more and are held, the largest first."""
         from shmctl.core.inspect.holders import find_unlinked
 
+        if self._all_have_names:
+            return []
         named = {info.st.st_ino for info in (*self.everything, *self.below)}
         return find_unlinked(self.processes, self.device, named, self.locator.name_of)
+
+    @cached_property
+    def _all_have_names(self) -> bool:
+        """Whether no object can be without a name, so that nobody need look through /proc for one."""
+        from shmctl.core.inspect.inodes import all_have_names
+
+        return all_have_names(self.directory, self.everything)
+
+    @property
+    def uninspected(self) -> "Sequence[Uninspected]":
+        """The processes that could not be inspected, and may hold objects without a name."""
+        return () if self._all_have_names else self.processes.uninspected
 
     @cached_property
     def locator(self) -> "Locator":
@@ -190,7 +205,7 @@ class Snapshot:
             named=self.distinct,
             folders=self.folders,
             unlinked=unlinked,
-            uninspected=self.processes.uninspected,
+            uninspected=self.uninspected,
             locator=self.locator,
         )
 

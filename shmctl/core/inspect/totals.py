@@ -46,7 +46,8 @@ class Totals:
     software beyond the `TOP` (or `TOP_OF_EACH`) that take most memory are summed up as `REST`.
     ``unlinked`` objects have no name; of them the size of ``unmeasured`` many
     is not known. ``other_allocated`` is the memory of what is no object:
-    directories, their files, links. ``device`` is the st_dev. ``started`` is in seconds since the epoch,
+    directories, their files, links. ``uninspected`` processes may hold objects
+    unseen. ``device`` is the st_dev. ``started`` is in seconds since the epoch,
     ``seconds`` the duration.
     """
 
@@ -57,6 +58,7 @@ class Totals:
     unlinked: Amount
     unmeasured: int
     other_allocated: int
+    uninspected: int
     lease_problem: str | None
     device: int
     started: float
@@ -109,6 +111,8 @@ def _total(snapshot: Snapshot, top: int, started: float, clock: float) -> Totals
         other_allocated=sum(
             size for kind, size in usage.by_kind.items() if kind not in (Kind.SHM, Kind.SEMAPHORE)
         ),
+        # For its verdicts it may have looked, where no object can be without a name.
+        uninspected=len(snapshot.holders.uninspected if snapshot.knows_holders else usage.uninspected),
         lease_problem=snapshot.test.lease_problem,
         device=snapshot.device,
         started=started,

@@ -316,9 +316,7 @@ def test_nothing_that_is_not_known_to_be_free_is_ever_an_orphan(
     wanted = [each for each in everything if each.name.decode() in asked_for]
     others = [each for each in everything if each not in wanted]
     rules = Rules(min_age, semaphores)
-    found = {
-        each.info.name.decode(): each for each in judge(wanted, others, told.ask_each, FAMILIES, rules)
-    }
+    found = {each.info.name.decode(): each for each in judge(wanted, others, told.ask_each, FAMILIES, rules)}
     assert set(found) == asked_for
     sets = [set(MEMBERS), {"/set-b", "/set-b_el"}]
     for name, judgement in found.items():
