@@ -53,6 +53,8 @@ class Session(NamedTuple):
 
     def paged(self, output: "Output | None" = None) -> "AbstractContextManager[Output]":
         """Return `output`, through a pager if it is longer than the screen."""
+        if not sys.stdout.isatty():
+            return nullcontext(output or self.output())
         from shmctl.render.pager import paged
 
         return paged(output or self.output())

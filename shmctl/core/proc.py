@@ -40,8 +40,8 @@ _MAPPING = rb"([0-9a-f]+)-([0-9a-f]+) (\S+) ([0-9a-f]+) (%s) (\d+)"
 # Bytes of text up to which reading a process's mappings is faster than asking for them one by one.
 _SHORT = 1 << 14
 # A path cannot forge these: its spaces are escaped.
-_ON_NODE = re.compile(rb" N(\d+)=(\d+)")
-_PAGE_SIZE = re.compile(rb" kernelpagesize_kB=(\d+)")
+_ON_NODE = rb" N(\d+)=(\d+)"
+_PAGE_SIZE = rb" kernelpagesize_kB=(\d+)"
 # The flags 1, 2 and 4 are readable, writable and executable.
 _ACCESS = ("", "r", "w", "rw", "x", "rx", "wx", "rwx")
 
@@ -520,8 +520,8 @@ def pages_by_node(pid: int, starts: Collection[int], deadline: float) -> dict[in
         for line in _each_line(_path(pid, "numa_maps"), deadline):
             start, _, rest = line.partition(b" ")
             if int(start, 16) in starts:
-                unit = int(_PAGE_SIZE.findall(rest)[-1]) << 10 if b"kernelpagesize_kB=" in rest else 0
-                for node, count in _ON_NODE.findall(rest):
+                unit = int(re.findall(_PAGE_SIZE, rest)[-1]) << 10 if b"kernelpagesize_kB=" in rest else 0
+                for node, count in re.findall(_ON_NODE, rest):
                     nodes[int(node)] = nodes.get(int(node), 0) + int(count) * unit
     except FileNotFoundError:
         return None if exists(pid) else nodes
@@ -600,8 +600,13 @@ def _query(fd: int, address: int, wanted: int) -> Mapping | None:
 
 def _mappings_in(text: bytes, devices: Iterable[int]) -> list[tuple[bytes, ...]]:
     """Start, end, permissions, offset, device and inode of mappings on ``devices``, from proc_pid_maps(5)."""
-    wanted = [b"%02x:%02x" % (os.major(device), os.minor(device)) for device in devices]
-    found: list[tuple[bytes, ...]] = re.findall(b"^" + _MAPPING % b"|".join(wanted), text, re.MULTILINE)
+    found: list[tuple[bytes, ...]] = []
+    for device in devices:
+        number = b"%02x:%02x" % (os.major(device), os.minor(device))
+        # Most lines are of other devices: matching them all would take three times as long.
+        if number in text:
+            matches = (re.match(_MAPPING % number, line) for line in text.split(b"\n") if number in line)
+            found += [match.groups() for match in matches if match]
     return found
 
 

@@ -6,6 +6,7 @@ import signal
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from shutil import get_terminal_size, which
 from types import FrameType
 from typing import TYPE_CHECKING
 
@@ -26,9 +27,9 @@ _NOT_RUN = (126, 127)
 def paged(output: Output) -> Iterator[Output]:
     """An output to write to instead of ``output``; at the end a pager shows it, if it is too long.
 
-    That is $PAGER, or less; none where standard output is no terminal, or TERM
-    says that it cannot move its cursor, or PAGER is empty or ``cat``, or is
-    not there. The user may leave the pager at any time: nothing is an error then.
+    That is $PAGER, or less; none where TERM says that the terminal cannot move its cursor, or
+    PAGER is empty or ``cat``, or is not there. The user may leave the pager at any time: nothing
+    is an error then.
 
     With the rights of another user it is less alone, in its secure mode.
     """
@@ -36,8 +37,6 @@ def paged(output: Output) -> Iterator[Output]:
     if argv is None or output.stream is not sys.stdout:
         yield output
         return
-    from shutil import get_terminal_size
-
     buffer = Buffer(output.stream)
     yield output._replace(stream=buffer)
     text = buffer.getvalue()
@@ -47,10 +46,8 @@ def paged(output: Output) -> Iterator[Output]:
 
 def _argv() -> list[str] | None:
     """What to run: a command for the shell, or on behalf of another user less itself."""
-    if not sys.stdout.isatty() or os.environ.get("TERM", "dumb") == "dumb":
+    if os.environ.get("TERM", "dumb") == "dumb":
         return None
-    from shutil import which  # it brings four ways to compress: 2 ms, which a pipe need not wait for
-
     command = os.environ.get("PAGER", _DEFAULT).strip()
     if is_on_behalf():
         less = which(_DEFAULT, path=FIXED_PATH) if command == _DEFAULT else None

@@ -34,7 +34,7 @@ class Charge(NamedTuple):
     @property
     def place(self) -> Place:
         """The container and the pod that the group belongs to."""
-        return place_in([self.path or b""])
+        return place_in(self.path or b"")
 
 
 def find_charges(target: OpenObject, extents: Sequence[Extent], swapped: int | None) -> list[Charge]:

@@ -1,7 +1,7 @@
 """The container and the pod of a process, by the paths of its control groups."""
 
 import re
-from collections.abc import Iterable
+from functools import lru_cache
 from typing import NamedTuple
 
 from shmctl.core import proc
@@ -25,12 +25,14 @@ class Place(NamedTuple):
 def place_of(pid: int) -> Place:
     """Where a process runs, as far as its control groups tell."""
     try:
-        return place_in(proc.cgroups(pid))
+        return place_in(*proc.cgroups(pid))
     except OSError:
         return Place()
 
 
-def place_in(paths: Iterable[bytes]) -> Place:
+# Many processes run in one place.
+@lru_cache(maxsize=64)
+def place_in(*paths: bytes) -> Place:
     """The container and the pod that the longest of ``paths`` with an ID names."""
     for group in sorted(paths, key=len, reverse=True):
         containers, pods = _CONTAINER.findall(group), _POD.findall(group)

@@ -15,10 +15,10 @@ from shmctl.core.names import Name
 def all_have_names(directory: Directory, entries: Iterable[ObjectInfo]) -> bool:
     """Whether no inode of the file system can be without a name: it has those of ``entries`` alone.
 
-    Then no process holds an object without a name, whoever it is. True is proved: the file system
+    Then no process holds an object without a name, inspected or not. True is sure: the file system
     counts no more inodes than that, and each entry, listed before it counted, has a name after it.
-    False where that cannot be told: there are directories or hard links, or a tmpfs without a limit
-    of inodes, which counts none.
+    False where there are directories or hard links, or where a tmpfs has no limit of inodes and
+    counts none: then it may have others.
     """
     inodes = {info.st.st_ino for info in entries if not info.is_directory}
     vfs = posix.statvfs(directory)

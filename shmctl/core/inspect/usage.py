@@ -184,7 +184,7 @@ def _left_over(pid: int, is_own: bool, devices: set[int], opened: ExitStack) -> 
     """The same of tmpfs that a process's mount table shows at the place of some container's /dev/shm."""
     above = b"" if is_own else proc.root_path(pid)
     for mount in read_mounts(pid):
-        place = place_in([mount.point])
+        place = place_in(mount.point)
         is_place = mount.point.endswith(b"/dev/shm" if place.container is None else b"/shm")
         if is_place and (mount.fstype, mount.root) == ("tmpfs", b"/"):
             path = above + mount.point

@@ -9,6 +9,7 @@ import re
 import struct
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -633,7 +634,12 @@ kept = [mmap.mmap(fd, 8192, prot=1 + 2 * (i % 2), offset=8192 * i) for i in rang
 def test_uninspected_processes_are_told_in_one_line(name: str, shared: Place, holder: Holder) -> None:
     path = shared.make(name)
     path.chmod(0o644)
-    with holder("fd", path) as one, holder("fd", path), holder("fd", path):
+    with (
+        tempfile.TemporaryFile(dir=path.parent),  # it has no name
+        holder("fd", path) as one,
+        holder("fd", path),
+        holder("fd", path),
+    ):
         for args in (["holders", name], ["holders"], ["holders", "--unlinked"]):
             result = shared.run_as_nobody(*args)
             assert result.status == 0, result
