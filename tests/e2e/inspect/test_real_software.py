@@ -146,6 +146,54 @@ def test_joblib(private: PrivatePlace) -> None:
         assert line_of(program) == "400006"
 
 
+WINDOW = """
+#include <mpi.h>
+#include <stdio.h>
+
+int main(int argc, char **argv)
+{
+    int rank, key = 0;
+    long *numbers, total;
+    MPI_Win window;
+
+    MPI_Init(&argc, &argv);
+    MPI_Comm_rank(MPI_COMM_WORLD, &rank);
+    MPI_Win_allocate_shared(1 << 20, sizeof *numbers, MPI_INFO_NULL, MPI_COMM_WORLD, &numbers, &window);
+    do {
+        *numbers = rank;
+        MPI_Reduce(numbers, &total, 1, MPI_LONG, MPI_SUM, 0, MPI_COMM_WORLD);
+        if (rank == 0) {
+            printf("%ld\\n", total);
+            fflush(stdout);
+            key = getchar();
+        }
+        MPI_Bcast(&key, 1, MPI_INT, 0, MPI_COMM_WORLD);
+    } while (key != EOF);
+    MPI_Win_free(&window);
+    return MPI_Finalize();
+}
+"""
+
+
+def test_open_mpi(private: PrivatePlace, tmp_path: Path) -> None:
+    """It unlinks its windows at once, and its segments only if it ends in peace."""
+    source = tmp_path / "window.c"
+    source.write_text(WINDOW)
+    subprocess.run(["mpicc", "-o", tmp_path / "window", source], check=True)
+    kept = {"TMPDIR": str(tmp_path), "OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1"}
+    settings = [f"{name}={value}" for name, value in kept.items()]
+    argv = ["env", *settings, "mpirun", "--oversubscribe", "-np", "3", str(tmp_path / "window")]
+    with session(private, argv) as program:
+        assert line_of(program) == "3"
+        segments = "/vader_segment." if any("vader" in name for name in names(private)) else "/sm_segment."
+        assert_needed(private, segments)
+        assert tell(program) == "3"
+    # Each of its processes leads a session of its own, and ends when it notices.
+    assert_freed(private, segments)
+    with session(private, argv) as program:
+        assert line_of(program) == "3"
+
+
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[tuple[str, str]]:
     """The programs of PostgreSQL, and a data directory of user nobody that no other pytest closes."""
