@@ -23,7 +23,7 @@ from shmctl.core.names import SEMAPHORE_PREFIX, Name
 from shmctl.core.tracing import c_string, call, open_flags, stat_struct
 
 if TYPE_CHECKING:
-    from shmctl.core.libc import Birth, CacheStat
+    from shmctl.core.cstructs import Birth, CacheStat
 
 PAGE_SIZE = _mmap.PAGESIZE
 MappedBuffer = _mmap.mmap
@@ -263,12 +263,15 @@ def statx(name: Name, directory: Directory = DEV_SHM, fd: int | None = None) -> 
         return f"{shown}, AT_STATX_SYNC_AS_STAT|AT_SYMLINK_NOFOLLOW, STATX_BTIME, {{...}}"
 
     def call_statx() -> "Birth":
-        from shmctl.core.libc import Birth, StatX, libc
+        from ctypes import byref
+
+        from shmctl.core.cstructs import Birth, StatX
+        from shmctl.core.libc import libc
 
         if not hasattr(libc, "statx"):
             raise OSError(errno.ENOSYS, "")
         found = StatX()
-        _c_call("statx", where, path, flag, _STATX_BTIME, found)
+        _c_call("statx", where, path, flag, _STATX_BTIME, byref(found))
         time_ns = found.btime_seconds * 10**9 + found.btime_nanoseconds
         return Birth(found.inode, time_ns if found.mask & _STATX_BTIME else None)
 
@@ -450,7 +453,7 @@ def cachestat(fd: int, name: Name, offset: int = 0, length: int = 0) -> "CacheSt
     def ask() -> "CacheStat":
         from ctypes import c_uint64
 
-        from shmctl.core.libc import CacheStat
+        from shmctl.core.cstructs import CacheStat
 
         part, found = (c_uint64 * 2)(offset, length), (c_uint64 * 5)()
         _c_call("syscall", _CACHESTAT, fd, part, found, 0)
@@ -534,7 +537,7 @@ def sem_wait(address: int, seconds: float | None, name: Name) -> None:
 def _sem_timedwait(address: int, seconds: float) -> int:
     from ctypes import byref
 
-    from shmctl.core.libc import TimeSpec
+    from shmctl.core.cstructs import TimeSpec
 
     deadline = time.time() + seconds
     until = TimeSpec(min(int(deadline), sys.maxsize), int(deadline % 1 * 1e9))
