@@ -59,15 +59,80 @@ int main(int argc, char **argv)
     }
 }
 """
+# Moves a file of its own to argv[1] again and again, looks whether it stays there, and removes it. When its
+# input ends it says how often it did, and how often the file was gone or another.
+SWAP = r"""
+#include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static int is_there(const char *name, ino_t inode)
+{
+    struct stat found;
+    return stat(name, &found) == 0 && found.st_ino == inode;
+}
+
+int main(int argc, char **argv)
+{
+    struct pollfd input = {0, POLLIN, 0};
+    long swaps = 0, lost = 0;
+    unsigned seed = 1;
+    char own[400];
+    struct stat mine;
+
+    snprintf(own, sizeof own, "%s-own", argv[1]);
+    puts("ready");
+    fflush(stdout);
+    for (; poll(&input, 1, 0) == 0; swaps++) {
+        int fd = open(own, O_CREAT | O_EXCL | O_RDWR, 0600), looks = 0;
+        if (fd < 0 || fstat(fd, &mine) || close(fd)) return 1;
+        for (volatile int pause = rand_r(&seed) % 60000; pause > 0; pause--) ;
+        if (rename(own, argv[1])) return 1;
+        while (looks++ < 200 && is_there(argv[1], mine.st_ino)) ;
+        lost += looks <= 200;
+        if (is_there(argv[1], mine.st_ino)) unlink(argv[1]);
+    }
+    printf("%ld %ld\n", swaps, lost);
+    return 0;
+}
+"""
+# Makes the semaphore argv[1] again and again; a signal comes while it does, and takes back what was made.
+CREATE = """
+import random, signal, sys
+from shmctl.core.errors import ShmError
+from shmctl.core.names import parse_name
+from shmctl.core.sync.semaphores import create_semaphore
+
+class Stopped(Exception):
+    pass
+
+def stop(number, frame):
+    raise Stopped
+
+signal.signal(signal.SIGALRM, stop)
+stopped = 0
+while stopped < int(sys.argv[2]):
+    try:
+        signal.setitimer(signal.ITIMER_REAL, random.uniform(30e-6, 600e-6))
+        try:
+            create_semaphore(parse_name(sys.argv[1]), 1)
+        except ShmError:
+            pass
+        signal.setitimer(signal.ITIMER_REAL, 0)
+    except Stopped:
+        stopped += 1
+"""
 SIZE = 1_000_000
 
 
 @pytest.fixture(scope="session")
 def programs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     folder = tmp_path_factory.mktemp("races")
-    return {
-        name: compile_c(source, folder, name) for name, source in (("flicker", FLICKER), ("churn", CHURN))
-    }
+    sources = {"flicker": FLICKER, "churn": CHURN, "swap": SWAP}
+    return {name: compile_c(source, folder, name) for name, source in sources.items()}
 
 
 @contextmanager
@@ -233,6 +298,20 @@ def test_an_object_that_is_replaced_meanwhile(name: str) -> None:
         process.terminate()
         assert process.wait(60) == 143
     assert path_of(name).read_bytes() == b"another's"
+
+
+def test_a_semaphore_that_is_replaced_meanwhile(name: str, programs: dict[str, str]) -> None:
+    """sem create that a signal ends takes back its own semaphore, never what has its name by then."""
+    argv = [programs["swap"], str(path_of(f"/sem.{name[1:]}"))]
+    with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as swapping:
+        assert swapping.stdout
+        assert swapping.stdout.readline() == b"ready\n"
+        created = run_command([sys.executable, "-c", CREATE, name, str(race_rounds(1000))])
+        out, _ = swapping.communicate()
+    assert created == Result(0, b"", b"")
+    swaps, lost = map(int, out.split())
+    assert swaps > 100
+    assert lost == 0
 
 
 def test_listing_while_objects_vanish(name: str, programs: dict[str, str]) -> None:
