@@ -108,5 +108,5 @@ def test_first_command_does_the_main_job(tour_names: None, tmp_path: Path) -> No
 def test_exit_statuses() -> None:
     told = re.findall(r"^\| ([0-9, ]+) \|", README.partition("## Exit statuses")[2], re.M)
     assert [int(number) for cell in told for number in cell.split(",")] == sorted(
-        {*ExitStatus, 128 + signal.SIGTERM}
+        {*(number for name, number in vars(ExitStatus).items() if name.isupper()), 128 + signal.SIGTERM}
     )

@@ -5,7 +5,6 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from enum import IntEnum
 from typing import TYPE_CHECKING, NoReturn, TypeVar
 
 import click
@@ -22,8 +21,8 @@ Operand = TypeVar("Operand")
 Result = TypeVar("Result")
 
 
-class ExitStatus(IntEnum):
-    """The exit statuses of shmctl itself."""
+class ExitStatus:
+    """The exit statuses of shmctl itself. Plain numbers, since building an Enum takes part of every start."""
 
     DONE = 0
     FAILED = 1

@@ -8,7 +8,7 @@ click's public API is used, which is the same from 8.1.3 on.
 import re
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import click
 
@@ -115,13 +115,16 @@ class OptionWithBareValue(click.Option):
         self.bare = bare
 
 
-class _Spelling(NamedTuple):
+class _Spelling:
     """An option, and its long spelling: of a short one click first tries whether it is a long one."""
 
-    option: click.Option
-    long: str
-    takes_value: bool
-    bare: str | None
+    __slots__ = ("bare", "long", "option", "takes_value")
+
+    def __init__(self, option: click.Option, long: str, takes_value: bool, bare: str | None) -> None:
+        self.option = option
+        self.long = long
+        self.takes_value = takes_value
+        self.bare = bare
 
 
 class _Line:

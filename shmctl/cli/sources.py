@@ -18,7 +18,7 @@ from shmctl.core.rules import exclude, go_with, need
 
 if TYPE_CHECKING:
     from shmctl.core.layouts.layout import Layout
-    from shmctl.core.layouts.model import Endian
+    from shmctl.core.layouts.scalartype import Endian
     from shmctl.core.objects.copy_in import Source
 
 _STANDARD_INPUT = b"standard input"

@@ -32,7 +32,7 @@ from shmctl.core.sizes import ALL
 
 if TYPE_CHECKING:
     from shmctl.cli.struct_output import Wanted
-    from shmctl.core.layouts.model import Endian
+    from shmctl.core.layouts.scalartype import Endian
     from shmctl.render.output import Output
 
 

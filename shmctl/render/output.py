@@ -13,11 +13,14 @@ Cell = tuple[str, str]
 """A text, and its Rich style on a terminal."""
 
 
-class Heading(NamedTuple):
+class Heading:
     """A column's heading, and whether the column aligns to the right."""
 
-    text: str
-    right: bool = False
+    __slots__ = ("right", "text")
+
+    def __init__(self, text: str, right: bool = False) -> None:
+        self.text = text
+        self.right = right
 
 
 class Buffer(io.StringIO):

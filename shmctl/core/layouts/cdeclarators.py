@@ -20,7 +20,8 @@ from shmctl.core.layouts.cwords import (
     STORAGE,
     TAGGED,
 )
-from shmctl.core.layouts.model import ArrayType, RecordType, ScalarType, Type
+from shmctl.core.layouts.model import ArrayType, RecordType, Type
+from shmctl.core.layouts.scalartype import ScalarType
 from shmctl.core.layouts.values import quote
 
 MAX_SIZE = (1 << 62) - 1

@@ -14,7 +14,8 @@ from shmctl.core.layouts.cdeclarators import (
 )
 from shmctl.core.layouts.ctokens import PACK, SETTLE, Token, is_word, refuse
 from shmctl.core.layouts.cwords import ASSERT, KEYWORDS
-from shmctl.core.layouts.model import RecordType, ScalarType, named_members
+from shmctl.core.layouts.model import RecordType, named_members
+from shmctl.core.layouts.scalartype import ScalarType
 from shmctl.core.layouts.values import escape, quote
 
 

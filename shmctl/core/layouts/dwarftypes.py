@@ -19,7 +19,7 @@ from shmctl.core.layouts.dwarfnames import (
 )
 from shmctl.core.layouts.dwarfnumbers import At, Tag, uleb
 from shmctl.core.layouts.elf import DamagedError
-from shmctl.core.layouts.model import LOCKS, ArrayType, Kind, Member, RecordType, ScalarType, Type
+from shmctl.core.layouts.model import LOCKS, ArrayType, Member, RecordType, Type
 from shmctl.core.layouts.records import (
     as_known,
     inferred_alignment,
@@ -28,6 +28,7 @@ from shmctl.core.layouts.records import (
     with_alignment,
     without_doubles,
 )
+from shmctl.core.layouts.scalartype import Kind, ScalarType
 from shmctl.core.layouts.values import quote
 
 QUALIFIERS = frozenset(

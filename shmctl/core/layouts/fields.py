@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from shmctl.core.errors import InputError
 from shmctl.core.layouts import scalars
-from shmctl.core.layouts.model import ScalarType
+from shmctl.core.layouts.scalartype import ScalarType
 from shmctl.core.layouts.values import Enumerator, Value, quote
 from shmctl.core.models import Store
 from shmctl.core.sizes import counted

@@ -11,13 +11,13 @@ from shmctl.core.layouts.model import (
     MOST_LEAVES,
     ArrayType,
     RecordType,
-    ScalarType,
     Type,
     count_leaves,
     named_members,
     rooted,
 )
 from shmctl.core.layouts.records import lock_value, text_value
+from shmctl.core.layouts.scalartype import ScalarType
 from shmctl.core.layouts.values import Value, quote, to_json
 from shmctl.core.models import Store
 from shmctl.core.sizes import counted

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from shmctl.core import proc
-from shmctl.core.layouts.model import ScalarType
+from shmctl.core.layouts.scalartype import ScalarType
 from shmctl.core.layouts.values import State
 from shmctl.core.sizes import counted
 

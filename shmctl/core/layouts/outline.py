@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from shmctl.core.layouts.layout import Layout, Place
-from shmctl.core.layouts.model import ArrayType, Member, RecordType, ScalarType, Type
+from shmctl.core.layouts.model import ArrayType, Member, RecordType, Type
+from shmctl.core.layouts.scalartype import ScalarType
 
 MOST_ELEMENTS = 64
 """Arrays of more elements are shown as one element and their number."""

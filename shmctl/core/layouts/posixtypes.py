@@ -2,8 +2,9 @@
 
 import os
 
-from shmctl.core.layouts.model import LOCKS, RecordType, ScalarType, Type
+from shmctl.core.layouts.model import LOCKS, RecordType, Type
 from shmctl.core.layouts.scalars import BOOL, CHAR, DOUBLE, FLOAT, address, integer
+from shmctl.core.layouts.scalartype import ScalarType
 
 MACHINES = ("x86_64", "aarch64")
 """The machines whose layouts are known, by uname -m."""

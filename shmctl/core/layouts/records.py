@@ -3,7 +3,8 @@
 import re
 from collections.abc import Iterator
 
-from shmctl.core.layouts.model import ArrayType, Member, RecordType, ScalarType, Type, named_members
+from shmctl.core.layouts.model import ArrayType, Member, RecordType, Type, named_members
+from shmctl.core.layouts.scalartype import ScalarType
 
 
 def with_alignment(type_: Type, align: int) -> Type:

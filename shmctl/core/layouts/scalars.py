@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import Literal
 
 from shmctl.core.errors import InputError
-from shmctl.core.layouts.model import Endian, Kind, ScalarType
+from shmctl.core.layouts.scalartype import Endian, Kind, ScalarType
 from shmctl.core.layouts.values import Address, Char, Float32, Spelled, Value, quote
 from shmctl.core.sizes import counted
 

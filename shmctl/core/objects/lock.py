@@ -49,7 +49,8 @@ def locked(
             if _has_its_name(target):
                 st = target.stat()
                 with _known_to_this_thread(st, target.fd):
-                    yield target._replace(size=st.st_size)
+                    target.size = st.st_size
+                    yield target
                 return
 
 

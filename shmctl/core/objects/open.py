@@ -5,7 +5,6 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import NamedTuple
 
 from shmctl.core import posix
 from shmctl.core.errors import ShmError
@@ -17,14 +16,19 @@ from shmctl.core.signals import block_signals, signals_blocked
 DEFAULT_MODE = 0o600
 
 
-class OpenObject(NamedTuple):
+class OpenObject:
     """An open descriptor of an object, its size in bytes when it was opened, and whether it was made then."""
 
-    name: Name
-    fd: int
-    directory: Directory
-    size: int = 0
-    created: bool = False
+    __slots__ = ("created", "directory", "fd", "name", "size")
+
+    def __init__(
+        self, name: Name, fd: int, directory: Directory, size: int = 0, created: bool = False
+    ) -> None:
+        self.name = name
+        self.fd = fd
+        self.directory = directory
+        self.size = size
+        self.created = created
 
     def stat(self) -> FileStat:
         """fstat(2), now."""

@@ -9,7 +9,7 @@ from shmctl.core.rules import exclude, go_with, need
 
 if TYPE_CHECKING:
     from shmctl.core.layouts.layout import Layout
-    from shmctl.core.layouts.model import Endian
+    from shmctl.core.layouts.scalartype import Endian
     from shmctl.core.layouts.values import Value
     from shmctl.core.sync.backoff import Pacer
     from shmctl.core.sync.conditions import Conditions

@@ -14,8 +14,8 @@ from shmctl.core.layouts import char_arrays, floats, record_input
 from shmctl.core.layouts.fields import decode
 from shmctl.core.layouts.layout import Layout
 from shmctl.core.layouts.load import parse
-from shmctl.core.layouts.model import ScalarType
 from shmctl.core.layouts.outline import leaves, outline
+from shmctl.core.layouts.scalartype import ScalarType
 from shmctl.core.layouts.values import to_json, to_text
 from tests.core.layouts.test_declarations import Author
 
