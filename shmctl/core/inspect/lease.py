@@ -68,7 +68,7 @@ class UsageTest:
 
         So what is in use is asked again after a pause.
         """
-        answers = [self._ask_lease(info) for info in infos]
+        answers = list(map(self._ask_lease, infos))
         for pause in PAUSES:
             held = [number for number, answer in enumerate(answers) if _is_held(answer)]
             if not held:
@@ -85,16 +85,8 @@ class UsageTest:
         """Return the kernel's answer, or in words why it gives none."""
         if self.lease_problem is not None:
             return self.lease_problem
-        if b"/" not in info.name[1:]:
-            return self._ask_lease_of(info)
-        with ExitStack() as directories:
-            try:
-                info = _in_its_directory(info, directories)
-            except OSError as error:
-                return f"its directory cannot be opened ({errno.errorcode.get(error.errno or 0)})"
-            return self._ask_lease_of(info)
-
-    def _ask_lease_of(self, info: ObjectInfo) -> Usage | str:
+        if b"/" in info.name[1:]:
+            return self._ask_lease_below(info)
         try:
             fd = posix.shm_open(info.name, os.O_RDONLY | os.O_NONBLOCK, 0, info.directory)
         except ShmError as error:
@@ -105,12 +97,24 @@ class UsageTest:
             try:
                 return self._ask_open(fd, info)
             except ShmError as error:
-                if error.errno == errno.EACCES and info.st.st_uid != os.geteuid():
-                    return f"neither its owner nor CAP_LEASE ({error.symbol})"
-                self.lease_problem = f"leases do not work here ({error.symbol})"
-                return self.lease_problem
+                return self._no_answer(info, error)
         finally:
             posix.close(fd, info.name)
+
+    def _no_answer(self, info: ObjectInfo, error: ShmError) -> str:
+        if error.errno == errno.EACCES and info.st.st_uid != os.geteuid():
+            return f"neither its owner nor CAP_LEASE ({error.symbol})"
+        self.lease_problem = f"leases do not work here ({error.symbol})"
+        return self.lease_problem
+
+    def _ask_lease_below(self, info: ObjectInfo) -> Usage | str:
+        """The same of a file in a directory."""
+        with ExitStack() as directories:
+            try:
+                info = _in_its_directory(info, directories)
+            except OSError as error:
+                return f"its directory cannot be opened ({errno.errorcode.get(error.errno or 0)})"
+            return self._ask_lease(info)
 
     def _ask_open(self, fd: int, info: ObjectInfo) -> Usage | str:
         if not locking.take_lease(fd, info.name):
