@@ -8,6 +8,7 @@ import os
 from collections.abc import Iterable
 
 from shmctl.core import posix, proc
+from shmctl.core.errors import failing_as
 from shmctl.core.inspect.mounts import Mount, read_mounts
 from shmctl.core.models import Directory
 from shmctl.core.target import is_mount_point
@@ -24,7 +25,8 @@ class Locator:
         self.unknown = 0
         self._tables: dict[tuple[bytes, bytes] | None, list[tuple[bytes, Mount]]] = {}
         with posix.closing(posix.open_directory(directory), directory.path) as fd:
-            self._device = os.fstat(fd).st_dev
+            with failing_as("fstat", directory.path):
+                self._device = os.fstat(fd).st_dev
             self._text = _own_path(fd, directory)
             self._own = self._place(directory.pid, self._text)
             self.whole = is_mount_point(directory.path, fd) if self._own is None else not self._own
