@@ -182,7 +182,8 @@ def test_open_mpi(private: PrivatePlace, tmp_path: Path) -> None:
     subprocess.run(["mpicc", "-o", tmp_path / "window", source], check=True)
     kept = {"TMPDIR": str(tmp_path), "OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1"}
     settings = [f"{name}={value}" for name, value in kept.items()]
-    argv = ["env", *settings, "mpirun", "--oversubscribe", "-np", "3", str(tmp_path / "window")]
+    limit = ["timeout", "--foreground", "120"]
+    argv = ["env", *settings, *limit, "mpirun", "--oversubscribe", "-np", "3", str(tmp_path / "window")]
     with session(private, argv) as program:
         assert line_of(program) == "3"
         segments = "/vader_segment." if any("vader" in name for name in names(private)) else "/sm_segment."
